@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Front end to the kernel's build; the modules are described in src/Kbuild.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+KBUILD := -C $(KDIR) M=$(CURDIR)/src
+
+modules:
+	$(MAKE) $(KBUILD) modules
+
+install: modules
+	$(MAKE) $(KBUILD) modules_install
+
+clean:
+	@if [ -e $(KDIR)/Makefile ]; then $(MAKE) $(KBUILD) clean; fi
+	@$(MAKE) -s -C tests/unit clean
+
+unit: host-packages
+	@$(MAKE) -s -C tests/unit
+
+lint: host-packages
+	@scripts/lint
+
+compat-verify: host-packages
+	@compat/verify $(KDIR)
+
+check: host-packages
+	@scripts/check
+
+demo: host-packages
+	@tests/vm/lab demo
+
+host-packages:
+	@scripts/host-packages
+
+help:
+	@echo 'make [modules]      build the five modules for KDIR'
+	@echo 'make install        install them, INSTALL_MOD_PATH is the root (default /)'
+	@echo 'make clean          remove what was built'
+	@echo 'make unit           unit tests of the wire code, in userspace'
+	@echo 'make lint           static checks: sparse, W=1, checkpatch, shellcheck, house rules'
+	@echo 'make compat-verify  compile each compat probe alone; must agree with all at once'
+	@echo 'make check          lint, unit, and the virtual-machine tests; needs root'
+	@echo 'make demo           two virtual machines, one disk between them; needs root'
+	@echo
+	@echo 'KDIR=$(KDIR)'
+	@echo 'Also: C=1, W=1, V=1, CC=, LLVM=1 as for any external module;'
+	@echo 'MODULES="rtrs-core ..." builds some modules only.'
+	@echo 'unit, lint, compat-verify, check and demo install missing Debian packages (root).'
+
+.PHONY: modules install clean unit lint compat-verify check demo host-packages help

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Limits of a queue are one struct, features included, that is handed over
+ * when the disk is made and updated as a whole:
+ * 6.9, "block: pass a queue_limits argument to blk_mq_alloc_disk",
+ * 6.9, "block: add an API to atomically update queue limits",
+ * 6.11, "block: move cache control settings out of queue->flags".
+ *
+ * Older kernels have a struct queue_limits, but another one, and a setter for
+ * each. So src/ gets a struct of ours under that name, and it is applied with
+ * the setters. Fields of newer kernels that these do not know have no effect.
+ */
+#ifndef COMPAT_LIMITS_H
+#define COMPAT_LIMITS_H
+
+#ifndef HAVE_LIMITS_FEATURES
+
+typedef unsigned int __bitwise blk_features_t;
+
+#define BLK_FEAT_WRITE_CACHE	((__force blk_features_t)(1u << 0))
+#define BLK_FEAT_FUA		((__force blk_features_t)(1u << 1))
+#define BLK_FEAT_ROTATIONAL	((__force blk_features_t)(1u << 2))
+#define BLK_FEAT_ADD_RANDOM	((__force blk_features_t)(1u << 3))
+#define BLK_FEAT_IO_STAT	((__force blk_features_t)(1u << 4))
+#define BLK_FEAT_STABLE_WRITES	((__force blk_features_t)(1u << 5))
+#define BLK_FEAT_NOWAIT		((__force blk_features_t)(1u << 7))
+#define BLK_FEAT_POLL		((__force blk_features_t)(1u << 9))
+
+struct compat_queue_limits {
+	blk_features_t	features;
+	unsigned long	seg_boundary_mask;
+	unsigned long	virt_boundary_mask;
+	unsigned int	max_hw_sectors;
+	unsigned int	chunk_sectors;
+	unsigned int	max_segment_size;
+	unsigned int	physical_block_size;
+	unsigned int	logical_block_size;
+	unsigned int	alignment_offset;
+	unsigned int	io_min;
+	unsigned int	io_opt;
+	unsigned int	max_hw_discard_sectors;
+	unsigned int	max_secure_erase_sectors;
+	unsigned int	max_write_zeroes_sectors;
+	unsigned int	max_hw_wzeroes_unmap_sectors;
+	unsigned int	discard_granularity;
+	unsigned int	discard_alignment;
+	unsigned short	max_segments;
+	unsigned short	max_discard_segments;
+	unsigned int	dma_alignment;
+};
+
+static inline void compat_queue_flag(struct request_queue *q, unsigned int flag,
+				     bool on)
+{
+	if (on)
+		blk_queue_flag_set(flag, q);
+	else
+		blk_queue_flag_clear(flag, q);
+}
+
+static inline void compat_set_features(struct request_queue *q,
+				       blk_features_t features)
+{
+	blk_queue_write_cache(q, !!(features & BLK_FEAT_WRITE_CACHE),
+			      !!(features & BLK_FEAT_FUA));
+	compat_queue_flag(q, QUEUE_FLAG_NONROT, !(features & BLK_FEAT_ROTATIONAL));
+	compat_queue_flag(q, QUEUE_FLAG_STABLE_WRITES,
+			  !!(features & BLK_FEAT_STABLE_WRITES));
+}
+
+/* Sizes where 0 stands for the block layer's default. */
+static inline void compat_set_sizes(struct request_queue *q,
+				    const struct compat_queue_limits *lim)
+{
+	if (lim->logical_block_size)
+		blk_queue_logical_block_size(q, lim->logical_block_size);
+	if (lim->physical_block_size)
+		blk_queue_physical_block_size(q, lim->physical_block_size);
+	if (lim->max_hw_sectors)
+		blk_queue_max_hw_sectors(q, lim->max_hw_sectors);
+	if (lim->max_segments)
+		blk_queue_max_segments(q, lim->max_segments);
+	if (lim->max_segment_size)
+		blk_queue_max_segment_size(q, lim->max_segment_size);
+	if (lim->seg_boundary_mask)
+		blk_queue_segment_boundary(q, lim->seg_boundary_mask);
+	if (lim->virt_boundary_mask)
+		blk_queue_virt_boundary(q, lim->virt_boundary_mask);
+	if (lim->chunk_sectors)
+		blk_queue_chunk_sectors(q, lim->chunk_sectors);
+	if (lim->dma_alignment)
+		blk_queue_dma_alignment(q, lim->dma_alignment);
+	if (lim->io_min)
+		blk_queue_io_min(q, lim->io_min);
+	blk_queue_io_opt(q, lim->io_opt);
+}
+
+static inline void compat_set_discard(struct request_queue *q,
+				      const struct compat_queue_limits *lim)
+{
+	blk_queue_max_discard_sectors(q, lim->max_hw_discard_sectors);
+	blk_queue_max_secure_erase_sectors(q, lim->max_secure_erase_sectors);
+	blk_queue_max_write_zeroes_sectors(q, lim->max_write_zeroes_sectors);
+	if (lim->max_discard_segments)
+		blk_queue_max_discard_segments(q, lim->max_discard_segments);
+	q->limits.discard_granularity = lim->discard_granularity;
+	q->limits.discard_alignment = lim->discard_alignment;
+}
+
+static inline void compat_set_limits(struct request_queue *q,
+				     const struct compat_queue_limits *lim)
+{
+	compat_set_sizes(q, lim);
+	compat_set_discard(q, lim);
+	compat_set_features(q, lim->features);
+}
+
+static inline blk_features_t compat_get_features(struct request_queue *q)
+{
+	blk_features_t features = 0;
+
+	if (test_bit(QUEUE_FLAG_WC, &q->queue_flags))
+		features |= BLK_FEAT_WRITE_CACHE;
+	if (test_bit(QUEUE_FLAG_FUA, &q->queue_flags))
+		features |= BLK_FEAT_FUA;
+	if (!test_bit(QUEUE_FLAG_NONROT, &q->queue_flags))
+		features |= BLK_FEAT_ROTATIONAL;
+	if (test_bit(QUEUE_FLAG_STABLE_WRITES, &q->queue_flags))
+		features |= BLK_FEAT_STABLE_WRITES;
+	return features;
+}
+
+static inline struct compat_queue_limits
+compat_limits_start_update(struct request_queue *q)
+{
+	return (struct compat_queue_limits) {
+		.features = compat_get_features(q),
+		.seg_boundary_mask = q->limits.virt_boundary_mask ? 0 :
+				     q->limits.seg_boundary_mask,
+		.virt_boundary_mask = q->limits.virt_boundary_mask,
+		.max_hw_sectors = q->limits.max_hw_sectors,
+		.chunk_sectors = q->limits.chunk_sectors,
+		.max_segment_size = q->limits.virt_boundary_mask ? 0 :
+				    q->limits.max_segment_size,
+		.physical_block_size = q->limits.physical_block_size,
+		.logical_block_size = q->limits.logical_block_size,
+		.io_min = q->limits.io_min,
+		.io_opt = q->limits.io_opt,
+		.max_hw_discard_sectors = q->limits.max_hw_discard_sectors,
+		.max_secure_erase_sectors = q->limits.max_secure_erase_sectors,
+		.max_write_zeroes_sectors = q->limits.max_write_zeroes_sectors,
+		.discard_granularity = q->limits.discard_granularity,
+		.discard_alignment = q->limits.discard_alignment,
+		.max_segments = q->limits.max_segments,
+		.max_discard_segments = q->limits.max_discard_segments,
+	};
+}
+
+static inline int compat_limits_commit(struct request_queue *q,
+				       const struct compat_queue_limits *lim)
+{
+	compat_set_limits(q, lim);
+	return 0;
+}
+
+#define queue_limits				compat_queue_limits
+#define queue_limits_start_update(q)		compat_limits_start_update(q)
+#define queue_limits_commit_update(q, lim)	compat_limits_commit(q, lim)
+#define queue_limits_cancel_update(q)		((void)(q))
+#define queue_limits_commit_update_frozen(q, lim)			\
+({									\
+	unsigned int compat_memflags = blk_mq_freeze_queue(q);		\
+	int compat_err = compat_limits_commit(q, lim);			\
+									\
+	blk_mq_unfreeze_queue(q, compat_memflags);			\
+	compat_err;							\
+})
+
+#elif !defined(HAVE_QUEUE_LIMITS_COMMIT_UPDATE_FROZEN)
+
+/* 6.14, "block: add a queue_limits_commit_update_frozen helper" */
+#define queue_limits_commit_update_frozen(q, lim)			\
+({									\
+	unsigned int compat_memflags = blk_mq_freeze_queue(q);		\
+	int compat_err = queue_limits_commit_update(q, lim);		\
+									\
+	blk_mq_unfreeze_queue(q, compat_memflags);			\
+	compat_err;							\
+})
+
+#endif
+
+/* 6.11, with the limits as one struct */
+#ifndef HAVE_BLK_QUEUE_DISABLE_DISCARD
+static inline void blk_queue_disable_discard(struct request_queue *q)
+{
+	q->limits.max_discard_sectors = 0;
+}
+
+static inline void blk_queue_disable_secure_erase(struct request_queue *q)
+{
+	q->limits.max_secure_erase_sectors = 0;
+}
+
+static inline void blk_queue_disable_write_zeroes(struct request_queue *q)
+{
+	q->limits.max_write_zeroes_sectors = 0;
+}
+#endif
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include_next <linux/slab.h>
+
+#ifndef COMPAT_LINUX_SLAB_H
+#define COMPAT_LINUX_SLAB_H
+
+#include <linux/overflow.h>
+
+/* 7.0, "slab: Introduce kmalloc_obj() and family" */
+#ifndef kzalloc_obj
+
+/* 7.0, "add default_gfp() helper macro": the flags given, else GFP_KERNEL */
+#ifndef default_gfp
+#define compat_second(a, b, ...) b
+#define default_gfp(...) compat_second(, ##__VA_ARGS__, GFP_KERNEL)
+#endif
+
+#define compat_alloc_objs(alloc, gfp, type, nr)			\
+	((type *)alloc(array_size(sizeof(type), nr), gfp))
+#define compat_alloc_flex(alloc, gfp, type, fam, nr)		\
+	((type *)alloc(struct_size((type *)NULL, fam, nr), gfp))
+
+#define kmalloc_obj(p, ...) \
+	compat_alloc_objs(kmalloc, default_gfp(__VA_ARGS__), typeof(p), 1)
+#define kmalloc_objs(p, nr, ...) \
+	compat_alloc_objs(kmalloc, default_gfp(__VA_ARGS__), typeof(p), nr)
+#define kmalloc_flex(p, fam, nr, ...) \
+	compat_alloc_flex(kmalloc, default_gfp(__VA_ARGS__), typeof(p), fam, nr)
+#define kzalloc_obj(p, ...) \
+	compat_alloc_objs(kzalloc, default_gfp(__VA_ARGS__), typeof(p), 1)
+#define kzalloc_objs(p, nr, ...) \
+	compat_alloc_objs(kzalloc, default_gfp(__VA_ARGS__), typeof(p), nr)
+#define kzalloc_flex(p, fam, nr, ...) \
+	compat_alloc_flex(kzalloc, default_gfp(__VA_ARGS__), typeof(p), fam, nr)
+#define kvmalloc_objs(p, nr, ...) \
+	compat_alloc_objs(kvmalloc, default_gfp(__VA_ARGS__), typeof(p), nr)
+#define kvzalloc_obj(p, ...) \
+	compat_alloc_objs(kvzalloc, default_gfp(__VA_ARGS__), typeof(p), 1)
+#define kvzalloc_objs(p, nr, ...) \
+	compat_alloc_objs(kvzalloc, default_gfp(__VA_ARGS__), typeof(p), nr)
+#define kvzalloc_flex(p, fam, nr, ...) \
+	compat_alloc_flex(kvzalloc, default_gfp(__VA_ARGS__), typeof(p), fam, nr)
+
+#endif
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The block device client.
+ *
+ * Objects: a session (sess.c) is one relation to a server; a device (dev.c) is
+ * one device of that server and its gendisk (disk.c); requests (io.c) live in
+ * the pdu of blk-mq's requests; admin messages (admin.c) open and close.
+ *
+ * Lock order, outer first: rnbd_clt_sess::open_lock or rnbd_clt_dev::open_lock,
+ * then rnbd_clt_sess::msg_sem, rnbd_clt_sess_mutex, rnbd_clt_sess::dev_lock.
+ */
+#ifndef RNBD_CLT_H
+#define RNBD_CLT_H
+
+#include <linux/blk-mq.h>
+#include <linux/blkdev.h>
+#include <linux/kobject.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/rwsem.h>
+#include <linux/workqueue.h>
+
+#include "../../rtrs/proto.h"
+#include "../../rtrs/rtrs.h"
+#include "../proto.h"
+#include "map.h"
+
+#define RNBD_CLT_PART_BITS	6	/* 64 minors a disk */
+
+/**
+ * enum rnbd_clt_state - state of a device, see rnbd_clt_dev_set_state()
+ * @RNBD_CLT_INIT: being mapped, no I/O yet
+ * @RNBD_CLT_OPEN: I/O flows
+ * @RNBD_CLT_CLOSED: the session was lost or the re-open failed; I/O is held
+ * @RNBD_CLT_UNMAPPED: going away; I/O fails
+ * @RNBD_CLT_NR_STATES: not a state
+ */
+enum rnbd_clt_state {
+	RNBD_CLT_INIT,
+	RNBD_CLT_OPEN,
+	RNBD_CLT_CLOSED,
+	RNBD_CLT_UNMAPPED,
+	RNBD_CLT_NR_STATES
+};
+
+/**
+ * struct rnbd_clt_sess - a session, shared by the devices mapped over it
+ * @entry: in the list of sessions; rnbd_clt_sess_mutex
+ * @users: devices and mappings under way; rnbd_clt_sess_mutex
+ * @open_lock: held while @rtrs is opened or closed
+ * @rtrs: transport; changes under @open_lock, constant for whoever is a user
+ *	of an open session
+ * @ops: callbacks given to the transport
+ * @tag_set: one for all devices, so tags are unique in the session
+ * @attrs: of @rtrs; constant as long as that is open
+ * @nr_poll_queues: constant
+ * @msg_sem: held for reading around each admin message, for writing around
+ *	SESS_INFO: no message of an older incarnation of the server's session
+ *	is under way once that one is answered
+ * @dev_lock: protects the members below, and the state of all devices
+ * @devs: the devices
+ * @connected: a path is up
+ * @incarnation: counts how often the last path was lost. What the server said
+ *	of a device (its id above all) holds for one incarnation
+ * @greeted: incarnation in which SESS_INFO was answered
+ * @ver: protocol version both sides speak
+ * @pass: number of the pass of @reopen_work
+ * @reopen_work: opens what is closed
+ * @name: constant
+ */
+struct rnbd_clt_sess {
+	struct list_head	entry;
+	unsigned int		users;
+	struct mutex		open_lock;
+	struct rtrs_clt_sess	*rtrs;
+	struct rtrs_clt_ops	ops;
+	struct blk_mq_tag_set	tag_set;
+	struct rtrs_attrs	attrs;
+	unsigned int		nr_poll_queues;
+	struct rw_semaphore	msg_sem;
+	struct mutex		dev_lock;
+	struct list_head	devs;
+	bool			connected;
+	u32			incarnation;
+	u32			greeted;
+	u8			ver;
+	u32			pass;
+	struct delayed_work	reopen_work;
+	char			name[RTRS_NAME_LEN];
+};
+
+/**
+ * struct rnbd_clt_dev - a mapped device
+ * @kobj: the directory "rnbd" of the disk, and the reference count
+ * @sess: session; the device is a user of it until it is unmapped
+ * @entry: in its list; dev_lock
+ * @state: changed by rnbd_clt_dev_set_state() only, under dev_lock; read
+ *	without a lock by the I/O path
+ * @device_id: of the server; written before @state becomes open
+ * @incarnation: of the session, in which @device_id holds; dev_lock
+ * @openers: opens of the disk or a partition; negative when unmapped
+ * @announced: the disk is complete, and loss of the session holds I/O instead
+ *	of failing it; dev_lock
+ * @refused: the server offers something else under our name, reopen_work need
+ *	not try again in this incarnation; dev_lock
+ * @complained: a failed re-open was logged in this incarnation; dev_lock
+ * @pass: the last pass of reopen_work that looked at this device; dev_lock
+ * @open_lock: held around a re-open and the final close, from the message to
+ *	what follows from its answer
+ * @rsp: the server's last description; dev_lock
+ * @limits_work: brings the queue limits up to date with @rsp
+ * @disk: NULL until the first open was answered
+ * @index: N of rnbdN
+ * @mode: constant
+ * @link: name of the symlink in ctl/devices
+ * @path: device_path, constant
+ */
+struct rnbd_clt_dev {
+	struct kobject		kobj;
+	struct rnbd_clt_sess	*sess;
+	struct list_head	entry;
+	enum rnbd_clt_state	state;
+	u32			device_id;
+	u32			incarnation;
+	atomic_t		openers;
+	bool			announced;
+	bool			refused;
+	bool			complained;
+	u32			pass;
+	struct mutex		open_lock;
+	struct rnbd_open_rsp	rsp;
+	struct work_struct	limits_work;
+	struct gendisk		*disk;
+	int			index;
+	enum rnbd_access_mode	mode;
+	char			*link;
+	char			path[RNBD_NAME_LEN];
+};
+
+/* main.c */
+extern struct workqueue_struct *rnbd_clt_wq;
+extern int rnbd_clt_major;
+
+/* sysfs.c */
+extern const struct kobj_type rnbd_clt_dev_ktype;
+int rnbd_clt_sysfs_init(void);
+void rnbd_clt_sysfs_no_map(void);
+void rnbd_clt_sysfs_exit(void);
+int rnbd_clt_sysfs_add_dev(struct rnbd_clt_dev *dev);
+void rnbd_clt_sysfs_del_dev(struct rnbd_clt_dev *dev);
+
+/* sess.c */
+struct rnbd_clt_sess *rnbd_clt_sess_get(const struct rnbd_clt_map *map);
+void rnbd_clt_sess_hold(struct rnbd_clt_sess *sess);
+void rnbd_clt_sess_put(struct rnbd_clt_sess *sess);
+struct rnbd_clt_dev *rnbd_clt_sess_any_dev(void);
+
+/* dev.c */
+int rnbd_clt_dev_map(const struct rnbd_clt_map *map);
+int rnbd_clt_dev_unmap(struct rnbd_clt_dev *dev, bool force);
+int rnbd_clt_dev_resize(struct rnbd_clt_dev *dev, u64 nsectors);
+int rnbd_clt_dev_remap(struct rnbd_clt_dev *dev);
+int rnbd_clt_dev_reopen(struct rnbd_clt_dev *dev);
+void rnbd_clt_dev_lost(struct rnbd_clt_dev *dev);
+void rnbd_clt_dev_complain(struct rnbd_clt_dev *dev, int err);
+void rnbd_clt_dev_release(struct kobject *kobj);
+const char *rnbd_clt_state_name(enum rnbd_clt_state state);
+
+/* disk.c */
+int rnbd_clt_disk_alloc(struct rnbd_clt_dev *dev,
+			const struct rnbd_open_rsp *rsp);
+void rnbd_clt_limits_work(struct work_struct *work);
+
+/* io.c */
+extern const struct blk_mq_ops rnbd_clt_mq_ops;
+size_t rnbd_clt_rq_size(u32 max_segments);
+unsigned int rnbd_clt_cancel_dev(struct rnbd_clt_dev *dev);
+
+/* admin.c */
+int rnbd_clt_sess_greet(struct rnbd_clt_sess *sess);
+int rnbd_clt_send_open(struct rnbd_clt_dev *dev, struct rnbd_open_rsp *rsp,
+		       u32 *incarnation);
+void rnbd_clt_send_close(struct rnbd_clt_dev *dev, u32 device_id,
+			 u32 incarnation);
+
+#endif

@@ -1,0 +1,596 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The life of a mapped device.
+ *
+ *	INIT ----> OPEN <---> CLOSED
+ *	  |         |           |
+ *	  +---------+-----------+----> UNMAPPED
+ *
+ * A device is in the list of its session from its creation to its end; so one
+ * name is mapped once in a session. Its memory lives as long as someone has a
+ * reference on its kobject: the list, each open of the disk, whoever handles
+ * an event. Its disk lives until the device leaves the list, and whoever holds
+ * dev_lock and finds the state open or closed may use it.
+ *
+ * Until the device is announced nobody could unmap it. So if the session is
+ * lost before, the device goes to UNMAPPED at once, which ends the partition
+ * scan, and the mapping fails.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/delay.h>
+#include <linux/idr.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "clt.h"
+
+#define RNBD_CLT_DRAIN_MIN_MS	10
+#define RNBD_CLT_DRAIN_MAX_MS	200
+#define RNBD_CLT_DRAIN_WARN_MS	10000
+
+static DEFINE_IDA(rnbd_clt_ida);	/* N of rnbdN, the lowest free */
+
+static const char * const rnbd_clt_state_names[RNBD_CLT_NR_STATES] = {
+	[RNBD_CLT_INIT]		= "init",
+	[RNBD_CLT_OPEN]		= "open",
+	[RNBD_CLT_CLOSED]	= "closed",
+	[RNBD_CLT_UNMAPPED]	= "unmapped",
+};
+
+static const u8 rnbd_clt_next_states[RNBD_CLT_NR_STATES] = {
+	[RNBD_CLT_INIT]	= BIT(RNBD_CLT_OPEN) | BIT(RNBD_CLT_UNMAPPED),
+	[RNBD_CLT_OPEN]	= BIT(RNBD_CLT_CLOSED) | BIT(RNBD_CLT_UNMAPPED),
+	[RNBD_CLT_CLOSED] = BIT(RNBD_CLT_OPEN) | BIT(RNBD_CLT_UNMAPPED),
+};
+
+/* The state as sysfs shows it. */
+const char *rnbd_clt_state_name(enum rnbd_clt_state state)
+{
+	return state < RNBD_CLT_NR_STATES ? rnbd_clt_state_names[state] :
+					    "unknown";
+}
+
+/*
+ * The only place where the state changes. Requests that were held for the old
+ * state are looked at again.
+ * Return: false if there is no such transition.
+ */
+static bool rnbd_clt_dev_set_state(struct rnbd_clt_dev *dev,
+				   enum rnbd_clt_state state)
+{
+	lockdep_assert_held(&dev->sess->dev_lock);
+
+	if (!(rnbd_clt_next_states[dev->state] & BIT(state)))
+		return false;
+	/* whoever sees the state open sees the device id, see queue_rq */
+	smp_store_release(&dev->state, state);
+	/* state before the list, see rnbd_clt_rq_hold() */
+	smp_mb();
+	if (state != RNBD_CLT_CLOSED && dev->disk)
+		blk_mq_kick_requeue_list(dev->disk->queue);
+	return true;
+}
+
+static void rnbd_clt_dev_uevent(struct rnbd_clt_dev *dev,
+				enum kobject_action action)
+{
+	if (dev->announced)
+		kobject_uevent(&disk_to_dev(dev->disk)->kobj, action);
+}
+
+/**
+ * rnbd_clt_dev_lost() - the session was lost
+ * @dev: device
+ *
+ * Context: process, dev_lock held.
+ */
+void rnbd_clt_dev_lost(struct rnbd_clt_dev *dev)
+{
+	dev->refused = false;
+	dev->complained = false;
+	if (dev->state != RNBD_CLT_OPEN)
+		return;
+	if (!dev->announced) {
+		rnbd_clt_dev_set_state(dev, RNBD_CLT_UNMAPPED);
+		return;
+	}
+	rnbd_clt_dev_set_state(dev, RNBD_CLT_CLOSED);
+	rnbd_clt_dev_uevent(dev, KOBJ_OFFLINE);
+}
+
+/* An answer to OPEN holds: I/O may flow. dev_lock is held. */
+static int rnbd_clt_dev_set_open(struct rnbd_clt_dev *dev,
+				 const struct rnbd_open_rsp *rsp,
+				 u32 incarnation)
+{
+	struct rnbd_clt_sess *sess = dev->sess;
+
+	if (!sess->connected || sess->incarnation != incarnation)
+		return -ECONNABORTED;
+	dev->rsp = *rsp;
+	dev->device_id = rsp->device_id;
+	dev->incarnation = incarnation;
+	if (!rnbd_clt_dev_set_state(dev, RNBD_CLT_OPEN))
+		return -ENODEV;
+	return 0;
+}
+
+/*
+ * Is it still the device that was mapped? The base protocol has no identity,
+ * so only what must be wrong is refused.
+ */
+static int rnbd_clt_dev_check_same(struct rnbd_clt_dev *dev,
+				   const struct rnbd_open_rsp *rsp)
+{
+	const char *name = dev->disk->disk_name;
+	u64 nsectors = get_capacity(dev->disk);
+
+	if (rsp->logical_block_size != dev->rsp.logical_block_size)
+		pr_err("%s: %s on the server now has blocks of %u bytes instead of %u, it is not the same device: I/O stays held; restore the device and write 1 to remap_device, or unmap with force\n",
+		       name, dev->path, rsp->logical_block_size,
+		       dev->rsp.logical_block_size);
+	else if (rsp->nsectors < nsectors)
+		pr_err("%s: %s on the server shrank from %llu to %llu sectors, it may not be the same device: I/O stays held; restore the device and write 1 to remap_device, or unmap with force\n",
+		       name, dev->path, nsectors, rsp->nsectors);
+	else
+		return 0;
+	dev->refused = true;
+	return -ESTALE;
+}
+
+/* What follows when a device is open again. dev_lock is held. */
+static void rnbd_clt_dev_opened(struct rnbd_clt_dev *dev)
+{
+	struct gendisk *disk = dev->disk;
+
+	if (dev->rsp.nsectors != get_capacity(disk)) {
+		pr_info("%s: %s on the server grew from %llu to %llu sectors\n",
+			disk->disk_name, dev->path,
+			(u64)get_capacity(disk), dev->rsp.nsectors);
+		set_capacity_and_notify(disk, dev->rsp.nsectors);
+	}
+	dev->refused = false;
+	dev->complained = false;
+	queue_work(rnbd_clt_wq, &dev->limits_work);
+	rnbd_clt_dev_uevent(dev, KOBJ_ONLINE);
+	pr_info("%s: %s of session %s is open again\n", disk->disk_name,
+		dev->path, dev->sess->name);
+}
+
+static int rnbd_clt_dev_take_rsp(struct rnbd_clt_dev *dev,
+				 const struct rnbd_open_rsp *rsp,
+				 u32 incarnation)
+{
+	int err = -ENODEV;
+
+	mutex_lock(&dev->sess->dev_lock);
+	if (dev->state == RNBD_CLT_CLOSED) {
+		err = rnbd_clt_dev_check_same(dev, rsp) ?:
+		      rnbd_clt_dev_set_open(dev, rsp, incarnation);
+		if (!err)
+			rnbd_clt_dev_opened(dev);
+	}
+	mutex_unlock(&dev->sess->dev_lock);
+	return err;
+}
+
+static enum rnbd_clt_state rnbd_clt_dev_state(struct rnbd_clt_dev *dev)
+{
+	enum rnbd_clt_state state;
+
+	mutex_lock(&dev->sess->dev_lock);
+	state = dev->state;
+	mutex_unlock(&dev->sess->dev_lock);
+	return state;
+}
+
+/**
+ * rnbd_clt_dev_reopen() - open a closed device again
+ * @dev: device, with a reference of the caller's
+ *
+ * Context: process.
+ * Return: 0 if it is open now; -ENODEV if it is not closed, -ESTALE if the
+ * server has another device of this name, or why there was no answer.
+ */
+int rnbd_clt_dev_reopen(struct rnbd_clt_dev *dev)
+{
+	struct rnbd_open_rsp rsp;
+	u32 incarnation;
+	int err = -ENODEV;
+
+	mutex_lock(&dev->open_lock);
+	switch (rnbd_clt_dev_state(dev)) {
+	case RNBD_CLT_OPEN:
+		err = 0;
+		break;
+	case RNBD_CLT_CLOSED:
+		err = rnbd_clt_send_open(dev, &rsp, &incarnation);
+		if (err)
+			break;
+		err = rnbd_clt_dev_take_rsp(dev, &rsp, incarnation);
+		if (err)
+			rnbd_clt_send_close(dev, rsp.device_id, incarnation);
+		break;
+	default:
+		break;
+	}
+	mutex_unlock(&dev->open_lock);
+	return err;
+}
+
+/* Log a failed re-open once an incarnation; a refusal was logged already. */
+void rnbd_clt_dev_complain(struct rnbd_clt_dev *dev, int err)
+{
+	mutex_lock(&dev->sess->dev_lock);
+	if (dev->state == RNBD_CLT_CLOSED && !dev->complained &&
+	    !dev->refused) {
+		dev->complained = true;
+		pr_err("%s: cannot open %s of session %s again: %d; I/O is held, will try again\n",
+		       dev->disk->disk_name, dev->path, dev->sess->name, err);
+	}
+	mutex_unlock(&dev->sess->dev_lock);
+}
+
+/**
+ * rnbd_clt_dev_remap() - open a device again on behalf of the administrator
+ * @dev: device
+ *
+ * Return: -EALREADY if it is open, -ENODEV if it is unmapped, -EBUSY if it is
+ * being mapped, else that of rnbd_clt_dev_reopen().
+ */
+int rnbd_clt_dev_remap(struct rnbd_clt_dev *dev)
+{
+	int err;
+
+	switch (rnbd_clt_dev_state(dev)) {
+	case RNBD_CLT_OPEN:
+		return -EALREADY;
+	case RNBD_CLT_UNMAPPED:
+		return -ENODEV;
+	case RNBD_CLT_CLOSED:
+		break;
+	default:
+		return -EBUSY;
+	}
+	err = rnbd_clt_dev_reopen(dev);
+	if (err)
+		pr_err("%s: remap_device: cannot open %s of session %s: %d\n",
+		       dev->disk->disk_name, dev->path, dev->sess->name, err);
+	return err;
+}
+
+/**
+ * rnbd_clt_dev_resize() - set the size, as the administrator says
+ * @dev: device
+ * @nsectors: size in sectors of 512 bytes, not checked against the server
+ *
+ * Return: 0, -EINVAL if that is no size, -ENOENT if the device is not open.
+ */
+int rnbd_clt_dev_resize(struct rnbd_clt_dev *dev, u64 nsectors)
+{
+	int err = -ENOENT;
+
+	if (nsectors > (u64)S64_MAX >> SECTOR_SHIFT)
+		return -EINVAL;
+	mutex_lock(&dev->sess->dev_lock);
+	if (dev->state == RNBD_CLT_OPEN) {
+		pr_info("%s: resized from %llu to %llu sectors\n",
+			dev->disk->disk_name, (u64)get_capacity(dev->disk),
+			nsectors);
+		set_capacity_and_notify(dev->disk, nsectors);
+		err = 0;
+	}
+	mutex_unlock(&dev->sess->dev_lock);
+	return err;
+}
+
+/*
+ * End all I/O of an unmapped device. New and held requests fail by themselves;
+ * those the transport has are waited for, unless their path is dead: then they
+ * are taken back. Afterwards nobody kicks the requeue list any more.
+ */
+static void rnbd_clt_dev_drain(struct rnbd_clt_dev *dev)
+{
+	unsigned int delay = RNBD_CLT_DRAIN_MIN_MS, waited = 0, busy;
+
+	synchronize_rcu();
+	while ((busy = rnbd_clt_cancel_dev(dev))) {
+		msleep(delay);
+		waited += delay;
+		if (waited >= RNBD_CLT_DRAIN_WARN_MS) {
+			pr_warn("%s: unmapping waits for %u requests the server has not answered\n",
+				dev->disk->disk_name, busy);
+			waited = 0;
+		}
+		delay = min_t(unsigned int, 2 * delay, RNBD_CLT_DRAIN_MAX_MS);
+	}
+	synchronize_rcu();
+}
+
+/* Undo add_disk() and everything that could follow it. */
+static void rnbd_clt_dev_stop(struct rnbd_clt_dev *dev, bool force)
+{
+	rnbd_clt_dev_drain(dev);
+	cancel_work_sync(&dev->limits_work);
+	if (force)
+		blk_mark_disk_dead(dev->disk);
+	del_gendisk(dev->disk);
+}
+
+static void rnbd_clt_dev_close(struct rnbd_clt_dev *dev)
+{
+	mutex_lock(&dev->open_lock);
+	rnbd_clt_send_close(dev, dev->device_id, dev->incarnation);
+	mutex_unlock(&dev->open_lock);
+}
+
+/* Out of the list; gives back what it had: a use of the session, a reference. */
+static void rnbd_clt_dev_destroy(struct rnbd_clt_dev *dev)
+{
+	struct rnbd_clt_sess *sess = dev->sess;
+
+	mutex_lock(&sess->dev_lock);
+	list_del_init(&dev->entry);
+	mutex_unlock(&sess->dev_lock);
+	rnbd_clt_sess_put(sess);
+	kobject_put(&dev->kobj);
+}
+
+void rnbd_clt_dev_release(struct kobject *kobj)
+{
+	struct rnbd_clt_dev *dev = container_of(kobj, struct rnbd_clt_dev, kobj);
+
+	ida_free(&rnbd_clt_ida, dev->index);
+	kfree(dev->link);
+	kfree(dev);
+}
+
+/* The "/" of a path cannot be in a file name. */
+static char *rnbd_clt_dev_link_name(const struct rnbd_clt_dev *dev)
+{
+	char *name = kasprintf(GFP_KERNEL, "%s@%s", dev->path, dev->sess->name);
+
+	return name ? strreplace(name, '/', '!'), name : NULL;
+}
+
+static struct rnbd_clt_dev *rnbd_clt_dev_alloc(struct rnbd_clt_sess *sess,
+					       const struct rnbd_clt_map *map)
+{
+	struct rnbd_clt_dev *dev = kzalloc_obj(*dev);
+	int err = -ENOMEM;
+
+	if (!dev)
+		return ERR_PTR(-ENOMEM);
+	dev->sess = sess;
+	dev->mode = map->mode;
+	atomic_set(&dev->openers, 0);
+	mutex_init(&dev->open_lock);
+	INIT_WORK(&dev->limits_work, rnbd_clt_limits_work);
+	strscpy(dev->path, map->device_path);
+	dev->link = rnbd_clt_dev_link_name(dev);
+	if (!dev->link)
+		goto err_free;
+	dev->index = ida_alloc_max(&rnbd_clt_ida,
+				   (1 << (MINORBITS - RNBD_CLT_PART_BITS)) - 1,
+				   GFP_KERNEL);
+	if (dev->index < 0) {
+		err = dev->index;
+		goto err_free_link;
+	}
+	kobject_init(&dev->kobj, &rnbd_clt_dev_ktype);
+	return dev;
+
+err_free_link:
+	kfree(dev->link);
+err_free:
+	kfree(dev);
+	return ERR_PTR(err);
+}
+
+/* Into the list, unless the name is there already. */
+static int rnbd_clt_dev_insert(struct rnbd_clt_dev *dev)
+{
+	struct rnbd_clt_sess *sess = dev->sess;
+	struct rnbd_clt_dev *other;
+	int err = 0;
+
+	mutex_lock(&sess->dev_lock);
+	list_for_each_entry(other, &sess->devs, entry) {
+		if (!strcmp(other->path, dev->path)) {
+			err = -EEXIST;
+			break;
+		}
+	}
+	if (!err)
+		list_add_tail(&dev->entry, &sess->devs);
+	mutex_unlock(&sess->dev_lock);
+	return err;
+}
+
+/* The first open: the disk is made of its answer. */
+static int rnbd_clt_dev_first_open(struct rnbd_clt_dev *dev)
+{
+	struct rnbd_clt_sess *sess = dev->sess;
+	struct rnbd_open_rsp rsp;
+	u32 incarnation;
+	int err;
+
+	err = rnbd_clt_send_open(dev, &rsp, &incarnation);
+	if (err)
+		return err;
+	err = rnbd_clt_disk_alloc(dev, &rsp);
+	if (err)
+		goto err_close;
+	mutex_lock(&sess->dev_lock);
+	err = rnbd_clt_dev_set_open(dev, &rsp, incarnation);
+	mutex_unlock(&sess->dev_lock);
+	if (err)
+		goto err_put_disk;
+	return 0;
+
+err_put_disk:
+	put_disk(dev->disk);
+err_close:
+	rnbd_clt_send_close(dev, rsp.device_id, incarnation);
+	return err;
+}
+
+/* From now on loss of the session holds I/O; false if it was lost before. */
+static bool rnbd_clt_dev_set_announced(struct rnbd_clt_dev *dev)
+{
+	mutex_lock(&dev->sess->dev_lock);
+	dev->announced = dev->state == RNBD_CLT_OPEN;
+	mutex_unlock(&dev->sess->dev_lock);
+	return dev->announced;
+}
+
+/* Unmapping may be under way already: the files are there. */
+static void rnbd_clt_dev_announce(struct rnbd_clt_dev *dev)
+{
+	mutex_lock(&dev->sess->dev_lock);
+	if (dev->state == RNBD_CLT_OPEN)
+		rnbd_clt_dev_uevent(dev, KOBJ_ONLINE);
+	mutex_unlock(&dev->sess->dev_lock);
+}
+
+static void rnbd_clt_dev_set_unmapped(struct rnbd_clt_dev *dev)
+{
+	mutex_lock(&dev->sess->dev_lock);
+	rnbd_clt_dev_set_state(dev, RNBD_CLT_UNMAPPED);
+	mutex_unlock(&dev->sess->dev_lock);
+}
+
+/*
+ * A new device comes to life. The caller has a reference of its own: as soon
+ * as the files exist someone may unmap.
+ */
+static int rnbd_clt_dev_start(struct rnbd_clt_dev *dev)
+{
+	int err;
+
+	err = rnbd_clt_dev_first_open(dev);
+	if (err)
+		return err;
+	err = add_disk(dev->disk);
+	if (err)
+		goto err_close;
+	if (!rnbd_clt_dev_set_announced(dev)) {
+		err = -ECONNABORTED;
+		goto err_stop;
+	}
+	pr_info("%s: mapped %s of session %s, %s, %llu sectors\n",
+		dev->disk->disk_name, dev->path, dev->sess->name,
+		rnbd_clt_mode_name(dev->mode), (u64)get_capacity(dev->disk));
+	err = rnbd_clt_sysfs_add_dev(dev);
+	if (err)
+		goto err_stop;
+	rnbd_clt_dev_announce(dev);
+	return 0;
+
+err_stop:
+	rnbd_clt_dev_set_unmapped(dev);
+	rnbd_clt_dev_stop(dev, true);
+err_close:
+	rnbd_clt_dev_set_unmapped(dev);
+	rnbd_clt_dev_close(dev);
+	put_disk(dev->disk);
+	return err;
+}
+
+/* The caller is a user of the session, also when the device is gone again. */
+static int rnbd_clt_dev_map_on(struct rnbd_clt_sess *sess,
+			       const struct rnbd_clt_map *map)
+{
+	struct rnbd_clt_dev *dev;
+	int err;
+
+	dev = rnbd_clt_dev_alloc(sess, map);
+	if (IS_ERR(dev))
+		return PTR_ERR(dev);
+	err = rnbd_clt_dev_insert(dev);
+	if (err)
+		goto out_put;
+
+	rnbd_clt_sess_hold(sess);
+	kobject_get(&dev->kobj);
+	err = rnbd_clt_dev_start(dev);
+	if (err)
+		rnbd_clt_dev_destroy(dev);
+out_put:
+	kobject_put(&dev->kobj);
+	return err;
+}
+
+/**
+ * rnbd_clt_dev_map() - map a device
+ * @map: which, and over which session
+ *
+ * Context: process; sleeps as long as it takes to connect and to open.
+ * Return: 0, or an errno; nothing is left behind then and the reason was
+ * logged.
+ */
+int rnbd_clt_dev_map(const struct rnbd_clt_map *map)
+{
+	struct rnbd_clt_sess *sess;
+	int err;
+
+	sess = rnbd_clt_sess_get(map);
+	if (IS_ERR(sess))
+		return PTR_ERR(sess);
+	err = rnbd_clt_dev_map_on(sess, map);
+	if (err)
+		pr_err("map_device: cannot map %s of session %s: %d\n",
+		       map->device_path, map->sessname, err);
+	rnbd_clt_sess_put(sess);
+	return err;
+}
+
+/*
+ * Decide that the device goes away. Openers are counted down by their release
+ * only, so a bias makes the counter refuse new ones for ever.
+ */
+static int rnbd_clt_dev_retire(struct rnbd_clt_dev *dev, bool force)
+{
+	int err = 0;
+
+	mutex_lock(&dev->sess->dev_lock);
+	if (dev->state == RNBD_CLT_UNMAPPED)
+		err = -EALREADY;
+	else if (force)
+		atomic_add(INT_MIN, &dev->openers);
+	else if (atomic_cmpxchg(&dev->openers, 0, INT_MIN))
+		err = -EBUSY;
+	if (!err)
+		rnbd_clt_dev_set_state(dev, RNBD_CLT_UNMAPPED);
+	mutex_unlock(&dev->sess->dev_lock);
+	return err;
+}
+
+/**
+ * rnbd_clt_dev_unmap() - unmap a device
+ * @dev: an announced device, with a reference of the caller's
+ * @force: also if it is open; its I/O fails
+ *
+ * Context: process, not from a file of the device that is still protected
+ * against its own removal.
+ * Return: 0 when the device is gone, -EBUSY if it is open, -EALREADY if
+ * someone else unmaps it.
+ */
+int rnbd_clt_dev_unmap(struct rnbd_clt_dev *dev, bool force)
+{
+	int err;
+
+	err = rnbd_clt_dev_retire(dev, force);
+	if (err)
+		return err;
+	rnbd_clt_sysfs_del_dev(dev);
+	rnbd_clt_dev_stop(dev, force);
+	rnbd_clt_dev_close(dev);
+	pr_info("%s: unmapped %s of session %s\n", dev->disk->disk_name,
+		dev->path, dev->sess->name);
+	put_disk(dev->disk);
+	rnbd_clt_dev_destroy(dev);
+	return 0;
+}

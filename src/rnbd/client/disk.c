@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The gendisk of a device: its queue limits, who has it open.
+ *
+ * Limits come from the server's answer to OPEN and from what the transport
+ * takes, which never changes. They are set before the disk exists, and again
+ * after each re-open by limits_work: that has to freeze the queue, which waits
+ * for requests that only move once the device is open. Meanwhile requests that
+ * were built for the old limits go out as they are; the server's block layer
+ * splits what its device no longer takes.
+ *
+ * BLK_FEAT_STABLE_WRITES is not set. The data is read from its pages by the
+ * HCA, once more for a retransmission or on another path; whichever version
+ * arrives last is a version that the submitter had in memory while the write
+ * was unfinished, which is all that the block layer promises, and no checksum
+ * spans it. A device of the server that does need stable pages sees the chunk
+ * there, not these pages.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/sizes.h>
+#include <linux/string.h>
+
+#include "clt.h"
+
+#define RNBD_CLT_MAX_RANGE	(UINT_MAX >> SECTOR_SHIFT)	/* sectors */
+
+static int rnbd_clt_disk_open(struct gendisk *disk, blk_mode_t mode)
+{
+	struct rnbd_clt_dev *dev = disk->private_data;
+
+	if (dev->mode == RNBD_ACCESS_RO && (mode & BLK_OPEN_WRITE))
+		return -EPERM;
+	if (!atomic_inc_unless_negative(&dev->openers))
+		return -ENXIO;
+	kobject_get(&dev->kobj);
+	return 0;
+}
+
+/* May come long after the device was unmapped and its session is gone. */
+static void rnbd_clt_disk_release(struct gendisk *disk)
+{
+	struct rnbd_clt_dev *dev = disk->private_data;
+
+	atomic_dec(&dev->openers);
+	kobject_put(&dev->kobj);
+}
+
+static const struct block_device_operations rnbd_clt_disk_ops = {
+	.owner		= THIS_MODULE,
+	.open		= rnbd_clt_disk_open,
+	.release	= rnbd_clt_disk_release,
+};
+
+static void rnbd_clt_limits_cache(const struct rnbd_open_rsp *rsp,
+				  struct queue_limits *lim)
+{
+	lim->features &= ~(BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA);
+	if (!(rsp->cache_policy & RNBD_CACHE_WRITEBACK))
+		return;
+	lim->features |= BLK_FEAT_WRITE_CACHE;
+	if (rsp->cache_policy & RNBD_CACHE_FUA)
+		lim->features |= BLK_FEAT_FUA;
+}
+
+static void rnbd_clt_limits_ranges(const struct rnbd_open_rsp *rsp,
+				   struct queue_limits *lim)
+{
+	u32 discard = min_t(u32, rsp->max_discard_sectors, RNBD_CLT_MAX_RANGE);
+
+	lim->max_hw_discard_sectors = discard;
+	lim->discard_granularity = rsp->discard_granularity;
+	lim->discard_alignment = rsp->discard_alignment;
+	lim->max_secure_erase_sectors = rsp->secure_discard ? discard : 0;
+	lim->max_write_zeroes_sectors = min_t(u32,
+					      rsp->max_write_zeroes_sectors,
+					      RNBD_CLT_MAX_RANGE);
+}
+
+/*
+ * The largest I/O in sectors. A server that says less than a page is not taken
+ * at its word: its block layer splits what is too large for the device.
+ */
+static u32 rnbd_clt_limits_max_io(const struct rnbd_clt_sess *sess,
+				  const struct rnbd_open_rsp *rsp)
+{
+	u32 transport = sess->attrs.max_io_size >> SECTOR_SHIFT;
+	u32 server = max_t(u32, rsp->max_hw_sectors, PAGE_SECTORS);
+
+	return round_down(min(transport, server),
+			  rsp->logical_block_size >> SECTOR_SHIFT);
+}
+
+static void rnbd_clt_limits_fill(const struct rnbd_clt_sess *sess,
+				 const struct rnbd_open_rsp *rsp,
+				 struct queue_limits *lim)
+{
+	u32 max_io = rnbd_clt_limits_max_io(sess, rsp);
+
+	lim->logical_block_size = rsp->logical_block_size;
+	lim->physical_block_size = rsp->physical_block_size;
+	lim->max_hw_sectors = max_io;
+	lim->io_opt = max_io << SECTOR_SHIFT;
+	lim->max_segments = sess->attrs.max_segments;
+	lim->virt_boundary_mask = SZ_4K - 1;
+	rnbd_clt_limits_cache(rsp, lim);
+	rnbd_clt_limits_ranges(rsp, lim);
+}
+
+/* Can this kernel have a disk of these blocks? */
+static int rnbd_clt_limits_check(const struct rnbd_clt_dev *dev,
+				 const struct rnbd_open_rsp *rsp)
+{
+	if (!blk_validate_block_size(rsp->logical_block_size) &&
+	    rnbd_clt_limits_max_io(dev->sess, rsp) >= PAGE_SECTORS)
+		return 0;
+	pr_err("%s of session %s: cannot have blocks of %u bytes here\n",
+	       dev->path, dev->sess->name, rsp->logical_block_size);
+	return -EINVAL;
+}
+
+/**
+ * rnbd_clt_disk_alloc() - make the disk of a device, not added yet
+ * @dev: device; its disk is set
+ * @rsp: what the server says of it
+ *
+ * Return: 0, or an errno.
+ */
+int rnbd_clt_disk_alloc(struct rnbd_clt_dev *dev,
+			const struct rnbd_open_rsp *rsp)
+{
+	struct queue_limits lim = {};
+	struct gendisk *disk;
+	int err;
+
+	err = rnbd_clt_limits_check(dev, rsp);
+	if (err)
+		return err;
+	rnbd_clt_limits_fill(dev->sess, rsp, &lim);
+	disk = blk_mq_alloc_disk(&dev->sess->tag_set, &lim, dev);
+	if (IS_ERR(disk))
+		return PTR_ERR(disk);
+
+	disk->major = rnbd_clt_major;
+	disk->first_minor = dev->index << RNBD_CLT_PART_BITS;
+	disk->minors = 1 << RNBD_CLT_PART_BITS;
+	disk->fops = &rnbd_clt_disk_ops;
+	disk->private_data = dev;
+	snprintf(disk->disk_name, sizeof(disk->disk_name), "rnbd%d",
+		 dev->index);
+	set_capacity(disk, rsp->nsectors);
+	if (dev->mode == RNBD_ACCESS_RO)
+		set_disk_ro(disk, true);
+	dev->disk = disk;
+	return 0;
+}
+
+/**
+ * rnbd_clt_limits_work() - bring the queue limits up to date after a re-open
+ * @work: limits_work of a device; it is cancelled before the disk goes
+ */
+void rnbd_clt_limits_work(struct work_struct *work)
+{
+	struct rnbd_clt_dev *dev =
+		container_of(work, struct rnbd_clt_dev, limits_work);
+	struct request_queue *q = dev->disk->queue;
+	struct queue_limits lim, old;
+	struct rnbd_open_rsp rsp;
+	int err;
+
+	mutex_lock(&dev->sess->dev_lock);
+	rsp = dev->rsp;
+	mutex_unlock(&dev->sess->dev_lock);
+	if (rnbd_clt_limits_check(dev, &rsp))
+		return;
+
+	lim = queue_limits_start_update(q);
+	memcpy(&old, &lim, sizeof(old));
+	rnbd_clt_limits_fill(dev->sess, &rsp, &lim);
+	if (!memcmp(&old, &lim, sizeof(old))) {
+		queue_limits_cancel_update(q);
+		return;
+	}
+	err = queue_limits_commit_update_frozen(q, &lim);
+	if (err)
+		pr_err("%s: cannot set the new limits: %d\n",
+		       dev->disk->disk_name, err);
+}

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Requests: from blk-mq to the transport and back.
+ *
+ * A request is owned by blk-mq, by the transport (between a successful
+ * rtrs_clt_request() and its conf_fn), or it is held: on blk-mq's requeue list
+ * while the device is closed. Whoever changes the state away from closed kicks
+ * that list, and whoever puts a request there looks at the state afterwards;
+ * so none is left behind.
+ *
+ * Holding happens inside an RCU read-side section: blk-mq has one around
+ * queue_rq, conf_fn has its own. Unmapping waits for those sections before it
+ * takes the queue apart.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/overflow.h>
+#include <linux/ratelimit.h>
+#include <linux/rcupdate.h>
+
+#include "clt.h"
+
+#define RNBD_CLT_NO_PATH_RETRY_MS	100
+
+/**
+ * struct rnbd_clt_rq - the pdu of a request
+ * @permit: while the transport has the request, else NULL; blk-mq allocates
+ *	it zeroed. READ_ONCE.
+ * @err: its answer
+ * @sgl: its data, as many entries as the transport takes
+ */
+struct rnbd_clt_rq {
+	struct rtrs_permit	*permit;
+	int			err;
+	struct scatterlist	sgl[];
+};
+
+/**
+ * struct rnbd_clt_op - how an operation of the block layer goes out
+ * @valid: the client knows it
+ * @wire: enum rnbd_op
+ * @dir: direction of the transport's request
+ * @data: it has data as long as its range
+ * @range: it has a sector and a length
+ */
+struct rnbd_clt_op {
+	bool	valid;
+	u8	wire;
+	u8	dir;
+	bool	data;
+	bool	range;
+};
+
+#define RNBD_CLT_OP(op)	((__force u32)(op))
+
+static const struct rnbd_clt_op rnbd_clt_ops[] = {
+	[RNBD_CLT_OP(REQ_OP_READ)] = { true, RNBD_OP_READ, READ, true, true },
+	[RNBD_CLT_OP(REQ_OP_WRITE)] = { true, RNBD_OP_WRITE, WRITE, true, true },
+	[RNBD_CLT_OP(REQ_OP_FLUSH)] = { true, RNBD_OP_FLUSH, READ, false, false },
+	[RNBD_CLT_OP(REQ_OP_DISCARD)] = { true, RNBD_OP_DISCARD, WRITE, false, true },
+	[RNBD_CLT_OP(REQ_OP_SECURE_ERASE)] = { true, RNBD_OP_SECURE_ERASE, WRITE, false, true },
+	[RNBD_CLT_OP(REQ_OP_WRITE_ZEROES)] = { true, RNBD_OP_WRITE_ZEROES, WRITE, false, true },
+};
+
+static const struct rnbd_clt_op *rnbd_clt_op_find(struct request *rq)
+{
+	u32 op = RNBD_CLT_OP(req_op(rq));
+
+	if (op >= ARRAY_SIZE(rnbd_clt_ops) || !rnbd_clt_ops[op].valid)
+		return NULL;
+	return &rnbd_clt_ops[op];
+}
+
+/* Bytes of the pdu of a request with up to @max_segments segments. */
+size_t rnbd_clt_rq_size(u32 max_segments)
+{
+	return struct_size_t(struct rnbd_clt_rq, sgl, max_segments);
+}
+
+/*
+ * Servers before 7.0 know no PREFLUSH, but flush the cache for FUA where the
+ * device has none; so FUA goes with it.
+ */
+static u32 rnbd_clt_rq_flags(const struct request *rq)
+{
+	blk_opf_t opf = rq->cmd_flags;
+	u32 flags = 0;
+
+	if (opf & REQ_SYNC)
+		flags |= RNBD_F_SYNC;
+	if (opf & (REQ_FUA | REQ_PREFLUSH))
+		flags |= RNBD_F_FUA;
+	if (opf & REQ_PREFLUSH)
+		flags |= RNBD_F_PREFLUSH;
+	if (req_op(rq) == REQ_OP_WRITE_ZEROES && (opf & REQ_NOUNMAP))
+		flags |= RNBD_F_NOUNMAP;
+	return flags;
+}
+
+/*
+ * Wait for another state of the device; or, if that is what it is already, try
+ * again after @delay_ms.
+ */
+static void rnbd_clt_rq_hold(struct rnbd_clt_dev *dev, struct request *rq,
+			     unsigned int delay_ms)
+{
+	struct request_queue *q = rq->q;
+
+	blk_mq_requeue_request(rq, false);
+	/* list before the state, see rnbd_clt_dev_set_state() */
+	smp_mb();
+	if (READ_ONCE(dev->state) != RNBD_CLT_CLOSED)
+		blk_mq_delay_kick_requeue_list(q, delay_ms);
+}
+
+/* Softirq or process context. */
+static void rnbd_clt_rq_conf(void *priv, int err)
+{
+	struct request *rq = priv;
+	struct rnbd_clt_rq *crq = blk_mq_rq_to_pdu(rq);
+	struct rnbd_clt_dev *dev = rq->q->queuedata;
+
+	rcu_read_lock();
+	WRITE_ONCE(crq->permit, NULL);
+	crq->err = err;
+	if (unlikely(err == -ECONNABORTED))	/* it was not and will not be done */
+		rnbd_clt_rq_hold(dev, rq, 0);
+	else
+		blk_mq_complete_request(rq);
+	rcu_read_unlock();
+}
+
+static int rnbd_clt_rq_post(struct rnbd_clt_dev *dev, struct request *rq,
+			    const struct rnbd_clt_op *op,
+			    struct rtrs_permit *permit)
+{
+	struct rnbd_clt_rq *crq = blk_mq_rq_to_pdu(rq);
+	u8 usr[RNBD_IO_LEN];
+	struct kvec vec = { .iov_base = usr, .iov_len = sizeof(usr) };
+	struct rtrs_clt_req_ops ops = {
+		.priv		= rq,
+		.conf_fn	= rnbd_clt_rq_conf,
+	};
+	struct rnbd_io io = {
+		.device_id	= dev->device_id,
+		.sector		= op->range ? blk_rq_pos(rq) : 0,
+		.op		= op->wire,
+		.flags		= rnbd_clt_rq_flags(rq),
+		.len		= op->range ? blk_rq_bytes(rq) : 0,
+		.prio		= req_get_ioprio(rq),
+	};
+
+	rnbd_build_io(usr, &io);
+	if (!op->data)
+		return rtrs_clt_request(op->dir, &ops, dev->sess->rtrs, permit,
+					&vec, 1, 0, NULL, 0);
+	sg_init_table(crq->sgl, blk_rq_nr_phys_segments(rq));
+	return rtrs_clt_request(op->dir, &ops, dev->sess->rtrs, permit, &vec, 1,
+				io.len, crq->sgl, blk_rq_map_sg(rq, crq->sgl));
+}
+
+/* 0 if the transport took the request; it may be gone already then. */
+static int rnbd_clt_rq_send(struct rnbd_clt_dev *dev, struct request *rq,
+			    unsigned int queue)
+{
+	const struct rnbd_clt_op *op = rnbd_clt_op_find(rq);
+	struct rnbd_clt_rq *crq = blk_mq_rq_to_pdu(rq);
+	struct rtrs_permit *permit;
+	int err;
+
+	if (!op)
+		return -EOPNOTSUPP;
+	permit = rtrs_clt_tag_permit(dev->sess->rtrs, rq->tag, queue);
+	if (!permit)
+		return -EBUSY;
+	WRITE_ONCE(crq->permit, permit);
+	err = rnbd_clt_rq_post(dev, rq, op, permit);
+	if (unlikely(err))
+		WRITE_ONCE(crq->permit, NULL);
+	return err;
+}
+
+static void rnbd_clt_rq_log(struct request *rq, int err)
+{
+	pr_err_ratelimited("%s: %s of %u bytes at sector %llu failed: %d%s\n",
+			   rq->q->disk->disk_name, blk_op_str(req_op(rq)),
+			   blk_rq_bytes(rq), (u64)blk_rq_pos(rq), err,
+			   err == -ENOTCONN ?
+			   " (closed on the server; unmap and map it)" : "");
+}
+
+static blk_status_t rnbd_clt_rq_failed(struct rnbd_clt_dev *dev,
+				       struct request *rq, int err)
+{
+	switch (err) {
+	case -ENOTCONN:		/* the link event that closes us is on its way */
+		rnbd_clt_rq_hold(dev, rq, RNBD_CLT_NO_PATH_RETRY_MS);
+		return BLK_STS_OK;
+	case -EBUSY:
+	case -EAGAIN:
+	case -ENOMEM:
+		return BLK_STS_RESOURCE;	/* blk-mq runs the queue again */
+	default:
+		rnbd_clt_rq_log(rq, err);
+		return errno_to_blk_status(err);
+	}
+}
+
+static blk_status_t rnbd_clt_queue_rq(struct blk_mq_hw_ctx *hctx,
+				      const struct blk_mq_queue_data *bd)
+{
+	struct rnbd_clt_dev *dev = hctx->queue->queuedata;
+	struct request *rq = bd->rq;
+	int err;
+
+	blk_mq_start_request(rq);
+	/* the device id was written before the state became open */
+	switch (smp_load_acquire(&dev->state)) {
+	case RNBD_CLT_OPEN:
+		err = rnbd_clt_rq_send(dev, rq, hctx->queue_num);
+		if (likely(!err))
+			return BLK_STS_OK;
+		return rnbd_clt_rq_failed(dev, rq, err);
+	case RNBD_CLT_CLOSED:
+		rnbd_clt_rq_hold(dev, rq, 0);
+		return BLK_STS_OK;
+	default:
+		return BLK_STS_IOERR;
+	}
+}
+
+/* The server refuses what its limits promised: do not ask again. */
+static void rnbd_clt_op_unsupported(struct request *rq)
+{
+	switch (req_op(rq)) {
+	case REQ_OP_DISCARD:
+		blk_queue_disable_discard(rq->q);
+		break;
+	case REQ_OP_SECURE_ERASE:
+		blk_queue_disable_secure_erase(rq->q);
+		break;
+	case REQ_OP_WRITE_ZEROES:
+		blk_queue_disable_write_zeroes(rq->q);
+		break;
+	default:
+		break;
+	}
+}
+
+static void rnbd_clt_rq_complete(struct request *rq)
+{
+	struct rnbd_clt_rq *crq = blk_mq_rq_to_pdu(rq);
+
+	if (unlikely(crq->err)) {
+		if (crq->err == -EOPNOTSUPP)
+			rnbd_clt_op_unsupported(rq);
+		rnbd_clt_rq_log(rq, crq->err);
+	}
+	blk_mq_end_request(rq, errno_to_blk_status(crq->err));
+}
+
+const struct blk_mq_ops rnbd_clt_mq_ops = {
+	.queue_rq	= rnbd_clt_queue_rq,
+	.complete	= rnbd_clt_rq_complete,
+};
+
+struct rnbd_clt_cancel {
+	struct rnbd_clt_dev	*dev;
+	unsigned int		busy;
+};
+
+/* blk-mq holds the request meanwhile, so nobody else can use its tag. */
+static bool rnbd_clt_rq_cancel(struct request *rq, void *data)
+{
+	struct rnbd_clt_rq *crq = blk_mq_rq_to_pdu(rq);
+	struct rnbd_clt_cancel *cancel = data;
+	struct rtrs_permit *permit;
+
+	if (rq->q->queuedata != cancel->dev)
+		return true;
+	permit = READ_ONCE(crq->permit);
+	if (permit) {
+		cancel->busy++;
+		rtrs_clt_cancel(cancel->dev->sess->rtrs, permit);
+	}
+	return true;
+}
+
+/**
+ * rnbd_clt_cancel_dev() - take requests back from dead paths
+ * @dev: an unmapped device, or one that requests still may end for
+ *
+ * Context: process.
+ * Return: how many requests of the device the transport had.
+ */
+unsigned int rnbd_clt_cancel_dev(struct rnbd_clt_dev *dev)
+{
+	struct rnbd_clt_cancel cancel = { .dev = dev };
+
+	blk_mq_tagset_busy_iter(&dev->sess->tag_set, rnbd_clt_rq_cancel,
+				&cancel);
+	return cancel.busy;
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The module rnbd-client: what exists once, and the order it comes and goes in. */
+#include <linux/module.h>
+
+#include "clt.h"
+
+/*
+ * Re-opens devices and updates limits. I/O of a swapping host may wait for
+ * both.
+ */
+struct workqueue_struct *rnbd_clt_wq;
+int rnbd_clt_major;
+
+static int __init rnbd_clt_init(void)
+{
+	int err;
+
+	rnbd_clt_wq = alloc_workqueue("rnbd_client",
+				      WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	if (!rnbd_clt_wq)
+		return -ENOMEM;
+
+	rnbd_clt_major = register_blkdev(0, "rnbd");
+	if (rnbd_clt_major < 0) {
+		err = rnbd_clt_major;
+		goto err_destroy_wq;
+	}
+
+	err = rnbd_clt_sysfs_init();
+	if (err)
+		goto err_unregister_blkdev;
+	return 0;
+
+err_unregister_blkdev:
+	unregister_blkdev(rnbd_clt_major, "rnbd");
+err_destroy_wq:
+	destroy_workqueue(rnbd_clt_wq);
+	return err;
+}
+
+/*
+ * An open disk holds the module, so none is open now; and a writer of
+ * unmap_device holds it, so nobody else unmaps.
+ */
+static void __exit rnbd_clt_exit(void)
+{
+	struct rnbd_clt_dev *dev;
+
+	rnbd_clt_sysfs_no_map();
+	while ((dev = rnbd_clt_sess_any_dev())) {
+		rnbd_clt_dev_unmap(dev, true);
+		kobject_put(&dev->kobj);
+	}
+	rnbd_clt_sysfs_exit();
+	unregister_blkdev(rnbd_clt_major, "rnbd");
+	destroy_workqueue(rnbd_clt_wq);
+}
+
+module_init(rnbd_clt_init);
+module_exit(rnbd_clt_exit);
+
+MODULE_DESCRIPTION("RDMA network block device: client");
+MODULE_LICENSE("GPL");
+MODULE_VERSION(RNBD_VERSION);

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a line written to map_device says. Pure, see map.c. */
+#ifndef RNBD_CLT_MAP_H
+#define RNBD_CLT_MAP_H
+
+#include <linux/types.h>
+
+#include "../proto.h"
+
+#define RNBD_CLT_MAX_PATHS	6
+#define RNBD_CLT_DEFAULT_PORT	1234
+
+/**
+ * struct rnbd_clt_map_path - a path= of the line
+ * @text: address or pair of addresses, not parsed yet
+ * @port: the dest_port= that was in force at this point of the line
+ */
+struct rnbd_clt_map_path {
+	const char	*text;
+	u16		 port;
+};
+
+/**
+ * struct rnbd_clt_map - a parsed line
+ * @sessname: name of the session
+ * @device_path: device on the server, relative to its search path
+ * @path: the paths; used only if the session has to be opened
+ * @nr_paths: entries in @path
+ * @port: the last dest_port= of the line
+ * @mode: access mode
+ * @nr_poll_queues: 0 ... the maximum that was given to the parser
+ * @why: after an error: what is wrong, a constant text
+ * @where: after an error: the part of the line that is wrong, or ""
+ *
+ * Strings point into the line.
+ */
+struct rnbd_clt_map {
+	const char		 *sessname;
+	const char		 *device_path;
+	struct rnbd_clt_map_path path[RNBD_CLT_MAX_PATHS];
+	unsigned int		 nr_paths;
+	u16			 port;
+	enum rnbd_access_mode	 mode;
+	unsigned int		 nr_poll_queues;
+	const char		 *why;
+	const char		 *where;
+};
+
+int rnbd_clt_map_parse(char *line, unsigned int max_poll_queues,
+		       struct rnbd_clt_map *map);
+const char *rnbd_clt_mode_name(enum rnbd_access_mode mode);
+
+#endif

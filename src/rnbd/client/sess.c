@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Sessions: found by name or opened, shared by devices, closed by the last.
+ *
+ * A session stays in the list while it is opened and closed, so that there is
+ * never a second one of its name; whoever finds it waits for its open_lock and
+ * opens it itself if it is closed then.
+ *
+ * Loss and return of the session: rnbd_clt_link_ev(). The transport has
+ * DISCONNECTED return before it brings another path up. So when the first
+ * message of the next incarnation goes out, no request that names a device id
+ * of the old one is about to be sent.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/rcupdate.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "clt.h"
+
+#define RNBD_CLT_RECONNECT_DELAY	30	/* seconds */
+#define RNBD_CLT_RECONNECT_FOR_EVER	-1
+#define RNBD_CLT_REOPEN_INTERVAL	(5 * HZ)
+
+static DEFINE_MUTEX(rnbd_clt_sess_mutex);
+static LIST_HEAD(rnbd_clt_sessions);
+
+/* All devices of the session are now without it. */
+static void rnbd_clt_sess_lost(struct rnbd_clt_sess *sess)
+{
+	struct rnbd_clt_dev *dev;
+
+	mutex_lock(&sess->dev_lock);
+	sess->connected = false;
+	sess->incarnation++;
+	list_for_each_entry(dev, &sess->devs, entry)
+		rnbd_clt_dev_lost(dev);
+
+	/* after this no queue_rq still believes that its device is open */
+	synchronize_rcu();
+
+	/* a partition scan that nobody could end */
+	list_for_each_entry(dev, &sess->devs, entry)
+		if (dev->state == RNBD_CLT_UNMAPPED && !dev->announced)
+			rnbd_clt_cancel_dev(dev);
+	mutex_unlock(&sess->dev_lock);
+}
+
+static void rnbd_clt_sess_found(struct rnbd_clt_sess *sess)
+{
+	mutex_lock(&sess->dev_lock);
+	sess->connected = true;
+	mutex_unlock(&sess->dev_lock);
+	mod_delayed_work(rnbd_clt_wq, &sess->reopen_work, 0);
+}
+
+static void rnbd_clt_link_ev(void *priv, enum rtrs_clt_link_ev ev)
+{
+	unsigned int noio = memalloc_noio_save();
+	struct rnbd_clt_sess *sess = priv;
+
+	switch (ev) {
+	case RTRS_CLT_LINK_EV_DISCONNECTED:
+		pr_warn("<%s>: lost, I/O is held until it is back\n",
+			sess->name);
+		rnbd_clt_sess_lost(sess);
+		break;
+	case RTRS_CLT_LINK_EV_RECONNECTED:
+		pr_info("<%s>: back\n", sess->name);
+		rnbd_clt_sess_found(sess);
+		break;
+	}
+	memalloc_noio_restore(noio);
+}
+
+/* A closed device that this pass has not looked at yet, with a reference. */
+static struct rnbd_clt_dev *rnbd_clt_sess_next_closed(struct rnbd_clt_sess *sess)
+{
+	struct rnbd_clt_dev *dev, *found = NULL;
+
+	mutex_lock(&sess->dev_lock);
+	list_for_each_entry(dev, &sess->devs, entry) {
+		if (!sess->connected || dev->state != RNBD_CLT_CLOSED ||
+		    dev->refused || dev->pass == sess->pass)
+			continue;
+		dev->pass = sess->pass;
+		kobject_get(&dev->kobj);
+		found = dev;
+		break;
+	}
+	mutex_unlock(&sess->dev_lock);
+	return found;
+}
+
+/*
+ * Open all closed devices; come back later if some could not be, for instance
+ * because a server that just started does not have them yet.
+ */
+static void rnbd_clt_reopen_work(struct work_struct *work)
+{
+	struct rnbd_clt_sess *sess =
+		container_of(to_delayed_work(work), struct rnbd_clt_sess,
+			     reopen_work);
+	unsigned int noio = memalloc_noio_save();
+	struct rnbd_clt_dev *dev;
+	bool again = false;
+	int err;
+
+	sess->pass++;
+	while ((dev = rnbd_clt_sess_next_closed(sess))) {
+		err = rnbd_clt_dev_reopen(dev);
+		if (err) {
+			rnbd_clt_dev_complain(dev, err);
+			again = true;
+		}
+		kobject_put(&dev->kobj);
+	}
+	if (again)
+		queue_delayed_work(rnbd_clt_wq, &sess->reopen_work,
+				   RNBD_CLT_REOPEN_INTERVAL);
+	memalloc_noio_restore(noio);
+}
+
+static int rnbd_clt_sess_query(struct rnbd_clt_sess *sess)
+{
+	struct rtrs_attrs *attrs = &sess->attrs;
+	int err;
+
+	err = rtrs_clt_query(sess->rtrs, attrs);
+	if (err)
+		return err;
+	if (attrs->max_io_size >= PAGE_SIZE && attrs->max_segments &&
+	    attrs->max_segments <= USHRT_MAX && attrs->nr_queues)
+		return 0;
+	pr_err("<%s>: cannot work with I/O of %u bytes in %u segments over %u queues\n",
+	       sess->name, attrs->max_io_size, attrs->max_segments,
+	       attrs->nr_queues);
+	return -EINVAL;
+}
+
+static int rnbd_clt_sess_alloc_tags(struct rnbd_clt_sess *sess)
+{
+	struct blk_mq_tag_set *set = &sess->tag_set;
+	int nr_tags;
+
+	nr_tags = rtrs_clt_use_tags(sess->rtrs);
+	if (nr_tags < 0)
+		return nr_tags;
+
+	memset(set, 0, sizeof(*set));
+	set->ops = &rnbd_clt_mq_ops;
+	set->nr_hw_queues = sess->attrs.nr_queues;
+	set->queue_depth = min(nr_tags, BLK_MQ_MAX_DEPTH);
+	set->cmd_size = rnbd_clt_rq_size(sess->attrs.max_segments);
+	set->numa_node = NUMA_NO_NODE;
+	set->flags = BLK_MQ_F_TAG_HCTX_SHARED | BLK_MQ_F_NO_SCHED_BY_DEFAULT;
+	return blk_mq_alloc_tag_set(set);
+}
+
+/* The addresses of a session, with the memory that struct rtrs_addr points to. */
+struct rnbd_clt_addrs {
+	struct rtrs_addr	path[RNBD_CLT_MAX_PATHS];
+	struct sockaddr_storage	src[RNBD_CLT_MAX_PATHS];
+	struct sockaddr_storage	dst[RNBD_CLT_MAX_PATHS];
+};
+
+static int rnbd_clt_addrs_parse(struct rnbd_clt_addrs *addrs,
+				const struct rnbd_clt_map *map)
+{
+	const struct rnbd_clt_map_path *path;
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < map->nr_paths; i++) {
+		path = &map->path[i];
+		addrs->path[i].src = &addrs->src[i];
+		addrs->path[i].dst = &addrs->dst[i];
+		err = rtrs_addr_to_sockaddr(path->text, strlen(path->text),
+					    path->port, &addrs->path[i]);
+		if (err) {
+			pr_err("map_device: bad path \"%s\"\n", path->text);
+			return err;
+		}
+	}
+	return 0;
+}
+
+static int rnbd_clt_sess_connect(struct rnbd_clt_sess *sess,
+				 const struct rnbd_clt_map *map)
+{
+	struct rnbd_clt_addrs *addrs;
+	struct rtrs_clt_sess *rtrs;
+	int err;
+
+	if (!map->nr_paths) {
+		pr_err("map_device: session %s does not exist and no path= is given\n",
+		       map->sessname);
+		return -ENXIO;
+	}
+	addrs = kzalloc_obj(*addrs);
+	if (!addrs)
+		return -ENOMEM;
+	err = rnbd_clt_addrs_parse(addrs, map);
+	if (err)
+		goto out_free;
+
+	rtrs = rtrs_clt_open(&sess->ops, sess->name, addrs->path, map->nr_paths,
+			     map->port, 0, RNBD_CLT_RECONNECT_DELAY,
+			     RNBD_CLT_RECONNECT_FOR_EVER, map->nr_poll_queues);
+	if (IS_ERR(rtrs)) {
+		err = PTR_ERR(rtrs);
+		pr_err("<%s>: cannot open the session: %d\n", sess->name, err);
+		goto out_free;
+	}
+	sess->rtrs = rtrs;
+out_free:
+	kfree(addrs);
+	return err;
+}
+
+/*
+ * No device is left, and the work ends in bounded time; with no device it does
+ * not touch the transport, should a link event queue it again.
+ */
+static void rnbd_clt_sess_disconnect(struct rnbd_clt_sess *sess)
+{
+	cancel_delayed_work_sync(&sess->reopen_work);
+	rtrs_clt_close(sess->rtrs);
+	sess->rtrs = NULL;
+	cancel_delayed_work_sync(&sess->reopen_work);
+}
+
+static int rnbd_clt_sess_open(struct rnbd_clt_sess *sess,
+			      const struct rnbd_clt_map *map)
+{
+	int err;
+
+	mutex_lock(&sess->dev_lock);
+	sess->incarnation++;
+	sess->connected = true;
+	mutex_unlock(&sess->dev_lock);
+	sess->nr_poll_queues = map->nr_poll_queues;
+
+	err = rnbd_clt_sess_connect(sess, map);
+	if (err)
+		return err;
+	err = rnbd_clt_sess_query(sess);
+	if (err)
+		goto err_disconnect;
+	err = rnbd_clt_sess_alloc_tags(sess);
+	if (err)
+		goto err_disconnect;
+	err = rnbd_clt_sess_greet(sess);
+	if (err)
+		goto err_free_tags;
+	return 0;
+
+err_free_tags:
+	blk_mq_free_tag_set(&sess->tag_set);
+err_disconnect:
+	pr_err("<%s>: cannot set the session up: %d\n", sess->name, err);
+	rnbd_clt_sess_disconnect(sess);
+	return err;
+}
+
+static void rnbd_clt_sess_close(struct rnbd_clt_sess *sess)
+{
+	rnbd_clt_sess_disconnect(sess);
+	blk_mq_free_tag_set(&sess->tag_set);
+}
+
+/* May another device join an open session? */
+static int rnbd_clt_sess_join(struct rnbd_clt_sess *sess,
+			      const struct rnbd_clt_map *map)
+{
+	if (!map->nr_poll_queues ||
+	    map->nr_poll_queues == sess->nr_poll_queues)
+		return 0;
+	pr_err("map_device: session %s exists with nr_poll_queues=%u\n",
+	       sess->name, sess->nr_poll_queues);
+	return -EINVAL;
+}
+
+static struct rnbd_clt_sess *rnbd_clt_sess_alloc(const char *name)
+{
+	struct rnbd_clt_sess *sess = kzalloc_obj(*sess);
+
+	if (!sess)
+		return NULL;
+	mutex_init(&sess->open_lock);
+	mutex_init(&sess->dev_lock);
+	init_rwsem(&sess->msg_sem);
+	INIT_LIST_HEAD(&sess->devs);
+	INIT_DELAYED_WORK(&sess->reopen_work, rnbd_clt_reopen_work);
+	sess->ops.priv = sess;
+	sess->ops.link_ev = rnbd_clt_link_ev;
+	strscpy(sess->name, name);
+	return sess;
+}
+
+static struct rnbd_clt_sess *rnbd_clt_sess_find(const char *name)
+{
+	struct rnbd_clt_sess *sess;
+
+	list_for_each_entry(sess, &rnbd_clt_sessions, entry)
+		if (!strcmp(sess->name, name))
+			return sess;
+	return NULL;
+}
+
+/* The session of this name, open or not, with one more user. */
+static struct rnbd_clt_sess *rnbd_clt_sess_use(const char *name)
+{
+	struct rnbd_clt_sess *sess;
+
+	mutex_lock(&rnbd_clt_sess_mutex);
+	sess = rnbd_clt_sess_find(name);
+	if (!sess) {
+		sess = rnbd_clt_sess_alloc(name);
+		if (!sess)
+			goto out_unlock;
+		list_add_tail(&sess->entry, &rnbd_clt_sessions);
+	}
+	sess->users++;
+out_unlock:
+	mutex_unlock(&rnbd_clt_sess_mutex);
+	return sess;
+}
+
+/* One more user; the caller is one already. */
+void rnbd_clt_sess_hold(struct rnbd_clt_sess *sess)
+{
+	mutex_lock(&rnbd_clt_sess_mutex);
+	sess->users++;
+	mutex_unlock(&rnbd_clt_sess_mutex);
+}
+
+static bool rnbd_clt_sess_last_user(struct rnbd_clt_sess *sess)
+{
+	bool last;
+
+	mutex_lock(&rnbd_clt_sess_mutex);
+	last = sess->users == 1;
+	mutex_unlock(&rnbd_clt_sess_mutex);
+	return last;
+}
+
+static bool rnbd_clt_sess_unuse(struct rnbd_clt_sess *sess)
+{
+	bool gone;
+
+	mutex_lock(&rnbd_clt_sess_mutex);
+	gone = !--sess->users;
+	if (gone)
+		list_del(&sess->entry);
+	mutex_unlock(&rnbd_clt_sess_mutex);
+	return gone;
+}
+
+/**
+ * rnbd_clt_sess_get() - become a user of an open session
+ * @map: its name, and what is needed to open it
+ *
+ * Context: process; sleeps as long as it takes to connect.
+ * Return: the session, to be given back with rnbd_clt_sess_put(), or an
+ * ERR_PTR; the reason was logged then.
+ */
+struct rnbd_clt_sess *rnbd_clt_sess_get(const struct rnbd_clt_map *map)
+{
+	struct rnbd_clt_sess *sess = rnbd_clt_sess_use(map->sessname);
+	int err;
+
+	if (!sess)
+		return ERR_PTR(-ENOMEM);
+	mutex_lock(&sess->open_lock);
+	if (sess->rtrs)
+		err = rnbd_clt_sess_join(sess, map);
+	else
+		err = rnbd_clt_sess_open(sess, map);
+	mutex_unlock(&sess->open_lock);
+	if (err) {
+		rnbd_clt_sess_put(sess);
+		return ERR_PTR(err);
+	}
+	return sess;
+}
+
+/**
+ * rnbd_clt_sess_put() - no longer be a user of a session
+ * @sess: session; the last user closes it
+ */
+void rnbd_clt_sess_put(struct rnbd_clt_sess *sess)
+{
+	bool gone;
+
+	mutex_lock(&sess->open_lock);
+	if (sess->rtrs && rnbd_clt_sess_last_user(sess))
+		rnbd_clt_sess_close(sess);
+	gone = rnbd_clt_sess_unuse(sess);
+	mutex_unlock(&sess->open_lock);
+	if (gone)
+		kfree(sess);
+}
+
+/* Any device of any session, with a reference, or NULL. */
+struct rnbd_clt_dev *rnbd_clt_sess_any_dev(void)
+{
+	struct rnbd_clt_dev *dev = NULL;
+	struct rnbd_clt_sess *sess;
+
+	mutex_lock(&rnbd_clt_sess_mutex);
+	list_for_each_entry(sess, &rnbd_clt_sessions, entry) {
+		mutex_lock(&sess->dev_lock);
+		dev = list_first_entry_or_null(&sess->devs,
+					       struct rnbd_clt_dev, entry);
+		if (dev)
+			kobject_get(&dev->kobj);
+		mutex_unlock(&sess->dev_lock);
+		if (dev)
+			break;
+	}
+	mutex_unlock(&rnbd_clt_sess_mutex);
+	return dev;
+}

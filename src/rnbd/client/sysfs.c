@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The files: /sys/class/rnbd-client/ctl/{map_device,devices/} and
+ * /sys/block/rnbdN/rnbd/.
+ *
+ * A write to unmap_device removes its own file. It gives up the protection
+ * that would make the removal wait for it, and holds the module instead, so
+ * that unloading waits.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/device.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/sysfs.h>
+
+#include "clt.h"
+
+static struct class rnbd_clt_class = {
+	.name = "rnbd-client",
+};
+
+static struct device *rnbd_clt_ctl;
+static struct kobject *rnbd_clt_devices;
+
+static ssize_t map_device_show(struct device *ctl,
+			       struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf,
+			  "Maps a device of an rnbd server. Write words key=value, separated by spaces:\n"
+			  "  sessname=NAME         session; shared by all devices mapped with the same name\n"
+			  "  path=[SRC@]DST        path to the server, up to 6 of them; needed for a new session\n"
+			  "  device_path=PATH      device, relative to the server's dev_search_path\n"
+			  "  access_mode=MODE      ro, rw (default) or migration\n"
+			  "  dest_port=PORT        port of the path= words that follow, default 1234\n"
+			  "  nr_poll_queues=N      queues for polled I/O, -1 for one per CPU, default 0\n"
+			  "SRC and DST are ip:IPV4, ip:IPV6 or gid:GID.\n");
+}
+
+static ssize_t map_device_store(struct device *ctl,
+				struct device_attribute *attr, const char *buf,
+				size_t count)
+{
+	struct rnbd_clt_map map;
+	char *line;
+	int err;
+
+	line = kstrndup(buf, count, GFP_KERNEL);
+	if (!line)
+		return -ENOMEM;
+	err = rnbd_clt_map_parse(line, nr_cpu_ids, &map);
+	if (err)
+		pr_err("map_device: %s \"%s\"\n", map.why, map.where);
+	else
+		err = rnbd_clt_dev_map(&map);
+	kfree(line);
+	return err ?: count;
+}
+static DEVICE_ATTR_RW(map_device);
+
+static struct rnbd_clt_dev *rnbd_clt_dev_of(struct kobject *kobj)
+{
+	return container_of(kobj, struct rnbd_clt_dev, kobj);
+}
+
+static ssize_t unmap_device_show(struct kobject *kobj,
+				 struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "Unmaps the device. Write \"normal\", or \"force\" to do so while it is open.\n");
+}
+
+static int rnbd_clt_unmap_self(struct kobject *kobj,
+			       struct kobj_attribute *attr, bool force)
+{
+	struct kernfs_node *kn;
+	int err;
+
+	kn = sysfs_break_active_protection(kobj, &attr->attr);
+	if (!kn)
+		return -EALREADY;
+	err = rnbd_clt_dev_unmap(rnbd_clt_dev_of(kobj), force);
+	sysfs_unbreak_active_protection(kn);
+	return err;
+}
+
+static ssize_t unmap_device_store(struct kobject *kobj,
+				  struct kobj_attribute *attr, const char *buf,
+				  size_t count)
+{
+	bool force = sysfs_streq(buf, "force");
+	int err;
+
+	if (!force && !sysfs_streq(buf, "normal")) {
+		pr_err("unmap_device: neither normal nor force\n");
+		return -EINVAL;
+	}
+	if (!try_module_get(THIS_MODULE))
+		return -EALREADY;
+	err = rnbd_clt_unmap_self(kobj, attr, force);
+	if (err)
+		pr_err("unmap_device: cannot unmap: %d\n", err);
+	module_put(THIS_MODULE);
+	return err ?: count;
+}
+
+static ssize_t resize_show(struct kobject *kobj, struct kobj_attribute *attr,
+			   char *buf)
+{
+	return sysfs_emit(buf, "Sets the size of the device. Write it in sectors of 512 bytes.\n");
+}
+
+static ssize_t resize_store(struct kobject *kobj, struct kobj_attribute *attr,
+			    const char *buf, size_t count)
+{
+	u64 nsectors;
+	int err;
+
+	err = kstrtou64(buf, 0, &nsectors) ?:
+	      rnbd_clt_dev_resize(rnbd_clt_dev_of(kobj), nsectors);
+	if (err)
+		pr_err("resize: cannot resize: %d\n", err);
+	return err ?: count;
+}
+
+static ssize_t remap_device_show(struct kobject *kobj,
+				 struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "Opens the device on the server again. Write 1.\n");
+}
+
+static ssize_t remap_device_store(struct kobject *kobj,
+				  struct kobj_attribute *attr, const char *buf,
+				  size_t count)
+{
+	if (!sysfs_streq(buf, "1")) {
+		pr_err("remap_device: not 1\n");
+		return -EINVAL;
+	}
+	return rnbd_clt_dev_remap(rnbd_clt_dev_of(kobj)) ?: count;
+}
+
+static ssize_t state_show(struct kobject *kobj, struct kobj_attribute *attr,
+			  char *buf)
+{
+	enum rnbd_clt_state state = READ_ONCE(rnbd_clt_dev_of(kobj)->state);
+
+	return sysfs_emit(buf, "%s\n", rnbd_clt_state_name(state));
+}
+
+static ssize_t session_show(struct kobject *kobj, struct kobj_attribute *attr,
+			    char *buf)
+{
+	return sysfs_emit(buf, "%s\n", rnbd_clt_dev_of(kobj)->sess->name);
+}
+
+static ssize_t mapping_path_show(struct kobject *kobj,
+				 struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", rnbd_clt_dev_of(kobj)->path);
+}
+
+static ssize_t access_mode_show(struct kobject *kobj,
+				struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n",
+			  rnbd_clt_mode_name(rnbd_clt_dev_of(kobj)->mode));
+}
+
+static ssize_t nr_poll_queues_show(struct kobject *kobj,
+				   struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%d\n",
+			  (int)rnbd_clt_dev_of(kobj)->sess->nr_poll_queues);
+}
+
+static struct kobj_attribute rnbd_clt_unmap_device = __ATTR_RW(unmap_device);
+static struct kobj_attribute rnbd_clt_resize = __ATTR_RW(resize);
+static struct kobj_attribute rnbd_clt_remap_device = __ATTR_RW(remap_device);
+static struct kobj_attribute rnbd_clt_state = __ATTR_RO(state);
+static struct kobj_attribute rnbd_clt_session = __ATTR_RO(session);
+static struct kobj_attribute rnbd_clt_mapping_path = __ATTR_RO(mapping_path);
+static struct kobj_attribute rnbd_clt_access_mode = __ATTR_RO(access_mode);
+static struct kobj_attribute rnbd_clt_nr_poll_queues =
+	__ATTR_RO(nr_poll_queues);
+
+static struct attribute *rnbd_clt_dev_attrs[] = {
+	&rnbd_clt_unmap_device.attr,
+	&rnbd_clt_resize.attr,
+	&rnbd_clt_remap_device.attr,
+	&rnbd_clt_state.attr,
+	&rnbd_clt_session.attr,
+	&rnbd_clt_mapping_path.attr,
+	&rnbd_clt_access_mode.attr,
+	&rnbd_clt_nr_poll_queues.attr,
+	NULL,
+};
+ATTRIBUTE_GROUPS(rnbd_clt_dev);
+
+const struct kobj_type rnbd_clt_dev_ktype = {
+	.release	= rnbd_clt_dev_release,
+	.sysfs_ops	= &kobj_sysfs_ops,
+	.default_groups	= rnbd_clt_dev_groups,
+};
+
+/**
+ * rnbd_clt_sysfs_add_dev() - create the files of a device
+ * @dev: device whose disk was added
+ *
+ * Return: 0, or an errno.
+ */
+int rnbd_clt_sysfs_add_dev(struct rnbd_clt_dev *dev)
+{
+	struct kobject *disk = &disk_to_dev(dev->disk)->kobj;
+	int err;
+
+	err = sysfs_create_link(rnbd_clt_devices, disk, dev->link);
+	if (err)
+		return err;
+	err = kobject_add(&dev->kobj, disk, "rnbd");
+	if (err)
+		sysfs_remove_link(rnbd_clt_devices, dev->link);
+	return err;
+}
+
+/**
+ * rnbd_clt_sysfs_del_dev() - remove the files of a device
+ * @dev: device
+ *
+ * Waits for whoever is in one of them, except for the caller if that gave up
+ * its protection.
+ */
+void rnbd_clt_sysfs_del_dev(struct rnbd_clt_dev *dev)
+{
+	sysfs_remove_link(rnbd_clt_devices, dev->link);
+	kobject_del(&dev->kobj);
+}
+
+/* Class, ctl, devices/, map_device; in this order, so that map_device works. */
+int rnbd_clt_sysfs_init(void)
+{
+	int err;
+
+	err = class_register(&rnbd_clt_class);
+	if (err)
+		return err;
+	rnbd_clt_ctl = device_create(&rnbd_clt_class, NULL, MKDEV(0, 0), NULL,
+				     "ctl");
+	if (IS_ERR(rnbd_clt_ctl)) {
+		err = PTR_ERR(rnbd_clt_ctl);
+		goto err_unregister_class;
+	}
+	rnbd_clt_devices = kobject_create_and_add("devices",
+						  &rnbd_clt_ctl->kobj);
+	if (!rnbd_clt_devices) {
+		err = -ENOMEM;
+		goto err_unregister_ctl;
+	}
+	err = device_create_file(rnbd_clt_ctl, &dev_attr_map_device);
+	if (err)
+		goto err_put_devices;
+	return 0;
+
+err_put_devices:
+	kobject_put(rnbd_clt_devices);
+err_unregister_ctl:
+	device_unregister(rnbd_clt_ctl);
+err_unregister_class:
+	class_unregister(&rnbd_clt_class);
+	return err;
+}
+
+/* Nobody maps any more, and who was about to is done. */
+void rnbd_clt_sysfs_no_map(void)
+{
+	device_remove_file(rnbd_clt_ctl, &dev_attr_map_device);
+}
+
+void rnbd_clt_sysfs_exit(void)
+{
+	kobject_put(rnbd_clt_devices);
+	device_unregister(rnbd_clt_ctl);
+	class_unregister(&rnbd_clt_class);
+}

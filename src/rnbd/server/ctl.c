@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Control messages: SESS_INFO, OPEN, CLOSE. They are executed on a workqueue,
+ * because to open or to close may take long and the transport's context serves
+ * I/O meanwhile. Answering is the last thing that is done: nothing of the
+ * operation, and without other operations nothing of the session, may be
+ * touched afterwards.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/ratelimit.h>
+#include <linux/sched/mm.h>
+
+#include "srv.h"
+
+static int rnbd_srv_sess_info(struct rnbd_srv_ctl *ctl, size_t *answer_len)
+{
+	int err;
+	u8 ver;
+
+	if (ctl->data_len < RNBD_SESS_INFO_LEN)
+		return -EINVAL;
+	err = rnbd_parse_sess_info(ctl->usr, ctl->usr_len, &ver);
+	if (err)
+		return err;
+	ver = min_t(u8, ver, RNBD_PROTO_VER);
+	WRITE_ONCE(ctl->sess->ver, ver);
+	rnbd_build_sess_info_rsp(ctl->data, ver);
+	*answer_len = RNBD_SESS_INFO_LEN;
+	return 0;
+}
+
+static int rnbd_srv_open_msg(struct rnbd_srv_ctl *ctl, size_t *answer_len)
+{
+	struct rnbd_srv_sess *sess = ctl->sess;
+	enum rnbd_access_mode mode;
+	struct rnbd_open_rsp rsp;
+	char name[RNBD_NAME_LEN];
+	int err;
+
+	if (ctl->data_len < RNBD_OPEN_RSP_LEN)
+		return -EINVAL;
+	err = rnbd_parse_open(ctl->usr, ctl->usr_len, name, &mode);
+	if (err)
+		return err;
+	err = rnbd_srv_open_dev(sess, name, mode, &rsp);
+	if (err) {
+		pr_err_ratelimited("<%s>: cannot open \"%s\": %d\n", sess->name,
+				   name, err);
+		return err;
+	}
+	pr_info_ratelimited("<%s>: opened %s as %u, mode %u\n", sess->name,
+			    name, rsp.device_id, mode);
+	rnbd_build_open_rsp(ctl->data, &rsp);
+	*answer_len = RNBD_OPEN_RSP_LEN;
+	return 0;
+}
+
+static int rnbd_srv_close_msg(struct rnbd_srv_ctl *ctl, size_t *answer_len)
+{
+	u32 id;
+	int err;
+
+	err = rnbd_parse_close(ctl->usr, ctl->usr_len, &id);
+	if (err)
+		return err;
+	return rnbd_srv_close_id(ctl->sess, id);
+}
+
+static const struct {
+	int	dir;
+	int	(*run)(struct rnbd_srv_ctl *ctl, size_t *answer_len);
+} rnbd_srv_ctls[] = {
+	[RNBD_MSG_SESS_INFO]	= { READ,	rnbd_srv_sess_info },
+	[RNBD_MSG_OPEN]		= { READ,	rnbd_srv_open_msg },
+	[RNBD_MSG_CLOSE]	= { WRITE,	rnbd_srv_close_msg },
+};
+
+static void rnbd_srv_ctl_work(struct work_struct *work)
+{
+	struct rnbd_srv_ctl *ctl = container_of(work, struct rnbd_srv_ctl,
+						work);
+	unsigned int noio = memalloc_noio_save();
+	int type = rnbd_parse_type(ctl->usr, ctl->usr_len);
+	size_t answer_len = 0;
+	int err;
+
+	err = rnbd_srv_ctls[type].run(ctl, &answer_len);
+	memalloc_noio_restore(noio);
+	rtrs_srv_resp_rdma_len(ctl->op, err, answer_len);
+}
+
+/**
+ * rnbd_srv_ctl() - a control message arrived
+ * @sess: session
+ * @op: operation of the transport
+ * @data: room for the answer
+ * @data_len: its size
+ * @usr: message of one of the three types
+ * @usr_len: its size
+ *
+ * Return: 0 if it will be answered, else the errno it is to be answered with.
+ */
+int rnbd_srv_ctl(struct rnbd_srv_sess *sess, struct rtrs_srv_op *op, void *data,
+		 size_t data_len, const void *usr, size_t usr_len)
+{
+	struct rnbd_srv_ctl *ctl = rtrs_srv_op_to_pdu(op);
+	int type = rnbd_parse_type(usr, usr_len);
+
+	if (rtrs_srv_op_dir(op) != rnbd_srv_ctls[type].dir) {
+		pr_warn_ratelimited("<%s>: message of type %d in the wrong direction refused\n",
+				    sess->name, type);
+		return -EINVAL;
+	}
+	ctl->sess = sess;
+	ctl->op = op;
+	ctl->data = data;
+	ctl->data_len = data_len;
+	ctl->usr = usr;
+	ctl->usr_len = usr_len;
+	INIT_WORK(&ctl->work, rnbd_srv_ctl_work);
+	queue_work(rnbd_srv_wq, &ctl->work);
+	return 0;
+}

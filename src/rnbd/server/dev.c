@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Block devices: who has one open, and may another one.
+ *
+ * A device is in the list, and in sysfs, from its first open to its last
+ * close. All of that happens under rnbd_srv_devs_lock; files that are removed
+ * under it never take it, but for force_close, which has given up its
+ * protection against removal before it does.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/slab.h>
+
+#include "srv.h"
+
+static DEFINE_MUTEX(rnbd_srv_devs_lock);
+static LIST_HEAD(rnbd_srv_devs);
+
+/* The most openers for writing, the new one included; 0: it does not write. */
+static const unsigned int rnbd_srv_max_writers[] = {
+	[RNBD_ACCESS_RO]	= 0,
+	[RNBD_ACCESS_RW]	= 1,
+	[RNBD_ACCESS_MIGRATION]	= 2,
+};
+
+void rnbd_srv_dev_release(struct kobject *kobj)
+{
+	kfree(container_of(kobj, struct rnbd_srv_dev, kobj));
+}
+
+static struct rnbd_srv_dev *rnbd_srv_dev_create(struct block_device *bdev)
+{
+	struct rnbd_srv_dev *dev = kzalloc_obj(*dev);
+	int err;
+
+	if (!dev)
+		return ERR_PTR(-ENOMEM);
+	dev->bdev = bdev;
+	INIT_LIST_HEAD(&dev->opens);
+	err = rnbd_srv_sysfs_add_dev(dev);	/* owns the memory from here */
+	if (err)
+		return ERR_PTR(err);
+	list_add_tail(&dev->entry, &rnbd_srv_devs);
+	return dev;
+}
+
+static void rnbd_srv_dev_destroy(struct rnbd_srv_dev *dev)
+{
+	list_del(&dev->entry);
+	rnbd_srv_sysfs_del_dev(dev);
+}
+
+static struct rnbd_srv_dev *rnbd_srv_dev_find(struct block_device *bdev)
+{
+	struct rnbd_srv_dev *dev;
+
+	list_for_each_entry(dev, &rnbd_srv_devs, entry)
+		if (dev->bdev == bdev)
+			return dev;
+	return rnbd_srv_dev_create(bdev);
+}
+
+/* May @open have the device too? */
+static int rnbd_srv_dev_admit(struct rnbd_srv_dev *dev,
+			      const struct rnbd_srv_open *open)
+{
+	unsigned int max_writers = rnbd_srv_max_writers[open->mode];
+	struct rnbd_srv_open *other;
+
+	list_for_each_entry(other, &dev->opens, dev_entry)
+		if (other->sess == open->sess)
+			return -EEXIST;
+	if (max_writers && dev->writers >= max_writers)
+		return -EPERM;
+	return 0;
+}
+
+static int rnbd_srv_dev_add(struct rnbd_srv_dev *dev,
+			    struct rnbd_srv_open *open)
+{
+	int err;
+
+	err = rnbd_srv_dev_admit(dev, open);
+	if (err)
+		return err;
+	open->dev = dev;
+	err = rnbd_srv_sysfs_add_open(open);
+	if (err)
+		return err;
+	list_add_tail(&open->dev_entry, &dev->opens);
+	if (open->mode != RNBD_ACCESS_RO)
+		dev->writers++;
+	return 0;
+}
+
+/**
+ * rnbd_srv_dev_attach() - let a new open have its device, if the rules allow
+ * @open: open, whose block device is open
+ *
+ * Return: 0; -EPERM if there are too many that write; -EEXIST if the session
+ * has the device open under another name; -ENOMEM.
+ */
+int rnbd_srv_dev_attach(struct rnbd_srv_open *open)
+{
+	struct rnbd_srv_dev *dev;
+	int err;
+
+	mutex_lock(&rnbd_srv_devs_lock);
+	dev = rnbd_srv_dev_find(open->bdev);
+	if (IS_ERR(dev)) {
+		err = PTR_ERR(dev);
+		goto out_unlock;
+	}
+	err = rnbd_srv_dev_add(dev, open);
+	if (err && list_empty(&dev->opens))
+		rnbd_srv_dev_destroy(dev);
+out_unlock:
+	mutex_unlock(&rnbd_srv_devs_lock);
+	return err;
+}
+
+/**
+ * rnbd_srv_dev_detach() - undo rnbd_srv_dev_attach()
+ * @open: open
+ */
+void rnbd_srv_dev_detach(struct rnbd_srv_open *open)
+{
+	struct rnbd_srv_dev *dev = open->dev;
+
+	mutex_lock(&rnbd_srv_devs_lock);
+	if (open->mode != RNBD_ACCESS_RO)
+		dev->writers--;
+	list_del(&open->dev_entry);
+	rnbd_srv_sysfs_del_open(open);
+	if (list_empty(&dev->opens))
+		rnbd_srv_dev_destroy(dev);
+	mutex_unlock(&rnbd_srv_devs_lock);
+}

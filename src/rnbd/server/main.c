@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The module rnbd-server: parameters, and what the transport calls. */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/limits.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/ratelimit.h>
+#include <linux/string.h>
+
+#include "path.h"
+#include "srv.h"
+
+static ushort port_nr = RTRS_DEFAULT_PORT;
+module_param(port_nr, ushort, 0444);
+MODULE_PARM_DESC(port_nr, "port to listen on (default 1234)");
+
+static char dev_search_path[PATH_MAX] = "/";	/* constant after load */
+
+static int rnbd_srv_set_search_path(const char *val,
+				    const struct kernel_param *kp)
+{
+	size_t len = strlen(val);
+
+	if (len && val[len - 1] == '\n')
+		len--;
+	if (len >= sizeof(dev_search_path)) {
+		pr_err("dev_search_path is too long\n");
+		return -EINVAL;
+	}
+	memcpy(dev_search_path, val, len);
+	dev_search_path[len] = '\0';
+	if (!rnbd_srv_search_path_valid(dev_search_path)) {
+		pr_err("dev_search_path is empty or has %%SESSNAME%% more than once\n");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int rnbd_srv_get_search_path(char *buf, const struct kernel_param *kp)
+{
+	return scnprintf(buf, PAGE_SIZE, "%s\n", dev_search_path);
+}
+
+static const struct kernel_param_ops rnbd_srv_search_path_ops = {
+	.set	= rnbd_srv_set_search_path,
+	.get	= rnbd_srv_get_search_path,
+};
+module_param_cb(dev_search_path, &rnbd_srv_search_path_ops, NULL, 0444);
+MODULE_PARM_DESC(dev_search_path,
+		 "directory of the devices that are served (default /); %SESSNAME% in it stands for the name of the session");
+
+/*
+ * Control messages may sleep for long, and a client that swaps may wait for
+ * them. Unbound: they run beside each other, which the locks of a session and
+ * of the devices allow.
+ */
+struct workqueue_struct *rnbd_srv_wq;
+
+static struct rtrs_srv_ctx *rnbd_srv_ctx;
+
+const char *rnbd_srv_search_path(void)
+{
+	return dev_search_path;
+}
+
+static int rnbd_srv_rdma_ev(void *priv, struct rtrs_srv_op *op, void *data,
+			    size_t data_len, const void *usr, size_t usr_len)
+{
+	struct rnbd_srv_sess *sess = priv;
+	int type = rnbd_parse_type(usr, usr_len);
+
+	switch (type) {
+	case RNBD_MSG_IO:
+		return rnbd_srv_io(sess, op, data, data_len, usr, usr_len);
+	case RNBD_MSG_SESS_INFO:
+	case RNBD_MSG_OPEN:
+	case RNBD_MSG_CLOSE:
+		return rnbd_srv_ctl(sess, op, data, data_len, usr, usr_len);
+	default:
+		pr_warn_ratelimited("<%s>: message of unknown type refused\n",
+				    sess->name);
+		return -EINVAL;
+	}
+}
+
+static int rnbd_srv_link_ev(struct rtrs_srv_sess *rtrs,
+			    enum rtrs_srv_link_ev ev, void *priv)
+{
+	struct rnbd_srv_sess *sess;
+
+	switch (ev) {
+	case RTRS_SRV_LINK_EV_CONNECTED:
+		sess = rnbd_srv_sess_create(rtrs);
+		if (IS_ERR(sess))
+			return PTR_ERR(sess);
+		rtrs_srv_set_sess_priv(rtrs, sess);
+		return 0;
+	case RTRS_SRV_LINK_EV_DISCONNECTED:
+		rnbd_srv_sess_destroy(priv);
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static int __init rnbd_srv_init(void)
+{
+	static struct rtrs_srv_ops ops = {
+		.rdma_ev	= rnbd_srv_rdma_ev,
+		.link_ev	= rnbd_srv_link_ev,
+		.pdu_sz		= sizeof(union rnbd_srv_pdu),
+	};
+	int err;
+
+	rnbd_srv_wq = alloc_workqueue("rnbd_server",
+				      WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	if (!rnbd_srv_wq)
+		return -ENOMEM;
+	err = rnbd_srv_sysfs_init();
+	if (err)
+		goto err_destroy_wq;
+	rnbd_srv_ctx = rtrs_srv_open(&ops, port_nr);
+	if (IS_ERR(rnbd_srv_ctx)) {
+		err = PTR_ERR(rnbd_srv_ctx);
+		pr_err("cannot serve on port %u: %d\n", port_nr, err);
+		goto err_sysfs_exit;
+	}
+	return 0;
+
+err_sysfs_exit:
+	rnbd_srv_sysfs_exit();
+err_destroy_wq:
+	destroy_workqueue(rnbd_srv_wq);
+	return err;
+}
+
+/* Closing the transport disconnects all sessions, which closes all devices. */
+static void __exit rnbd_srv_exit(void)
+{
+	rtrs_srv_close(rnbd_srv_ctx);
+	rnbd_srv_sysfs_exit();
+	destroy_workqueue(rnbd_srv_wq);
+}
+
+module_init(rnbd_srv_init);
+module_exit(rnbd_srv_exit);
+
+MODULE_DESCRIPTION("RDMA network block device: server");
+MODULE_LICENSE("GPL");
+MODULE_VERSION(RNBD_VERSION);

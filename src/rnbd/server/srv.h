@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The block device server.
+ *
+ * Objects: a session (sess.c) is one client; an open (open.c) is one device
+ * that one session has open and is what a device id stands for; a device
+ * (dev.c) is one block device and ties all opens of it together; an I/O (io.c)
+ * and a control message (ctl.c) live in the pdu of the transport's operation.
+ *
+ * Lock order, outer first: rnbd_srv_sess::lock, rnbd_srv_devs_lock.
+ */
+#ifndef RNBD_SRV_H
+#define RNBD_SRV_H
+
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+#include <linux/completion.h>
+#include <linux/kobject.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/percpu-refcount.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include "../../rtrs/proto.h"
+#include "../../rtrs/rtrs.h"
+#include "../proto.h"
+
+/**
+ * struct rnbd_srv_sess - a client's session
+ * @ref: the transport's and one of each open
+ * @lock: protects @opens, @next_id, @closed and what is stored in @ids; held
+ *	while a device is opened, so one session opens one at a time
+ * @opens: struct rnbd_srv_open
+ * @ids: id to open; read under RCU by the I/O path
+ * @next_id: of the next open. Ids are never used twice: the client may still
+ *	send I/O to one that was closed here
+ * @closed: no more opens
+ * @nr_opens: opens that are not closed completely
+ * @wait: woken when @nr_opens becomes 0
+ * @ver: protocol version of the client; READ_ONCE
+ * @name: constant
+ */
+struct rnbd_srv_sess {
+	struct kref		ref;
+	struct mutex		lock;
+	struct list_head	opens;
+	struct xarray		ids;
+	u32			next_id;
+	bool			closed;
+	atomic_t		nr_opens;
+	wait_queue_head_t	wait;
+	u8			ver;
+	char			name[RTRS_NAME_LEN];
+};
+
+/**
+ * struct rnbd_srv_dev - a block device that is open
+ * @entry: in the list of devices; rnbd_srv_devs_lock
+ * @bdev: compared only; whoever has it open keeps it
+ * @opens: struct rnbd_srv_open; rnbd_srv_devs_lock
+ * @writers: opens that may write; rnbd_srv_devs_lock
+ * @kobj: directory named like the device, and the memory
+ * @sessions: its directory "sessions"
+ */
+struct rnbd_srv_dev {
+	struct list_head	entry;
+	struct block_device	*bdev;
+	struct list_head	opens;
+	unsigned int		writers;
+	struct kobject		kobj;
+	struct kobject		*sessions;
+};
+
+/**
+ * struct rnbd_srv_open - a device that a session has open
+ * @kobj: directory of the session below the device, and the memory
+ * @ref: I/O in flight; killed when the open is closed
+ * @idle: @ref dropped to zero
+ * @sess: session
+ * @sess_entry: in its list, empty once it was unlinked; sess->lock
+ * @dev: device
+ * @dev_entry: in its list; rnbd_srv_devs_lock
+ * @file: the open block device
+ * @bdev: the same
+ * @id: on the wire
+ * @mode: what the client asked for
+ * @name: what the client calls the device
+ */
+struct rnbd_srv_open {
+	struct kobject		kobj;
+	struct percpu_ref	ref;
+	struct completion	idle;
+	struct rnbd_srv_sess	*sess;
+	struct list_head	sess_entry;
+	struct rnbd_srv_dev	*dev;
+	struct list_head	dev_entry;
+	struct file		*file;
+	struct block_device	*bdev;
+	u32			id;
+	enum rnbd_access_mode	mode;
+	char			name[RNBD_NAME_LEN];
+};
+
+/**
+ * struct rnbd_srv_io - an I/O under way
+ * @op: operation of the transport; this is in its pdu
+ * @open: where it goes to, with a reference
+ * @len: bytes the answer has if all goes well
+ * @bvec: the data: the chunk is one piece of memory
+ * @bio: used again for each I/O of the chunk
+ */
+struct rnbd_srv_io {
+	struct rtrs_srv_op	*op;
+	struct rnbd_srv_open	*open;
+	u32			len;
+	struct bio_vec		bvec;
+	struct bio		bio;
+};
+
+/**
+ * struct rnbd_srv_ctl - a control message under way
+ * @work: on rnbd_srv_wq
+ * @sess: session
+ * @op: operation of the transport; this is in its pdu
+ * @data: room for the answer
+ * @data_len: its size
+ * @usr: the message; stays until the operation is answered
+ * @usr_len: its size
+ */
+struct rnbd_srv_ctl {
+	struct work_struct	work;
+	struct rnbd_srv_sess	*sess;
+	struct rtrs_srv_op	*op;
+	void			*data;
+	size_t			data_len;
+	const void		*usr;
+	size_t			usr_len;
+};
+
+/** union rnbd_srv_pdu - what an operation of the transport carries for us */
+union rnbd_srv_pdu {
+	struct rnbd_srv_io	io;
+	struct rnbd_srv_ctl	ctl;
+};
+
+/* main.c */
+extern struct workqueue_struct *rnbd_srv_wq;
+const char *rnbd_srv_search_path(void);
+
+/* sess.c */
+struct rnbd_srv_sess *rnbd_srv_sess_create(struct rtrs_srv_sess *rtrs);
+void rnbd_srv_sess_destroy(struct rnbd_srv_sess *sess);
+void rnbd_srv_sess_put(struct rnbd_srv_sess *sess);
+
+/* open.c */
+int rnbd_srv_open_dev(struct rnbd_srv_sess *sess, const char *name,
+		      enum rnbd_access_mode mode, struct rnbd_open_rsp *rsp);
+int rnbd_srv_close_id(struct rnbd_srv_sess *sess, u32 id);
+void rnbd_srv_close_all(struct rnbd_srv_sess *sess);
+bool rnbd_srv_open_force_close(struct rnbd_srv_open *open);
+struct rnbd_srv_open *rnbd_srv_open_get(struct rnbd_srv_sess *sess, u32 id);
+void rnbd_srv_open_release(struct kobject *kobj);
+
+static inline void rnbd_srv_open_put(struct rnbd_srv_open *open)
+{
+	percpu_ref_put(&open->ref);
+}
+
+/* dev.c */
+int rnbd_srv_dev_attach(struct rnbd_srv_open *open);
+void rnbd_srv_dev_detach(struct rnbd_srv_open *open);
+void rnbd_srv_dev_release(struct kobject *kobj);
+
+/* io.c */
+int rnbd_srv_io(struct rnbd_srv_sess *sess, struct rtrs_srv_op *op, void *data,
+		size_t data_len, const void *usr, size_t usr_len);
+
+/* ctl.c */
+int rnbd_srv_ctl(struct rnbd_srv_sess *sess, struct rtrs_srv_op *op, void *data,
+		 size_t data_len, const void *usr, size_t usr_len);
+
+/* sysfs.c */
+extern const struct kobj_type rnbd_srv_open_ktype;
+int rnbd_srv_sysfs_init(void);
+void rnbd_srv_sysfs_exit(void);
+int rnbd_srv_sysfs_add_dev(struct rnbd_srv_dev *dev);
+void rnbd_srv_sysfs_del_dev(struct rnbd_srv_dev *dev);
+int rnbd_srv_sysfs_add_open(struct rnbd_srv_open *open);
+void rnbd_srv_sysfs_del_open(struct rnbd_srv_open *open);
+
+#endif

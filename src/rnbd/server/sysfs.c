@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The files below /sys/class/rnbd-server/ctl/devices/:
+ *
+ *	<device>/block_dev
+ *	<device>/sessions/<session>/{access_mode,read_only,mapping_path,force_close}
+ *
+ * A write to force_close removes its own file. It gives up the protection that
+ * would make the removal wait for it, and holds the module instead, so that
+ * unloading waits.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/device.h>
+#include <linux/module.h>
+#include <linux/sysfs.h>
+
+#include "srv.h"
+
+static struct class rnbd_srv_class = {
+	.name = "rnbd-server",
+};
+
+static struct device *rnbd_srv_ctl_dev;
+static struct kobject *rnbd_srv_devices;
+
+static const char * const rnbd_srv_modes[] = {
+	[RNBD_ACCESS_RO]	= "ro",
+	[RNBD_ACCESS_RW]	= "rw",
+	[RNBD_ACCESS_MIGRATION]	= "migration",
+};
+
+static struct rnbd_srv_open *rnbd_srv_open_of(struct kobject *kobj)
+{
+	return container_of(kobj, struct rnbd_srv_open, kobj);
+}
+
+static ssize_t access_mode_show(struct kobject *kobj,
+				struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n",
+			  rnbd_srv_modes[rnbd_srv_open_of(kobj)->mode]);
+}
+
+static ssize_t read_only_show(struct kobject *kobj,
+			      struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%d\n",
+			  rnbd_srv_open_of(kobj)->mode == RNBD_ACCESS_RO);
+}
+
+static ssize_t mapping_path_show(struct kobject *kobj,
+				 struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", rnbd_srv_open_of(kobj)->name);
+}
+
+static ssize_t force_close_show(struct kobject *kobj,
+				struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "Closes the device for this session, its I/O then fails. Write 1.\n");
+}
+
+/* Silent if a close is in progress. */
+static void rnbd_srv_force_close_self(struct kobject *kobj,
+				      struct kobj_attribute *attr)
+{
+	struct rnbd_srv_open *open = rnbd_srv_open_of(kobj);
+	struct kernfs_node *kn;
+
+	kn = sysfs_break_active_protection(kobj, &attr->attr);
+	if (!kn)
+		return;
+	if (rnbd_srv_open_force_close(open))
+		pr_info("<%s>: %s was closed by force\n", open->sess->name,
+			open->name);
+	sysfs_unbreak_active_protection(kn);
+}
+
+static ssize_t force_close_store(struct kobject *kobj,
+				 struct kobj_attribute *attr, const char *buf,
+				 size_t count)
+{
+	if (!sysfs_streq(buf, "1")) {
+		pr_err("force_close: not 1\n");
+		return -EINVAL;
+	}
+	if (!try_module_get(THIS_MODULE))
+		return count;	/* all is being closed */
+	rnbd_srv_force_close_self(kobj, attr);
+	module_put(THIS_MODULE);
+	return count;
+}
+
+static struct kobj_attribute rnbd_srv_access_mode = __ATTR_RO(access_mode);
+static struct kobj_attribute rnbd_srv_read_only = __ATTR_RO(read_only);
+static struct kobj_attribute rnbd_srv_mapping_path = __ATTR_RO(mapping_path);
+static struct kobj_attribute rnbd_srv_force_close = __ATTR_RW(force_close);
+
+static struct attribute *rnbd_srv_open_attrs[] = {
+	&rnbd_srv_access_mode.attr,
+	&rnbd_srv_read_only.attr,
+	&rnbd_srv_mapping_path.attr,
+	&rnbd_srv_force_close.attr,
+	NULL,
+};
+ATTRIBUTE_GROUPS(rnbd_srv_open);
+
+const struct kobj_type rnbd_srv_open_ktype = {
+	.release	= rnbd_srv_open_release,
+	.sysfs_ops	= &kobj_sysfs_ops,
+	.default_groups	= rnbd_srv_open_groups,
+};
+
+static const struct kobj_type rnbd_srv_dev_ktype = {
+	.release	= rnbd_srv_dev_release,
+	.sysfs_ops	= &kobj_sysfs_ops,
+};
+
+/**
+ * rnbd_srv_sysfs_add_dev() - create the directory of a device
+ * @dev: new device
+ *
+ * Return: 0, or an errno; @dev is freed then.
+ */
+int rnbd_srv_sysfs_add_dev(struct rnbd_srv_dev *dev)
+{
+	struct kobject *disk = &disk_to_dev(dev->bdev->bd_disk)->kobj;
+	int err;
+
+	err = kobject_init_and_add(&dev->kobj, &rnbd_srv_dev_ktype,
+				   rnbd_srv_devices, "%pg", dev->bdev);
+	if (err)
+		goto err_put;
+	err = sysfs_create_link(&dev->kobj, disk, "block_dev");
+	if (err)
+		goto err_put;
+	dev->sessions = kobject_create_and_add("sessions", &dev->kobj);
+	if (!dev->sessions) {
+		err = -ENOMEM;
+		goto err_remove_link;
+	}
+	return 0;
+
+err_remove_link:
+	sysfs_remove_link(&dev->kobj, "block_dev");
+err_put:
+	kobject_put(&dev->kobj);
+	return err;
+}
+
+/* Remove the directory of a device and free the device. */
+void rnbd_srv_sysfs_del_dev(struct rnbd_srv_dev *dev)
+{
+	kobject_del(dev->sessions);
+	kobject_put(dev->sessions);
+	sysfs_remove_link(&dev->kobj, "block_dev");
+	kobject_del(&dev->kobj);
+	kobject_put(&dev->kobj);
+}
+
+/* Create the directory of a session below its device. */
+int rnbd_srv_sysfs_add_open(struct rnbd_srv_open *open)
+{
+	return kobject_add(&open->kobj, open->dev->sessions, "%s",
+			   open->sess->name);
+}
+
+/* Remove it; waits for whoever is in one of its files. */
+void rnbd_srv_sysfs_del_open(struct rnbd_srv_open *open)
+{
+	kobject_del(&open->kobj);
+}
+
+int rnbd_srv_sysfs_init(void)
+{
+	int err;
+
+	err = class_register(&rnbd_srv_class);
+	if (err)
+		return err;
+	rnbd_srv_ctl_dev = device_create(&rnbd_srv_class, NULL, MKDEV(0, 0),
+					 NULL, "ctl");
+	if (IS_ERR(rnbd_srv_ctl_dev)) {
+		err = PTR_ERR(rnbd_srv_ctl_dev);
+		goto err_unregister_class;
+	}
+	rnbd_srv_devices = kobject_create_and_add("devices",
+						  &rnbd_srv_ctl_dev->kobj);
+	if (!rnbd_srv_devices) {
+		err = -ENOMEM;
+		goto err_unregister_ctl;
+	}
+	return 0;
+
+err_unregister_ctl:
+	device_unregister(rnbd_srv_ctl_dev);
+err_unregister_class:
+	class_unregister(&rnbd_srv_class);
+	return err;
+}
+
+void rnbd_srv_sysfs_exit(void)
+{
+	kobject_put(rnbd_srv_devices);
+	device_unregister(rnbd_srv_ctl_dev);
+	class_unregister(&rnbd_srv_class);
+}

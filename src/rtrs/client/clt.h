@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The client's objects: a session has paths, a path has connections and one
+ * request per chunk of the server.
+ */
+#ifndef RTRS_CLT_H
+#define RTRS_CLT_H
+
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/sbitmap.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include "../core/core.h"
+
+/* A request's header buffer: the user message and the RTRS header behind it */
+#define RTRS_CLT_HDR_SIZE	512
+#define RTRS_CLT_USR_MAX	(RTRS_CLT_HDR_SIZE - RTRS_IO_HDR_MAX)
+
+/* Reads up to this size are answered into a buffer that is always registered */
+#define RTRS_CLT_SLOT_SIZE	4096
+
+/* Segments that a write gathers without a memory registration, header included */
+#define RTRS_CLT_MAX_SGE	32
+
+/* Pages of registered memory are 4 KiB whatever PAGE_SIZE is */
+#define RTRS_CLT_MR_PAGE	SZ_4K
+
+struct rtrs_clt_path;
+
+/**
+ * struct rtrs_clt_con - a connection of a path
+ * @c: QP, CQ and CM id
+ * @path: owner
+ * @recv_cqe: completion of receives without a buffer
+ * @rx: completions of receives with a buffer, NULL if there are none
+ * @rx_buf: their buffers, RTRS_RKEY_RSP_LEN each
+ * @rx_addr: DMA address of @rx_buf
+ * @rx_mapped: @rx_addr is valid
+ * @inval_key: key that the last SEND_WITH_INV named; its response follows
+ *	on this connection. Only the completion handler touches it.
+ * @inval_seen: @inval_key is valid
+ * @poll_lock: serialises the consumer's polling
+ * @cm_done: the connect attempt ended, path->wait was woken
+ * @cm_err: how
+ * @established: rdma_disconnect() is due at the end
+ * @closing: the CM handler has nothing to do any more; written under the
+ *	CM id's handler lock, under which the handler runs
+ */
+struct rtrs_clt_con {
+	struct rtrs_con		c;
+	struct rtrs_clt_path	*path;
+	struct ib_cqe		recv_cqe;
+	struct rtrs_clt_rx	*rx;
+	u8			*rx_buf;
+	u64			rx_addr;
+	bool			rx_mapped;
+	u32			inval_key;
+	bool			inval_seen;
+	bool			cm_done;
+	int			cm_err;
+	bool			established;
+	bool			closing;
+	spinlock_t		poll_lock;
+};
+
+/** struct rtrs_clt_rx - one receive with a buffer; its place is its number */
+struct rtrs_clt_rx {
+	struct ib_cqe		cqe;
+};
+
+/**
+ * struct rtrs_clt_arena - memory cut into equal pieces, one per chunk
+ * @pages: the memory; allocated once, survives reconnects
+ * @addrs: DMA addresses of the pages while mapped
+ * @nr_pages: number of pages
+ * @stride: bytes of a piece; a power of two
+ * @dir: DMA direction
+ */
+struct rtrs_clt_arena {
+	struct page		**pages;
+	u64			*addrs;
+	unsigned int		nr_pages;
+	unsigned int		stride;
+	enum dma_data_direction	dir;
+};
+
+/**
+ * struct rtrs_permit - right to use one chunk
+ * @id: the chunk
+ * @queue: I/O connection to send on
+ * @admin: to be sent on the admin connection
+ * @owed: the consumer gave it back while @req still occupied it; the fence
+ *	returns it to the pool. Under the path's doubt_lock.
+ * @req: request that occupies the chunk, NULL if there is none. A request may
+ *	outlive the consumer's interest in it: see io.c.
+ * @pdu: memory of the consumer
+ */
+struct rtrs_permit {
+	u16			id;
+	u16			queue;
+	bool			admin;
+	bool			owed;
+	struct rtrs_clt_req	*req;
+	u8			pdu[] __aligned(8);
+};
+
+/** enum rtrs_clt_key - what has to happen to a request's registration */
+enum rtrs_clt_key {
+	RTRS_CLT_KEY_NONE,	/* nothing registered, or already invalid */
+	RTRS_CLT_KEY_LOCAL,	/* ours to invalidate */
+	RTRS_CLT_KEY_REMOTE,	/* the server was asked to invalidate */
+};
+
+/**
+ * enum rtrs_clt_req_state - life of a request
+ * @RTRS_CLT_REQ_IDLE: chunk is free
+ * @RTRS_CLT_REQ_POSTED: on its way
+ * @RTRS_CLT_REQ_DOUBT: its path died before the answer; the server may still
+ *	be executing it
+ * @RTRS_CLT_REQ_ORPHAN: in doubt, but its consumer was told so and left
+ */
+enum rtrs_clt_req_state {
+	RTRS_CLT_REQ_IDLE,
+	RTRS_CLT_REQ_POSTED,
+	RTRS_CLT_REQ_DOUBT,
+	RTRS_CLT_REQ_ORPHAN,
+};
+
+/**
+ * struct rtrs_clt_req - a request, one per (path, chunk)
+ * @path: owner
+ * @permit: its chunk
+ * @con: connection it was posted to
+ * @state: see above. IDLE -> POSTED by the poster, POSTED -> IDLE by the last
+ *	reference, everything from and to DOUBT and ORPHAN under path->doubt_lock.
+ * @refs: reply, send completion, local invalidation: what is still to come.
+ *	All of them complete on one CQ, one after another, so it is no atomic.
+ * @answered: the reply came, @err is its errno. Written before the reply's
+ *	reference is dropped.
+ * @err: result
+ * @key: see above
+ * @slot: data comes through the reply slot
+ * @nr_wr: room taken in the send queue
+ * @dir: DMA direction of @sg
+ * @ops: consumer
+ * @sg: consumer's data
+ * @sg_cnt: its entries
+ * @mapped: @sg is mapped for DMA
+ * @data_len: bytes
+ * @mr: for data that needs a registration
+ * @hdr: header buffer, RTRS_CLT_HDR_SIZE
+ * @hdr_addr: its DMA address
+ * @slot_buf: reply slot, RTRS_CLT_SLOT_SIZE
+ * @slot_addr: its DMA address
+ * @slot_desc: the slot as the server has to name it
+ * @send_cqe: completion of the send
+ * @inv_cqe: completion of the local invalidation
+ * @reg_cqe: completion of a registration; only errors get there
+ */
+struct rtrs_clt_req {
+	struct rtrs_clt_path		*path;
+	struct rtrs_permit		*permit;
+	struct rtrs_clt_con		*con;
+	enum rtrs_clt_req_state		state;
+	unsigned int			refs;
+	bool				answered;
+	int				err;
+	enum rtrs_clt_key		key;
+	bool				slot;
+	u8				nr_wr;
+	enum dma_data_direction		dir;
+	struct rtrs_clt_req_ops		ops;
+	struct scatterlist		*sg;
+	unsigned int			sg_cnt;
+	bool				mapped;
+	u32				data_len;
+	struct ib_mr			*mr;
+	void				*hdr;
+	u64				hdr_addr;
+	void				*slot_buf;
+	u64				slot_addr;
+	struct rtrs_desc		slot_desc;
+	struct ib_cqe			send_cqe;
+	struct ib_cqe			inv_cqe;
+	struct ib_cqe			reg_cqe;
+};
+
+/** enum rtrs_clt_path_state - see the table in path.c */
+enum rtrs_clt_path_state {
+	RTRS_CLT_CONNECTING,
+	RTRS_CLT_CONNECTED,
+	RTRS_CLT_RECONNECTING,
+	RTRS_CLT_CLOSING,
+	RTRS_CLT_CLOSED,
+	RTRS_CLT_NR_STATES
+};
+
+/**
+ * struct rtrs_clt_path - one path of a session
+ * @sess: owner
+ * @entry: in sess->paths
+ * @name: "src@dst" or "dst", for messages
+ * @src: local address, ss_family 0 if none was given
+ * @dst: address of the server
+ * @uuid: identity on the wire
+ * @recon_cnt: incarnation
+ * @accepted: the server accepted a connection of this path before
+ * @state_lock: protects @state against concurrent transitions
+ * @state: readers are racy but for those that a transition waited for, see
+ *	rtrs_clt_path_teardown()
+ * @wait: state changes and ends of connect attempts
+ * @work: the path's only thread of control; connects, tears down, retries
+ * @torn_down: nothing of an incarnation exists. Of @work only.
+ * @up: counted in sess->nr_up. Of @work only.
+ * @attempts: failed attempts since the path was last up. Of @work only.
+ * @first_err: result of the first attempt
+ * @first_done: it ended
+ * @dev: device of the incarnation; this and all below is of the incarnation,
+ *	built and destroyed by @work
+ * @pd: protection domain, of this path alone
+ * @cons: sess->nr_cons connections
+ * @rsp: what the server offered for cid 0
+ * @chunks: where the server's chunks are
+ * @off_bits: bits of the offset in a request's immediate
+ * @info_tx: info request
+ * @info_rx: info response
+ * @info_len: its length, 0 before it came
+ * @slot_mrs: registrations of the slots
+ * @nr_slot_mrs: their number
+ * @slot_cqe: completion of those
+ * @slots_registered: how many of those came
+ * @mapped: rtrs_clt_path_map_mem() is to be undone
+ * @copybreak: reads up to this size use the slots
+ * @hb: heartbeat
+ * @hdrs: memory of the requests' headers
+ * @slots: memory of the reply slots
+ * @reqs: one per chunk; allocated once, survives reconnects
+ * @doubt_lock: see struct rtrs_clt_req
+ */
+struct rtrs_clt_path {
+	struct rtrs_clt_sess		*sess;
+	struct list_head		entry;
+	char				name[RTRS_PATH_STRLEN];
+	struct sockaddr_storage		src;
+	struct sockaddr_storage		dst;
+	u8				uuid[RTRS_UUID_LEN];
+	u16				recon_cnt;
+	bool				accepted;
+	spinlock_t			state_lock;
+	enum rtrs_clt_path_state	state;
+	wait_queue_head_t		wait;
+	struct delayed_work		work;
+	bool				torn_down;
+	bool				up;
+	unsigned int			attempts;
+	int				first_err;
+	struct completion		first_done;
+	struct ib_device		*dev;
+	struct ib_pd			*pd;
+	struct rtrs_clt_con		*cons;
+	struct rtrs_conn_rsp		rsp;
+	struct rtrs_chunk_desc		*chunks;
+	u8				off_bits;
+	struct rtrs_iu			info_tx;
+	struct rtrs_iu			info_rx;
+	u32				info_len;
+	struct ib_mr			**slot_mrs;
+	unsigned int			nr_slot_mrs;
+	struct ib_cqe			slot_cqe;
+	unsigned int			slots_registered;
+	bool				mapped;
+	unsigned int			copybreak;
+	struct rtrs_hb			hb;
+	struct rtrs_clt_arena		hdrs;
+	struct rtrs_clt_arena		slots;
+	struct rtrs_clt_req		*reqs;
+	spinlock_t			doubt_lock;
+};
+
+/**
+ * struct rtrs_clt_pool - permits handed out one by one
+ * @map: set bits are taken
+ * @wait: for a clear bit
+ * @first: chunk of bit 0
+ */
+struct rtrs_clt_pool {
+	struct sbitmap		map;
+	wait_queue_head_t	wait;
+	u16			first;
+};
+
+/**
+ * struct rtrs_clt_sess - a session
+ * @ops: consumer
+ * @name: session name
+ * @uuid: identity on the wire
+ * @pdu_sz: consumer's bytes in a permit
+ * @reconnect_delay: longest delay between attempts, seconds
+ * @max_reconnects: attempts before a path is given up, -1: never
+ * @nr_queues: I/O connections that raise interrupts
+ * @nr_poll: I/O connections that are polled by the consumer
+ * @nr_cons: all connections of a path
+ * @paths: RCU list; changed under @paths_lock
+ * @paths_lock: also serialises the first connect
+ * @link_lock: protects the next five
+ * @nr_up: connected paths
+ * @downs: how often @nr_up fell to zero
+ * @opened: the consumer has the session, so events may be reported
+ * @told_up: the consumer takes the session for connected
+ * @told_downs: @downs as of the last time it was told so
+ * @link_work: reports link events
+ * @queue_depth: chunks; this and all below is fixed by the first connect
+ * @max_io_size: bytes
+ * @nr_tags: entries of @tags, 0 until rtrs_clt_use_tags()
+ * @permits: one per chunk
+ * @permit_sz: distance between them
+ * @tags: tag to permit. An entry is changed only by the holder of the tag.
+ * @io: permits for I/O outside @tags
+ * @admin: permits of the admin connection
+ */
+struct rtrs_clt_sess {
+	struct rtrs_clt_ops	ops;
+	char			name[RTRS_NAME_LEN];
+	u8			uuid[RTRS_UUID_LEN];
+	size_t			pdu_sz;
+	unsigned int		reconnect_delay;
+	int			max_reconnects;
+	unsigned int		nr_queues;
+	unsigned int		nr_poll;
+	unsigned int		nr_cons;
+	struct list_head	paths;
+	struct mutex		paths_lock;
+	spinlock_t		link_lock;
+	unsigned int		nr_up;
+	unsigned int		downs;
+	bool			opened;
+	bool			told_up;
+	unsigned int		told_downs;
+	struct work_struct	link_work;
+	u16			queue_depth;
+	u32			max_io_size;
+	unsigned int		nr_tags;
+	void			*permits;
+	size_t			permit_sz;
+	struct rtrs_permit	**tags;
+	struct rtrs_clt_pool	io;
+	struct rtrs_clt_pool	admin;
+};
+
+#define rtrs_clt_info(path, fmt, ...) \
+	pr_info("%s: %s: " fmt, (path)->sess->name, (path)->name, ##__VA_ARGS__)
+#define rtrs_clt_err(path, fmt, ...) \
+	pr_err("%s: %s: " fmt, (path)->sess->name, (path)->name, ##__VA_ARGS__)
+#define rtrs_clt_err_rl(path, fmt, ...) \
+	pr_err_ratelimited("%s: %s: " fmt, (path)->sess->name, (path)->name, \
+			   ##__VA_ARGS__)
+
+/* Pages that the data of one request touches at the most */
+static inline u32 rtrs_clt_max_pages(const struct rtrs_clt_sess *sess)
+{
+	return sess->max_io_size / RTRS_CLT_MR_PAGE + 1;
+}
+
+/* main.c */
+extern struct workqueue_struct *rtrs_clt_wq;
+unsigned int rtrs_clt_param_nr_queues(void);
+unsigned int rtrs_clt_param_read_copybreak(void);
+unsigned int rtrs_clt_param_hb_interval_ms(void);
+unsigned int rtrs_clt_param_hb_missed_max(void);
+
+/* sess.c */
+int rtrs_clt_sess_take_geometry(struct rtrs_clt_path *path);
+bool rtrs_clt_sess_path_up(struct rtrs_clt_path *path);
+void rtrs_clt_sess_path_down(struct rtrs_clt_sess *sess);
+
+/* permit.c */
+int rtrs_clt_permits_alloc(struct rtrs_clt_sess *sess);
+void rtrs_clt_permits_free(struct rtrs_clt_sess *sess);
+struct rtrs_permit *rtrs_clt_permit(struct rtrs_clt_sess *sess, u16 id);
+void rtrs_clt_permit_release(struct rtrs_clt_sess *sess,
+			     struct rtrs_permit *permit);
+
+/* path.c */
+struct rtrs_clt_path *rtrs_clt_path_alloc(struct rtrs_clt_sess *sess,
+					  const struct rtrs_addr *addr);
+void rtrs_clt_path_free(struct rtrs_clt_path *path);
+void rtrs_clt_path_start(struct rtrs_clt_path *path);
+void rtrs_clt_path_close(struct rtrs_clt_path *path);
+void rtrs_clt_path_error(struct rtrs_clt_path *path);
+bool rtrs_clt_path_set_connected(struct rtrs_clt_path *path);
+struct rtrs_clt_path *rtrs_clt_path_select(struct rtrs_clt_sess *sess);
+
+/* connect.c */
+int rtrs_clt_path_connect(struct rtrs_clt_path *path);
+void rtrs_clt_path_disconnect(struct rtrs_clt_path *path);
+
+/* conn.c */
+int rtrs_clt_con_start(struct rtrs_clt_con *con);
+int rtrs_clt_con_wait(struct rtrs_clt_con *con);
+int rtrs_clt_con_post_recvs(struct rtrs_clt_con *con);
+int rtrs_clt_con_post_recv(struct rtrs_clt_con *con, struct rtrs_clt_rx *rx);
+void rtrs_clt_con_disconnect(struct rtrs_clt_con *con);
+void rtrs_clt_con_destroy_qp(struct rtrs_clt_con *con);
+void rtrs_clt_con_destroy_id(struct rtrs_clt_con *con);
+
+/* info.c */
+int rtrs_clt_info_exchange(struct rtrs_clt_path *path);
+void rtrs_clt_info_free(struct rtrs_clt_path *path);
+
+/* mem.c */
+int rtrs_clt_path_alloc_mem(struct rtrs_clt_path *path);
+void rtrs_clt_path_free_mem(struct rtrs_clt_path *path);
+int rtrs_clt_path_map_mem(struct rtrs_clt_path *path);
+void rtrs_clt_path_unmap_mem(struct rtrs_clt_path *path);
+int rtrs_clt_path_register_slots(struct rtrs_clt_path *path);
+
+/* io.c */
+void rtrs_clt_req_init(struct rtrs_clt_req *req, struct rtrs_clt_path *path,
+		       u16 id);
+void rtrs_clt_recv_done(struct ib_cq *cq, struct ib_wc *wc);
+void rtrs_clt_recv_rx_done(struct ib_cq *cq, struct ib_wc *wc);
+void rtrs_clt_path_doubt_requests(struct rtrs_clt_path *path);
+void rtrs_clt_path_fence_requests(struct rtrs_clt_path *path);
+void rtrs_clt_path_abandon_requests(struct rtrs_clt_path *path);
+
+#endif

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * One connection: from the CM id to an established queue pair.
+ *
+ * The CM handler drives the attempt and reports its end through cm_done; the
+ * path's work item waits for that. An event on an established connection breaks
+ * the path. The handler never destroys anything: it returns 0 always, and the
+ * work item shuts it out (closing) before it destroys the queue pair.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/slab.h>
+#include <net/net_namespace.h>
+
+#include "clt.h"
+
+/* Receives and sends of the admin connection: at most 8 requests, heartbeats,
+ * and the registrations of the reply slots
+ */
+#define RTRS_CLT_ADMIN_WR	64
+#define RTRS_CLT_MAX_SEND_WR	1024
+
+static void rtrs_clt_con_attempt_ended(struct rtrs_clt_con *con, int err)
+{
+	if (con->cm_done)
+		return;
+	con->cm_err = err;
+	smp_store_release(&con->cm_done, true);
+	wake_up_all(&con->path->wait);
+}
+
+static void rtrs_clt_con_attr(const struct rtrs_clt_con *con,
+			      struct rtrs_con_attr *attr)
+{
+	const struct rtrs_clt_sess *sess = con->path->sess;
+	u16 cid = con->c.cid;
+
+	attr->send_sge = RTRS_CLT_MAX_SGE;
+	attr->comp_vector = cid ? cid - 1 : 0;
+	attr->poll_ctx = cid > sess->nr_queues ? IB_POLL_DIRECT :
+						 IB_POLL_SOFTIRQ;
+	if (!cid) {
+		attr->send_sge = 2;
+		attr->send_wr = RTRS_CLT_ADMIN_WR;
+		attr->recv_wr = RTRS_CLT_ADMIN_WR;
+		return;
+	}
+	/* at most: registration, write, local invalidation; sends are counted */
+	attr->send_wr = min(sess->queue_depth * 3, RTRS_CLT_MAX_SEND_WR);
+	/* at most: SEND_WITH_INV and the response */
+	attr->recv_wr = sess->queue_depth * 2;
+}
+
+static int rtrs_clt_con_create_qp(struct rtrs_clt_con *con)
+{
+	struct rtrs_clt_path *path = con->path;
+	struct rtrs_con_attr attr;
+
+	if (!con->c.cid) {
+		struct ib_pd *pd = ib_alloc_pd(con->c.cm_id->device, 0);
+
+		if (IS_ERR(pd))
+			return PTR_ERR(pd);
+		path->pd = pd;
+		path->dev = con->c.cm_id->device;
+	}
+	if (con->c.cm_id->device != path->dev)
+		return -ENODEV;
+	rtrs_clt_con_attr(con, &attr);
+	return rtrs_con_create_qp(&con->c, path->pd, &attr);
+}
+
+static int rtrs_clt_con_addr_resolved(struct rtrs_clt_con *con)
+{
+	int err = rtrs_clt_con_create_qp(con);
+
+	return err ?: rdma_resolve_route(con->c.cm_id, RTRS_CM_TIMEOUT_MS);
+}
+
+static void rtrs_clt_con_request(const struct rtrs_clt_con *con,
+				 struct rtrs_conn_req *req)
+{
+	struct rtrs_clt_path *path = con->path;
+
+	*req = (struct rtrs_conn_req) {
+		.version	= RTRS_VERSION,
+		.cid		= con->c.cid,
+		.cid_num	= path->sess->nr_cons,
+		.recon_cnt	= path->recon_cnt,
+		.first_conn	= con->c.cid || path->accepted ||
+				  !READ_ONCE(path->sess->nr_up),
+	};
+	memcpy(req->path_uuid, path->uuid, sizeof(req->path_uuid));
+	memcpy(req->sess_uuid, path->sess->uuid, sizeof(req->sess_uuid));
+}
+
+static int rtrs_clt_con_route_resolved(struct rtrs_clt_con *con)
+{
+	u8 msg[RTRS_CONN_MSG_LEN];
+	struct rtrs_conn_req req;
+	struct rdma_conn_param param = {
+		.retry_count		= RTRS_RETRY_COUNT,
+		.rnr_retry_count	= RTRS_RETRY_COUNT,
+		.private_data		= msg,
+		.private_data_len	= sizeof(msg),
+	};
+
+	rtrs_clt_con_request(con, &req);
+	rtrs_build_conn_req(msg, &req);
+	return rdma_connect_locked(con->c.cm_id, &param);
+}
+
+static int rtrs_clt_con_established(struct rtrs_clt_con *con,
+				    const struct rdma_cm_event *ev)
+{
+	struct rtrs_conn_rsp rsp;
+	int err;
+
+	con->established = true;
+	err = rtrs_parse_conn_rsp(ev->param.conn.private_data,
+				  ev->param.conn.private_data_len, &rsp);
+	if (err || rsp.err) {
+		rtrs_clt_err_rl(con->path, "server accepted connection %u with a malformed answer\n",
+				con->c.cid);
+		return -ECONNRESET;
+	}
+	if (!con->c.cid)
+		con->path->rsp = rsp;
+	rtrs_clt_con_attempt_ended(con, 0);
+	return 0;
+}
+
+static int rtrs_clt_con_rejected(struct rtrs_clt_con *con,
+				 const struct rdma_cm_event *ev)
+{
+	struct rtrs_conn_rsp rsp;
+	const void *data;
+	u8 len;
+
+	data = rdma_consumer_reject_data(con->c.cm_id,
+					 (struct rdma_cm_event *)ev, &len);
+	if (!data || rtrs_parse_conn_rsp(data, len, &rsp) || !rsp.err) {
+		rtrs_clt_err_rl(con->path, "connection %u rejected: %s; is the server module loaded there?\n",
+				con->c.cid,
+				rdma_reject_msg(con->c.cm_id, ev->status));
+		return -ECONNREFUSED;
+	}
+	rtrs_clt_err_rl(con->path, "connection %u rejected by the server: %pe\n",
+			con->c.cid, ERR_PTR(rsp.err));
+	return rsp.err < 0 ? rsp.err : -ECONNRESET;
+}
+
+/* Return: errno that ends the attempt; on an established connection the path. */
+static int rtrs_clt_con_event(struct rtrs_clt_con *con,
+			      const struct rdma_cm_event *ev)
+{
+	switch (ev->event) {
+	case RDMA_CM_EVENT_ADDR_RESOLVED:
+		return rtrs_clt_con_addr_resolved(con);
+	case RDMA_CM_EVENT_ROUTE_RESOLVED:
+		return rtrs_clt_con_route_resolved(con);
+	case RDMA_CM_EVENT_ESTABLISHED:
+		return rtrs_clt_con_established(con, ev);
+	case RDMA_CM_EVENT_REJECTED:
+		return rtrs_clt_con_rejected(con, ev);
+	case RDMA_CM_EVENT_ADDR_ERROR:
+	case RDMA_CM_EVENT_ROUTE_ERROR:
+	case RDMA_CM_EVENT_CONNECT_ERROR:
+	case RDMA_CM_EVENT_UNREACHABLE:
+		return ev->status < 0 ? ev->status : -EHOSTUNREACH;
+	case RDMA_CM_EVENT_DISCONNECTED:
+	case RDMA_CM_EVENT_ADDR_CHANGE:
+		return -ECONNRESET;
+	case RDMA_CM_EVENT_DEVICE_REMOVAL:
+		return -ENODEV;
+	default:
+		return 0;
+	}
+}
+
+static int rtrs_clt_con_cm_handler(struct rdma_cm_id *cm_id,
+				   struct rdma_cm_event *ev)
+{
+	struct rtrs_clt_con *con = cm_id->context;
+	int err;
+
+	if (con->closing)
+		return 0;
+	err = rtrs_clt_con_event(con, ev);
+	if (!err)
+		return 0;
+	if (con->established) {
+		rtrs_clt_info(con->path, "connection %u: %s\n", con->c.cid,
+			      rdma_event_msg(ev->event));
+		rtrs_clt_path_error(con->path);
+	}
+	rtrs_clt_con_attempt_ended(con, err);
+	return 0;
+}
+
+static enum rdma_ucm_port_space
+rtrs_clt_path_ps(const struct rtrs_clt_path *path)
+{
+	return path->dst.ss_family == AF_IB ? RDMA_PS_IB : RDMA_PS_TCP;
+}
+
+/**
+ * rtrs_clt_con_start() - begin to connect
+ * @con: connection without a CM id
+ *
+ * Context: process.
+ * Return: 0, then rtrs_clt_con_wait() tells the end; or an errno.
+ */
+int rtrs_clt_con_start(struct rtrs_clt_con *con)
+{
+	struct rtrs_clt_path *path = con->path;
+	struct sockaddr *src = (struct sockaddr *)&path->src;
+	struct rdma_cm_id *cm_id;
+	int err;
+
+	cm_id = rdma_create_id(&init_net, rtrs_clt_con_cm_handler, con,
+			       rtrs_clt_path_ps(path), IB_QPT_RC);
+	if (IS_ERR(cm_id))
+		return PTR_ERR(cm_id);
+	con->c.cm_id = cm_id;
+	err = rdma_set_reuseaddr(cm_id, 1);
+	if (err)
+		return err;
+	return rdma_resolve_addr(cm_id, path->src.ss_family ? src : NULL,
+				 (struct sockaddr *)&path->dst,
+				 RTRS_CM_TIMEOUT_MS);
+}
+
+/**
+ * rtrs_clt_con_wait() - wait for the end of an attempt
+ * @con: connection that was started
+ *
+ * Context: process.
+ * Return: 0 once established; -ETIMEDOUT; -ECONNABORTED if the path left the
+ * state CONNECTING; or why the attempt failed.
+ */
+int rtrs_clt_con_wait(struct rtrs_clt_con *con)
+{
+	struct rtrs_clt_path *path = con->path;
+	long left;
+
+	left = wait_event_timeout(path->wait,
+				  smp_load_acquire(&con->cm_done) ||
+				  READ_ONCE(path->state) != RTRS_CLT_CONNECTING,
+				  msecs_to_jiffies(2 * RTRS_CM_TIMEOUT_MS));
+	if (smp_load_acquire(&con->cm_done))
+		return con->cm_err;
+	return left ? -ECONNABORTED : -ETIMEDOUT;
+}
+
+static int rtrs_clt_con_alloc_rx(struct rtrs_clt_con *con)
+{
+	struct ib_device *dev = con->path->dev;
+	size_t len = con->c.recv_wr * (size_t)RTRS_RKEY_RSP_LEN;
+	u32 i;
+
+	con->rx = kvzalloc_objs(*con->rx, con->c.recv_wr);
+	con->rx_buf = kzalloc(len, GFP_KERNEL);
+	if (!con->rx || !con->rx_buf)
+		return -ENOMEM;
+	con->rx_addr = ib_dma_map_single(dev, con->rx_buf, len, DMA_FROM_DEVICE);
+	if (ib_dma_mapping_error(dev, con->rx_addr)) {
+		con->rx_addr = 0;
+		return -ENOMEM;
+	}
+	con->rx_mapped = true;
+	for (i = 0; i < con->c.recv_wr; i++)
+		con->rx[i].cqe.done = rtrs_clt_recv_rx_done;
+	return 0;
+}
+
+static void rtrs_clt_con_free_rx(struct rtrs_clt_con *con)
+{
+	size_t len = con->c.recv_wr * (size_t)RTRS_RKEY_RSP_LEN;
+
+	if (con->rx_mapped)
+		ib_dma_unmap_single(con->path->dev, con->rx_addr, len,
+				    DMA_FROM_DEVICE);
+	con->rx_mapped = false;
+	kfree(con->rx_buf);
+	con->rx_buf = NULL;
+	kvfree(con->rx);
+	con->rx = NULL;
+}
+
+/**
+ * rtrs_clt_con_post_recv() - post one receive
+ * @con: connection
+ * @rx: the receive with a buffer to post again, or NULL for one without
+ *
+ * Return: 0 or the errno of the verbs. Any context.
+ */
+int rtrs_clt_con_post_recv(struct rtrs_clt_con *con, struct rtrs_clt_rx *rx)
+{
+	struct ib_sge sge = { .length = RTRS_RKEY_RSP_LEN };
+	struct ib_recv_wr wr = { .sg_list = &sge, .num_sge = 1 };
+
+	if (!rx)
+		return rtrs_post_recv_empty(&con->c, &con->recv_cqe);
+	sge.addr = con->rx_addr + (rx - con->rx) * RTRS_RKEY_RSP_LEN;
+	sge.lkey = con->path->pd->local_dma_lkey;
+	wr.wr_cqe = &rx->cqe;
+	return ib_post_recv(con->c.qp, &wr, NULL);
+}
+
+/**
+ * rtrs_clt_con_post_recvs() - fill the receive queue
+ * @con: established connection, its path's info exchange is over
+ *
+ * Buffers are needed only if every response carries a key.
+ *
+ * Context: process.
+ * Return: 0, -ENOMEM or the errno of the verbs.
+ */
+int rtrs_clt_con_post_recvs(struct rtrs_clt_con *con)
+{
+	int err = 0;
+	u32 i;
+
+	if (con->path->rsp.new_rkey)
+		err = rtrs_clt_con_alloc_rx(con);
+	for (i = 0; i < con->c.recv_wr && !err; i++)
+		err = rtrs_clt_con_post_recv(con, con->rx ? &con->rx[i] : NULL);
+	return err;
+}
+
+/**
+ * rtrs_clt_con_disconnect() - shut the CM handler out and hang up
+ * @con: connection, at any stage
+ *
+ * Context: process.
+ */
+void rtrs_clt_con_disconnect(struct rtrs_clt_con *con)
+{
+	if (!con->c.cm_id)
+		return;
+	rdma_lock_handler(con->c.cm_id);
+	con->closing = true;
+	rdma_unlock_handler(con->c.cm_id);
+	if (con->established)
+		rdma_disconnect(con->c.cm_id);
+}
+
+/**
+ * rtrs_clt_con_destroy_qp() - destroy the queue pair and what was posted to it
+ * @con: connection, drained
+ *
+ * Context: process.
+ */
+void rtrs_clt_con_destroy_qp(struct rtrs_clt_con *con)
+{
+	rtrs_con_destroy_qp(&con->c);
+	rtrs_clt_con_free_rx(con);
+}
+
+/**
+ * rtrs_clt_con_destroy_id() - destroy the CM id
+ * @con: connection without a queue pair
+ *
+ * Context: process; waits for the handler.
+ */
+void rtrs_clt_con_destroy_id(struct rtrs_clt_con *con)
+{
+	if (con->c.cm_id)
+		rdma_destroy_id(con->c.cm_id);
+	con->c.cm_id = NULL;
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Making and destroying an incarnation of a path.
+ *
+ * Connection 0 comes first, because its acceptance carries the sizes of the
+ * session and the mode of the server. The others follow in parallel, bounded.
+ * Then the two sides exchange the info messages, which tell where the chunks
+ * are. Everything runs on the path's work item; a failure leaves what was built
+ * to rtrs_clt_path_disconnect().
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/slab.h>
+
+#include "clt.h"
+
+/* Connections that are set up at the same time */
+#define RTRS_CLT_PARALLEL	8
+
+static int rtrs_clt_path_alloc_cons(struct rtrs_clt_path *path)
+{
+	struct rtrs_clt_con *con;
+	u16 cid;
+
+	path->cons = kvzalloc_objs(*path->cons, path->sess->nr_cons);
+	if (!path->cons)
+		return -ENOMEM;
+	for (cid = 0; cid < path->sess->nr_cons; cid++) {
+		con = &path->cons[cid];
+		con->path = path;
+		con->c.cid = cid;
+		con->recv_cqe.done = rtrs_clt_recv_done;
+		spin_lock_init(&con->poll_lock);
+	}
+	return 0;
+}
+
+static int rtrs_clt_path_connect_range(struct rtrs_clt_path *path, u16 first,
+				       u16 end)
+{
+	int err = 0, e;
+	u16 started, cid;
+
+	for (started = first; started < end && !err; started++)
+		err = rtrs_clt_con_start(&path->cons[started]);
+	for (cid = first; cid < started; cid++) {
+		e = rtrs_clt_con_wait(&path->cons[cid]);
+		err = err ?: e;
+	}
+	return err;
+}
+
+static int rtrs_clt_path_connect_io(struct rtrs_clt_path *path)
+{
+	u16 end = path->sess->nr_cons;
+	u16 cid, next;
+	int err = 0;
+
+	for (cid = 1; cid < end && !err; cid = next) {
+		next = min(cid + RTRS_CLT_PARALLEL, (int)end);
+		err = rtrs_clt_path_connect_range(path, cid, next);
+	}
+	return err;
+}
+
+static int rtrs_clt_path_connect_admin(struct rtrs_clt_path *path)
+{
+	int err;
+
+	err = rtrs_clt_path_connect_range(path, 0, 1);
+	if (err)
+		return err;
+	path->accepted = true;
+	path->off_bits = rtrs_off_bits(path->rsp.queue_depth);
+	path->copybreak = rtrs_clt_param_read_copybreak();
+	return rtrs_clt_sess_take_geometry(path);
+}
+
+static int rtrs_clt_path_post_recvs(struct rtrs_clt_path *path)
+{
+	int err = 0;
+	u16 cid;
+
+	for (cid = 0; cid < path->sess->nr_cons && !err; cid++)
+		err = rtrs_clt_con_post_recvs(&path->cons[cid]);
+	return err;
+}
+
+/**
+ * rtrs_clt_path_connect() - build an incarnation
+ * @path: path in state CONNECTING of which nothing exists
+ *
+ * Context: process.
+ * Return: 0 or an errno; then rtrs_clt_path_disconnect() is due.
+ */
+int rtrs_clt_path_connect(struct rtrs_clt_path *path)
+{
+	int err;
+
+	path->recon_cnt++;
+	err = rtrs_clt_path_alloc_cons(path);
+	if (err)
+		return err;
+	err = rtrs_clt_path_connect_admin(path);
+	if (err)
+		return err;
+	err = rtrs_clt_path_alloc_mem(path);
+	if (err)
+		return err;
+	err = rtrs_clt_path_map_mem(path);
+	if (err)
+		return err;
+	err = rtrs_clt_path_connect_io(path);
+	if (err)
+		return err;
+	err = rtrs_clt_info_exchange(path);
+	if (err)
+		return err;
+	err = rtrs_clt_path_post_recvs(path);
+	if (err)
+		return err;
+	return rtrs_clt_path_register_slots(path);
+}
+
+/**
+ * rtrs_clt_path_disconnect() - destroy an incarnation, complete or not
+ * @path: path that nobody posts on any more
+ *
+ * Context: process.
+ */
+void rtrs_clt_path_disconnect(struct rtrs_clt_path *path)
+{
+	u16 cid;
+
+	if (!path->cons)
+		return;
+	for (cid = 0; cid < path->sess->nr_cons; cid++)
+		rtrs_clt_con_disconnect(&path->cons[cid]);
+	for (cid = 0; cid < path->sess->nr_cons; cid++)
+		if (path->cons[cid].c.qp)
+			ib_drain_qp(path->cons[cid].c.qp);
+	rtrs_clt_path_doubt_requests(path);
+	for (cid = 0; cid < path->sess->nr_cons; cid++)
+		rtrs_clt_con_destroy_qp(&path->cons[cid]);
+	rtrs_clt_info_free(path);
+	rtrs_clt_path_unmap_mem(path);
+	if (path->pd) {
+		ib_dealloc_pd(path->pd);
+		path->pd = NULL;
+	}
+	/* the CM ids last: they hold the device */
+	for (cid = 0; cid < path->sess->nr_cons; cid++)
+		rtrs_clt_con_destroy_id(&path->cons[cid]);
+	path->dev = NULL;
+	kvfree(path->cons);
+	path->cons = NULL;
+}

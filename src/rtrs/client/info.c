@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The info exchange: the client tells its session name, the server where its
+ * chunks are. One receive is posted on the admin connection for the answer, and
+ * nothing else before it.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include "clt.h"
+
+static struct rtrs_clt_path *rtrs_clt_cq_path(struct ib_cq *cq)
+{
+	struct rtrs_clt_con *con = container_of(cq->cq_context,
+						struct rtrs_clt_con, c);
+
+	return con->path;
+}
+
+static bool rtrs_clt_info_failed(struct rtrs_clt_path *path,
+				 const struct ib_wc *wc, const char *what)
+{
+	if (likely(wc->status == IB_WC_SUCCESS))
+		return false;
+	if (wc->status != IB_WC_WR_FLUSH_ERR)
+		rtrs_clt_err_rl(path, "%s failed: %s\n", what,
+				ib_wc_status_msg(wc->status));
+	rtrs_clt_path_error(path);
+	return true;
+}
+
+static void rtrs_clt_info_sent(struct ib_cq *cq, struct ib_wc *wc)
+{
+	struct rtrs_clt_path *path = rtrs_clt_cq_path(cq);
+
+	rtrs_sq_put(cq->cq_context, 1);
+	rtrs_clt_info_failed(path, wc, "info request");
+}
+
+static void rtrs_clt_info_received(struct ib_cq *cq, struct ib_wc *wc)
+{
+	struct rtrs_clt_path *path = rtrs_clt_cq_path(cq);
+
+	if (rtrs_clt_info_failed(path, wc, "info response"))
+		return;
+	smp_store_release(&path->info_len, wc->byte_len);
+	wake_up_all(&path->wait);
+}
+
+static int rtrs_clt_info_post(struct rtrs_clt_path *path)
+{
+	struct rtrs_con *con = &path->cons[0].c;
+	int err;
+
+	path->info_len = 0;
+	path->info_rx.cqe.done = rtrs_clt_info_received;
+	path->info_tx.cqe.done = rtrs_clt_info_sent;
+	err = rtrs_build_info_req(path->info_tx.buf, path->sess->name);
+	if (err)
+		return err;
+	err = rtrs_iu_post_recv(con, &path->info_rx);
+	if (err)
+		return err;
+	if (!rtrs_sq_get(con, 1))
+		return -EAGAIN;
+	return rtrs_iu_post_send(con, &path->info_tx, RTRS_INFO_REQ_LEN, NULL);
+}
+
+static int rtrs_clt_info_wait(struct rtrs_clt_path *path)
+{
+	long left;
+
+	left = wait_event_timeout(path->wait,
+				  smp_load_acquire(&path->info_len) ||
+				  READ_ONCE(path->state) != RTRS_CLT_CONNECTING,
+				  msecs_to_jiffies(RTRS_CM_TIMEOUT_MS));
+	if (smp_load_acquire(&path->info_len))
+		return 0;
+	if (!left)
+		return -ETIMEDOUT;
+	rtrs_clt_err_rl(path, "server hung up instead of answering; is another session named \"%s\" there?\n",
+			path->sess->name);
+	return -ECONNRESET;
+}
+
+/**
+ * rtrs_clt_info_exchange() - learn where the server's chunks are
+ * @path: path with all connections established
+ *
+ * Context: process; up to 30 s.
+ * Return: 0 with path->chunks filled; -ECONNRESET if the server refused the
+ * session name or broke the path; -ETIMEDOUT; -EINVAL for a malformed answer;
+ * -ENOMEM.
+ */
+int rtrs_clt_info_exchange(struct rtrs_clt_path *path)
+{
+	u16 qd = path->rsp.queue_depth;
+	int err;
+
+	err = rtrs_iu_alloc(&path->info_tx, path->dev, RTRS_INFO_REQ_LEN,
+			    DMA_TO_DEVICE);
+	if (err)
+		return err;
+	err = rtrs_iu_alloc(&path->info_rx, path->dev, RTRS_INFO_RSP_LEN(qd),
+			    DMA_FROM_DEVICE);
+	if (err)
+		return err;
+	err = rtrs_clt_info_post(path);
+	if (err)
+		return err;
+	err = rtrs_clt_info_wait(path);
+	if (err)
+		return err;
+	ib_dma_sync_single_for_cpu(path->dev, path->info_rx.addr,
+				   path->info_rx.size, DMA_FROM_DEVICE);
+	err = rtrs_parse_info_rsp(path->info_rx.buf, path->info_len, qd,
+				  path->rsp.max_io_size + path->rsp.max_hdr_size,
+				  path->chunks);
+	if (err)
+		rtrs_clt_err_rl(path, "malformed info response of %u bytes\n",
+				path->info_len);
+	return err;
+}
+
+/**
+ * rtrs_clt_info_free() - free the buffers of the exchange
+ * @path: path whose queue pairs are destroyed
+ */
+void rtrs_clt_info_free(struct rtrs_clt_path *path)
+{
+	rtrs_iu_free(&path->info_rx, path->dev);
+	rtrs_iu_free(&path->info_tx, path->dev);
+}

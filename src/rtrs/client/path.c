@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A path and its states.
+ *
+ * One work item is the path's only thread of control: it connects, tears down
+ * and tries again, so none of that needs a lock. Others (completions, CM events,
+ * heartbeat, close) only change the state and schedule the work item, both
+ * under state_lock, so that a request to close is never delayed by a back-off.
+ *
+ * Everything an incarnation consists of is built by connect.c and destroyed by
+ * it; only the requests with their memory survive, because an unanswered
+ * request stays in doubt until the next incarnation proves that the server
+ * drained this one: it refuses the address pair until then. That is the fence.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/random.h>
+#include <linux/rculist.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/uuid.h>
+
+#include "clt.h"
+
+#define RTRS_CLT_FIRST_DELAY_MS	250
+
+static const u8 rtrs_clt_path_next[RTRS_CLT_NR_STATES] = {
+	[RTRS_CLT_CONNECTING]	= BIT(RTRS_CLT_CONNECTED) |
+				  BIT(RTRS_CLT_RECONNECTING) |
+				  BIT(RTRS_CLT_CLOSING),
+	[RTRS_CLT_CONNECTED]	= BIT(RTRS_CLT_RECONNECTING) |
+				  BIT(RTRS_CLT_CLOSING),
+	[RTRS_CLT_RECONNECTING]	= BIT(RTRS_CLT_CONNECTING) |
+				  BIT(RTRS_CLT_CLOSING),
+	[RTRS_CLT_CLOSING]	= BIT(RTRS_CLT_CLOSED),
+	[RTRS_CLT_CLOSED]	= 0,
+};
+
+static bool rtrs_clt_path_set_locked(struct rtrs_clt_path *path,
+				     enum rtrs_clt_path_state state)
+{
+	lockdep_assert_held(&path->state_lock);
+	if (!(rtrs_clt_path_next[path->state] & BIT(state)))
+		return false;
+	/* a poster that sees CONNECTED sees what was built before it */
+	smp_store_release(&path->state, state);
+	wake_up_all(&path->wait);
+	return true;
+}
+
+static bool rtrs_clt_path_set(struct rtrs_clt_path *path,
+			      enum rtrs_clt_path_state state)
+{
+	unsigned long flags;
+	bool done;
+
+	spin_lock_irqsave(&path->state_lock, flags);
+	done = rtrs_clt_path_set_locked(path, state);
+	spin_unlock_irqrestore(&path->state_lock, flags);
+	return done;
+}
+
+/**
+ * rtrs_clt_path_set_connected() - open a path for requests
+ * @path: path whose incarnation is complete
+ *
+ * Context: rtrs_clt_sess_path_up() only, sess->link_lock held.
+ * Return: false if the path broke or is to be closed.
+ */
+bool rtrs_clt_path_set_connected(struct rtrs_clt_path *path)
+{
+	return rtrs_clt_path_set(path, RTRS_CLT_CONNECTED);
+}
+
+/* Change the state and let the work item see to it. */
+static bool rtrs_clt_path_kick(struct rtrs_clt_path *path,
+			       enum rtrs_clt_path_state state)
+{
+	unsigned long flags;
+	bool done;
+
+	spin_lock_irqsave(&path->state_lock, flags);
+	done = rtrs_clt_path_set_locked(path, state);
+	if (done)
+		mod_delayed_work(rtrs_clt_wq, &path->work, 0);
+	spin_unlock_irqrestore(&path->state_lock, flags);
+	return done;
+}
+
+/**
+ * rtrs_clt_path_error() - a path is broken
+ * @path: path; nothing happens if it is not connecting or connected
+ *
+ * Any context.
+ */
+void rtrs_clt_path_error(struct rtrs_clt_path *path)
+{
+	rtrs_clt_path_kick(path, RTRS_CLT_RECONNECTING);
+}
+
+static unsigned int rtrs_clt_path_backoff_ms(const struct rtrs_clt_path *path)
+{
+	u64 max_ms = max(path->sess->reconnect_delay, 1u) * 1000ULL;
+	u64 ms = (u64)RTRS_CLT_FIRST_DELAY_MS << min(path->attempts, 16u);
+
+	ms = min(ms, max_ms);
+	return ms + get_random_u32_below(ms / 2 + 1);
+}
+
+static void rtrs_clt_path_retry_later(struct rtrs_clt_path *path)
+{
+	unsigned int ms = rtrs_clt_path_backoff_ms(path);
+	unsigned long flags;
+
+	spin_lock_irqsave(&path->state_lock, flags);
+	if (path->state == RTRS_CLT_RECONNECTING)
+		mod_delayed_work(rtrs_clt_wq, &path->work,
+				 msecs_to_jiffies(ms));
+	spin_unlock_irqrestore(&path->state_lock, flags);
+}
+
+/*
+ * Posters look at the state inside an RCU read section, so after a grace period
+ * nobody posts any more. Completions may still run until the queue pairs are
+ * drained.
+ */
+static void rtrs_clt_path_teardown(struct rtrs_clt_path *path)
+{
+	if (path->torn_down)
+		return;
+	synchronize_rcu();
+	rtrs_hb_stop(&path->hb);
+	if (path->up) {
+		path->up = false;
+		rtrs_clt_info(path, "disconnected\n");
+		rtrs_clt_sess_path_down(path->sess);
+	}
+	rtrs_clt_path_disconnect(path);
+	path->torn_down = true;
+}
+
+static void rtrs_clt_path_is_up(struct rtrs_clt_path *path)
+{
+	path->up = true;
+	path->attempts = 0;
+	rtrs_clt_info(path, "connected, device %s port %u, %u connections\n",
+		      path->dev->name, path->cons[0].c.cm_id->port_num,
+		      path->sess->nr_cons);
+	rtrs_clt_path_fence_requests(path);
+	rtrs_hb_start(&path->hb, &path->cons[0].c);
+}
+
+static bool rtrs_clt_path_exhausted(const struct rtrs_clt_path *path)
+{
+	int max = path->sess->max_reconnects;
+
+	return max >= 0 && path->attempts > max;
+}
+
+static void rtrs_clt_path_failed(struct rtrs_clt_path *path, int err)
+{
+	path->attempts++;
+	rtrs_clt_err_rl(path, "attempt %u to connect failed: %pe\n",
+			path->attempts, ERR_PTR(err));
+	rtrs_clt_path_teardown(path);
+	rtrs_clt_path_set(path, RTRS_CLT_RECONNECTING);
+	if (rtrs_clt_path_exhausted(path)) {
+		rtrs_clt_err(path, "given up after %u attempts\n",
+			     path->attempts);
+		rtrs_clt_path_abandon_requests(path);
+		rtrs_clt_path_kick(path, RTRS_CLT_CLOSING);
+		return;
+	}
+	rtrs_clt_path_retry_later(path);
+}
+
+static void rtrs_clt_path_attempt(struct rtrs_clt_path *path)
+{
+	int err;
+
+	path->torn_down = false;
+	err = rtrs_clt_path_connect(path);
+	if (!err && !rtrs_clt_sess_path_up(path))
+		err = -ECONNABORTED;
+	if (err)
+		rtrs_clt_path_failed(path, err);
+	else
+		rtrs_clt_path_is_up(path);
+	if (!completion_done(&path->first_done)) {
+		path->first_err = err;
+		complete_all(&path->first_done);
+	}
+}
+
+static void rtrs_clt_path_run(struct rtrs_clt_path *path)
+{
+	switch (READ_ONCE(path->state)) {
+	case RTRS_CLT_CONNECTING:
+		rtrs_clt_path_attempt(path);
+		break;
+	case RTRS_CLT_RECONNECTING:
+		if (!path->torn_down) {
+			rtrs_clt_path_teardown(path);
+			rtrs_clt_path_retry_later(path);
+		} else if (rtrs_clt_path_set(path, RTRS_CLT_CONNECTING)) {
+			rtrs_clt_path_attempt(path);
+		}
+		break;
+	case RTRS_CLT_CLOSING:
+		rtrs_clt_path_teardown(path);
+		rtrs_clt_path_set(path, RTRS_CLT_CLOSED);
+		break;
+	default:
+		break;
+	}
+}
+
+static void rtrs_clt_path_work(struct work_struct *work)
+{
+	struct rtrs_clt_path *path = container_of(to_delayed_work(work),
+						  struct rtrs_clt_path, work);
+	unsigned int noio = memalloc_noio_save();
+
+	rtrs_clt_path_run(path);
+	memalloc_noio_restore(noio);
+}
+
+static void rtrs_clt_path_hb_lost(struct rtrs_hb *hb)
+{
+	struct rtrs_clt_path *path = container_of(hb, struct rtrs_clt_path, hb);
+
+	rtrs_clt_err(path, "server is silent for %u ms\n",
+		     (hb->missed_max + 1) * hb->interval_ms);
+	rtrs_clt_path_error(path);
+}
+
+static void rtrs_clt_path_hb_error(struct rtrs_hb *hb)
+{
+	rtrs_clt_path_error(container_of(hb, struct rtrs_clt_path, hb));
+}
+
+static void rtrs_clt_path_set_addr(struct rtrs_clt_path *path,
+				   const struct rtrs_addr *addr)
+{
+	path->dst = *addr->dst;
+	if (!addr->src) {
+		sockaddr_to_str((struct sockaddr *)addr->dst, path->name,
+				sizeof(path->name));
+		return;
+	}
+	path->src = *addr->src;
+	rtrs_addr_to_str(addr, path->name, sizeof(path->name));
+}
+
+/**
+ * rtrs_clt_path_alloc() - make a path
+ * @sess: session
+ * @addr: its addresses
+ *
+ * Return: the path, not yet connecting, or -ENOMEM.
+ */
+struct rtrs_clt_path *rtrs_clt_path_alloc(struct rtrs_clt_sess *sess,
+					  const struct rtrs_addr *addr)
+{
+	struct rtrs_clt_path *path = kzalloc_obj(*path);
+	uuid_t uuid;
+
+	if (!path)
+		return ERR_PTR(-ENOMEM);
+	path->sess = sess;
+	uuid_gen(&uuid);
+	export_uuid(path->uuid, &uuid);
+	rtrs_clt_path_set_addr(path, addr);
+	spin_lock_init(&path->state_lock);
+	spin_lock_init(&path->doubt_lock);
+	init_waitqueue_head(&path->wait);
+	init_completion(&path->first_done);
+	INIT_DELAYED_WORK(&path->work, rtrs_clt_path_work);
+	path->state = RTRS_CLT_CONNECTING;
+	path->torn_down = true;
+	rtrs_hb_init(&path->hb, rtrs_clt_wq, rtrs_clt_param_hb_interval_ms(),
+		     rtrs_clt_param_hb_missed_max(), rtrs_clt_path_hb_lost,
+		     rtrs_clt_path_hb_error);
+	return path;
+}
+
+/**
+ * rtrs_clt_path_start() - let a new path connect for the first time
+ * @path: path; path->first_done is completed when that ended
+ */
+void rtrs_clt_path_start(struct rtrs_clt_path *path)
+{
+	mod_delayed_work(rtrs_clt_wq, &path->work, 0);
+}
+
+/**
+ * rtrs_clt_path_close() - close a path for good
+ * @path: path, started or not
+ *
+ * Requests in doubt are confirmed: no session, no chunk, no conflict.
+ *
+ * Context: process; not from the path's work.
+ */
+void rtrs_clt_path_close(struct rtrs_clt_path *path)
+{
+	rtrs_clt_path_kick(path, RTRS_CLT_CLOSING);
+	wait_event(path->wait, READ_ONCE(path->state) == RTRS_CLT_CLOSED);
+	cancel_delayed_work_sync(&path->work);
+	rtrs_clt_path_fence_requests(path);
+}
+
+/**
+ * rtrs_clt_path_free() - free a path that is closed and that nobody sees
+ * @path: path
+ */
+void rtrs_clt_path_free(struct rtrs_clt_path *path)
+{
+	rtrs_clt_path_free_mem(path);
+	kfree(path);
+}
+
+/**
+ * rtrs_clt_path_select() - choose a path for a request
+ * @sess: session
+ *
+ * Context: inside an RCU read section, which the request has to be posted in.
+ * Return: the first path that is connected, or NULL.
+ */
+struct rtrs_clt_path *rtrs_clt_path_select(struct rtrs_clt_sess *sess)
+{
+	struct rtrs_clt_path *path;
+
+	list_for_each_entry_rcu(path, &sess->paths, entry)
+		if (smp_load_acquire(&path->state) == RTRS_CLT_CONNECTED)
+			return path;
+	return NULL;
+}

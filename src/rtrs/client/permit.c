@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Permits: who may use which chunk.
+ *
+ * The chunks of a session are split once, when the first connection tells how
+ * many there are: the last few are for the admin connection, so that held I/O
+ * can never starve the message that would release it; all others are for I/O.
+ * With fewer than two chunks there is no such split and the session is refused.
+ *
+ * A consumer without tags of its own takes I/O permits from a bitmap. One with
+ * tags (blk-mq) turns all but a few of them into a table indexed by tag, and
+ * from then on allocates nothing. The few left are spares: when a request was
+ * cancelled whose path died, the server may still be executing it, so its
+ * chunk must rest until a fence; meanwhile its tag gets a spare chunk.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/export.h>
+#include <linux/slab.h>
+
+#include "clt.h"
+
+#define RTRS_CLT_MAX_RESERVE	8	/* admin permits, and likewise spares */
+
+static unsigned int rtrs_clt_nr_admin(const struct rtrs_clt_sess *sess)
+{
+	return clamp(sess->queue_depth / 16, 1, RTRS_CLT_MAX_RESERVE);
+}
+
+static unsigned int rtrs_clt_nr_spares(const struct rtrs_clt_sess *sess)
+{
+	return min(sess->queue_depth / 16, RTRS_CLT_MAX_RESERVE);
+}
+
+struct rtrs_permit *rtrs_clt_permit(struct rtrs_clt_sess *sess, u16 id)
+{
+	return sess->permits + id * sess->permit_sz;
+}
+
+static int rtrs_clt_pool_init(struct rtrs_clt_pool *pool, u16 first,
+			      unsigned int nr)
+{
+	pool->first = first;
+	init_waitqueue_head(&pool->wait);
+	return sbitmap_init_node(&pool->map, nr, -1, GFP_KERNEL, NUMA_NO_NODE,
+				 false, true);
+}
+
+/**
+ * rtrs_clt_permits_alloc() - make the permits of a session
+ * @sess: session whose queue depth is known, at least 2
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int rtrs_clt_permits_alloc(struct rtrs_clt_sess *sess)
+{
+	unsigned int nr_admin = rtrs_clt_nr_admin(sess);
+	unsigned int nr_io = sess->queue_depth - nr_admin;
+	unsigned int i;
+
+	sess->permit_sz = ALIGN(sizeof(struct rtrs_permit) + sess->pdu_sz,
+				__alignof__(struct rtrs_permit));
+	sess->permits = kvcalloc(sess->queue_depth, sess->permit_sz, GFP_KERNEL);
+	if (!sess->permits)
+		return -ENOMEM;
+	if (rtrs_clt_pool_init(&sess->io, 0, nr_io))
+		goto err_free_permits;
+	if (rtrs_clt_pool_init(&sess->admin, nr_io, nr_admin))
+		goto err_free_io;
+	for (i = 0; i < sess->queue_depth; i++) {
+		rtrs_clt_permit(sess, i)->id = i;
+		rtrs_clt_permit(sess, i)->admin = i >= nr_io;
+	}
+	return 0;
+
+err_free_io:
+	sbitmap_free(&sess->io.map);
+err_free_permits:
+	kvfree(sess->permits);
+	sess->permits = NULL;
+	return -ENOMEM;
+}
+
+void rtrs_clt_permits_free(struct rtrs_clt_sess *sess)
+{
+	if (!sess->permits)
+		return;
+	sbitmap_free(&sess->admin.map);
+	sbitmap_free(&sess->io.map);
+	kvfree(sess->tags);
+	kvfree(sess->permits);
+}
+
+/**
+ * rtrs_clt_permit_release() - return a permit to its pool
+ * @sess: session
+ * @permit: permit whose chunk is free
+ *
+ * Any context.
+ */
+void rtrs_clt_permit_release(struct rtrs_clt_sess *sess,
+			     struct rtrs_permit *permit)
+{
+	struct rtrs_clt_pool *pool = permit->admin ? &sess->admin : &sess->io;
+
+	sbitmap_put(&pool->map, permit->id - pool->first);
+	if (wq_has_sleeper(&pool->wait))
+		wake_up(&pool->wait);
+}
+
+static struct rtrs_permit *rtrs_clt_pool_get(struct rtrs_clt_sess *sess,
+					     struct rtrs_clt_pool *pool,
+					     enum wait_type wait)
+{
+	int nr = sbitmap_get(&pool->map);
+
+	if (nr < 0 && wait == RTRS_PERMIT_WAIT)
+		wait_event(pool->wait, (nr = sbitmap_get(&pool->map)) >= 0);
+	return nr < 0 ? NULL : rtrs_clt_permit(sess, pool->first + nr);
+}
+
+/**
+ * rtrs_clt_get_permit() - take a permit
+ * @sess: session
+ * @con_type: connection the request is for
+ * @wait: whether to sleep until there is one
+ *
+ * Context: any with RTRS_PERMIT_NOWAIT, else process.
+ * Return: the permit; NULL if there is none and the caller did not want to wait.
+ */
+struct rtrs_permit *rtrs_clt_get_permit(struct rtrs_clt_sess *sess,
+					enum rtrs_clt_con_type con_type,
+					enum wait_type wait)
+{
+	struct rtrs_permit *permit;
+
+	if (con_type == RTRS_ADMIN_CON)
+		return rtrs_clt_pool_get(sess, &sess->admin, wait);
+	permit = rtrs_clt_pool_get(sess, &sess->io, wait);
+	if (permit)
+		permit->queue = raw_smp_processor_id() % sess->nr_queues;
+	return permit;
+}
+EXPORT_SYMBOL_GPL(rtrs_clt_get_permit);
+
+/* Return: true if a request still occupies the chunk; the fence then releases it. */
+static bool rtrs_clt_permit_owe(struct rtrs_permit *permit)
+{
+	struct rtrs_clt_req *req = smp_load_acquire(&permit->req);
+	unsigned long flags;
+
+	if (likely(!req))
+		return false;
+	spin_lock_irqsave(&req->path->doubt_lock, flags);
+	permit->owed = !!permit->req;
+	spin_unlock_irqrestore(&req->path->doubt_lock, flags);
+	return permit->owed;
+}
+
+/**
+ * rtrs_clt_put_permit() - give a permit back
+ * @sess: session
+ * @permit: from rtrs_clt_get_permit(); its request, if any, was confirmed
+ *
+ * Any context.
+ */
+void rtrs_clt_put_permit(struct rtrs_clt_sess *sess, struct rtrs_permit *permit)
+{
+	if (!rtrs_clt_permit_owe(permit))
+		rtrs_clt_permit_release(sess, permit);
+}
+EXPORT_SYMBOL_GPL(rtrs_clt_put_permit);
+
+/**
+ * rtrs_permit_to_pdu() - the consumer's memory in a permit
+ * @permit: permit
+ *
+ * Return: pdu_sz bytes, aligned to 8, zeroed when the session was opened.
+ */
+void *rtrs_permit_to_pdu(struct rtrs_permit *permit)
+{
+	return permit->pdu;
+}
+EXPORT_SYMBOL_GPL(rtrs_permit_to_pdu);
+
+/**
+ * rtrs_clt_use_tags() - let the consumer's tags choose the permits
+ * @sess: session of which no I/O permit was taken yet
+ *
+ * To be called at most once, right after rtrs_clt_open().
+ *
+ * Context: process.
+ * Return: the number of tags that rtrs_clt_tag_permit() takes from now on, at
+ * least 1, or -ENOMEM.
+ */
+int rtrs_clt_use_tags(struct rtrs_clt_sess *sess)
+{
+	unsigned int nr = sess->queue_depth - rtrs_clt_nr_admin(sess) -
+			  rtrs_clt_nr_spares(sess);
+	unsigned int i;
+
+	sess->tags = kvzalloc_objs(*sess->tags, nr);
+	if (!sess->tags)
+		return -ENOMEM;
+	for (i = 0; i < nr; i++) {
+		sess->tags[i] = rtrs_clt_permit(sess, i);
+		sbitmap_set_bit(&sess->io.map, i);
+	}
+	sess->nr_tags = nr;
+	return nr;
+}
+EXPORT_SYMBOL_GPL(rtrs_clt_use_tags);
+
+static struct rtrs_permit *rtrs_clt_tag_take_spare(struct rtrs_clt_sess *sess,
+						   unsigned int tag)
+{
+	struct rtrs_permit *spare;
+
+	spare = rtrs_clt_pool_get(sess, &sess->io, RTRS_PERMIT_NOWAIT);
+	if (!spare)
+		return NULL;
+	if (rtrs_clt_permit_owe(sess->tags[tag]))
+		sess->tags[tag] = spare;
+	else
+		rtrs_clt_permit_release(sess, spare);
+	return sess->tags[tag];
+}
+
+/**
+ * rtrs_clt_tag_permit() - the permit of a tag
+ * @sess: session
+ * @tag: a tag the caller holds; 0 ... rtrs_clt_use_tags() - 1
+ * @queue: I/O connection to send on; 0 ... nr_queues - 1, behind them the
+ *	polled ones
+ *
+ * There is nothing to give back: the permit is the tag's.
+ *
+ * Any context.
+ * Return: the permit, or NULL if the tag's chunk waits for a fence and no spare
+ * is left; try again later.
+ */
+struct rtrs_permit *rtrs_clt_tag_permit(struct rtrs_clt_sess *sess,
+					unsigned int tag, unsigned int queue)
+{
+	struct rtrs_permit *permit = sess->tags[tag];
+
+	if (unlikely(smp_load_acquire(&permit->req)))
+		permit = rtrs_clt_tag_take_spare(sess, tag);
+	if (likely(permit))
+		permit->queue = queue;
+	return permit;
+}
+EXPORT_SYMBOL_GPL(rtrs_clt_tag_permit);

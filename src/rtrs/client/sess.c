@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Sessions: what the consumer opens and closes, and what it hears of.
+ *
+ * A session lives from rtrs_clt_open() to rtrs_clt_close(); its paths live as
+ * long. Link events are reported by one work item, so the consumer sees them
+ * one at a time and in order; it never runs on a path's own work item, so a
+ * consumer that waits for an answer inside link_ev() cannot block the path's
+ * teardown, which ends that wait.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/export.h>
+#include <linux/module.h>
+#include <linux/rculist.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/uuid.h>
+
+#include "clt.h"
+
+/* What the consumer has to hear next, or a negative number. */
+static int rtrs_clt_sess_next_event(struct rtrs_clt_sess *sess)
+{
+	int ev = -1;
+
+	spin_lock_irq(&sess->link_lock);
+	if (sess->opened && sess->told_up && sess->downs != sess->told_downs) {
+		ev = RTRS_CLT_LINK_EV_DISCONNECTED;
+	} else if (sess->opened && !sess->told_up && sess->nr_up) {
+		ev = RTRS_CLT_LINK_EV_RECONNECTED;
+		sess->told_up = true;
+		sess->told_downs = sess->downs;
+	}
+	spin_unlock_irq(&sess->link_lock);
+	return ev;
+}
+
+/* Return: true if there was an event to report. */
+static bool rtrs_clt_sess_report(struct rtrs_clt_sess *sess)
+{
+	int ev = rtrs_clt_sess_next_event(sess);
+
+	if (ev < 0)
+		return false;
+	sess->ops.link_ev(sess->ops.priv, ev);
+	if (ev == RTRS_CLT_LINK_EV_DISCONNECTED) {
+		/* only now may a path come up, see rtrs_clt_sess_path_up() */
+		spin_lock_irq(&sess->link_lock);
+		sess->told_up = false;
+		spin_unlock_irq(&sess->link_lock);
+	}
+	return true;
+}
+
+static void rtrs_clt_sess_link_work(struct work_struct *work)
+{
+	struct rtrs_clt_sess *sess = container_of(work, struct rtrs_clt_sess,
+						  link_work);
+	unsigned int noio = memalloc_noio_save();
+
+	while (rtrs_clt_sess_report(sess))
+		;
+	memalloc_noio_restore(noio);
+}
+
+/* The last path went down and the consumer has not heard of it yet. */
+static bool rtrs_clt_sess_untold(const struct rtrs_clt_sess *sess)
+{
+	lockdep_assert_held(&sess->link_lock);
+	return sess->opened && sess->told_up && !sess->nr_up &&
+	       sess->downs != sess->told_downs;
+}
+
+/**
+ * rtrs_clt_sess_path_up() - let a path carry requests
+ * @path: path whose incarnation is complete
+ *
+ * If the session was down, its consumer has to hear that first: the server may
+ * have forgotten the session meanwhile, and what the consumer knows of the old
+ * one must not be sent to the new one.
+ *
+ * Context: the path's work.
+ * Return: false if the path broke or is to be closed.
+ */
+bool rtrs_clt_sess_path_up(struct rtrs_clt_path *path)
+{
+	struct rtrs_clt_sess *sess = path->sess;
+	bool untold, up = false;
+
+	do {
+		spin_lock_irq(&sess->link_lock);
+		untold = rtrs_clt_sess_untold(sess);
+		if (!untold) {
+			up = rtrs_clt_path_set_connected(path);
+			sess->nr_up += up;
+		}
+		spin_unlock_irq(&sess->link_lock);
+		if (untold)
+			flush_work(&sess->link_work);
+	} while (untold);
+	queue_work(rtrs_clt_wq, &sess->link_work);
+	return up;
+}
+
+/**
+ * rtrs_clt_sess_path_down() - a path that was counted is no longer connected
+ * @sess: session
+ */
+void rtrs_clt_sess_path_down(struct rtrs_clt_sess *sess)
+{
+	spin_lock_irq(&sess->link_lock);
+	if (!--sess->nr_up)
+		sess->downs++;
+	spin_unlock_irq(&sess->link_lock);
+	queue_work(rtrs_clt_wq, &sess->link_work);
+}
+
+/* One page more than the data fills: it may start anywhere in its first page. */
+static u32 rtrs_clt_path_max_io(const struct rtrs_clt_path *path)
+{
+	u64 pages = path->dev->attrs.max_fast_reg_page_list_len;
+
+	if (pages < 2)
+		return 0;
+	return min_t(u64, path->rsp.max_io_size,
+		     (pages - 1) * RTRS_CLT_MR_PAGE);
+}
+
+static int rtrs_clt_sess_first_geometry(struct rtrs_clt_path *path)
+{
+	const struct rtrs_conn_rsp *rsp = &path->rsp;
+	struct rtrs_clt_sess *sess = path->sess;
+	int err;
+
+	if (rsp->queue_depth < 2) {
+		rtrs_clt_err(path, "server offers a queue depth of %u; at least 2 are needed, one for control messages\n",
+			     rsp->queue_depth);
+		return -EINVAL;
+	}
+	sess->queue_depth = rsp->queue_depth;
+	err = rtrs_clt_permits_alloc(sess);
+	if (err)
+		return err;
+	sess->max_io_size = rtrs_clt_path_max_io(path);
+	return 0;
+}
+
+static int rtrs_clt_sess_same_geometry(struct rtrs_clt_path *path)
+{
+	const struct rtrs_conn_rsp *rsp = &path->rsp;
+	struct rtrs_clt_sess *sess = path->sess;
+
+	if (rsp->queue_depth == sess->queue_depth &&
+	    rtrs_clt_path_max_io(path) >= sess->max_io_size)
+		return 0;
+	rtrs_clt_err_rl(path, "server offers a queue depth of %u and I/O of %u bytes, the session was opened with %u and %u; restore the server's parameters or map the devices again\n",
+			rsp->queue_depth, rtrs_clt_path_max_io(path),
+			sess->queue_depth, sess->max_io_size);
+	return -ECONNRESET;
+}
+
+/**
+ * rtrs_clt_sess_take_geometry() - fix or check the sizes of a session
+ * @path: path whose connection 0 was just accepted
+ *
+ * The first connection of a session decides; each later one must offer as
+ * much, because requests and limits of disks depend on it.
+ *
+ * Return: 0, -EINVAL, -ECONNRESET or -ENOMEM.
+ */
+int rtrs_clt_sess_take_geometry(struct rtrs_clt_path *path)
+{
+	struct rtrs_clt_sess *sess = path->sess;
+	int err;
+
+	err = rtrs_check_geometry(path->rsp.queue_depth, path->rsp.max_io_size,
+				  path->rsp.max_hdr_size);
+	if (err || rtrs_clt_path_max_io(path) < RTRS_CLT_MR_PAGE) {
+		rtrs_clt_err_rl(path, "server or device offers impossible sizes: queue depth %u, I/O %u, header %u bytes\n",
+				path->rsp.queue_depth, path->rsp.max_io_size,
+				path->rsp.max_hdr_size);
+		return -EINVAL;
+	}
+	mutex_lock(&sess->paths_lock);
+	err = sess->permits ? rtrs_clt_sess_same_geometry(path) :
+			      rtrs_clt_sess_first_geometry(path);
+	mutex_unlock(&sess->paths_lock);
+	return err;
+}
+
+static struct rtrs_clt_sess *
+rtrs_clt_sess_alloc(struct rtrs_clt_ops *ops, const char *sessname,
+		    size_t pdu_sz, u8 reconnect_delay_sec,
+		    s16 max_reconnect_attempts, u32 nr_poll_queues)
+{
+	struct rtrs_clt_sess *sess = kzalloc_obj(*sess);
+	uuid_t uuid;
+
+	if (!sess)
+		return NULL;
+	sess->ops = *ops;
+	strscpy(sess->name, sessname);
+	uuid_gen(&uuid);
+	export_uuid(sess->uuid, &uuid);
+	sess->pdu_sz = pdu_sz;
+	sess->reconnect_delay = reconnect_delay_sec;
+	sess->max_reconnects = max_reconnect_attempts;
+	sess->nr_queues = rtrs_clt_param_nr_queues();
+	sess->nr_poll = nr_poll_queues;
+	sess->nr_cons = 1 + sess->nr_queues + sess->nr_poll;
+	INIT_LIST_HEAD(&sess->paths);
+	mutex_init(&sess->paths_lock);
+	spin_lock_init(&sess->link_lock);
+	INIT_WORK(&sess->link_work, rtrs_clt_sess_link_work);
+	sess->told_up = true;
+	return sess;
+}
+
+static int rtrs_clt_sess_add_paths(struct rtrs_clt_sess *sess,
+				   const struct rtrs_addr *paths, size_t cnt)
+{
+	struct rtrs_clt_path *path;
+	size_t i;
+
+	for (i = 0; i < cnt; i++) {
+		path = rtrs_clt_path_alloc(sess, &paths[i]);
+		if (IS_ERR(path))
+			return PTR_ERR(path);
+		mutex_lock(&sess->paths_lock);
+		list_add_tail_rcu(&path->entry, &sess->paths);
+		mutex_unlock(&sess->paths_lock);
+	}
+	return 0;
+}
+
+/*
+ * One path after the other until one is up: only then does the server have the
+ * session, to which the remaining ones are added at leisure.
+ */
+static int rtrs_clt_sess_connect(struct rtrs_clt_sess *sess)
+{
+	struct rtrs_clt_path *path;
+	bool up = false;
+	int err = 0;
+
+	list_for_each_entry(path, &sess->paths, entry) {
+		rtrs_clt_path_start(path);
+		if (up)
+			continue;
+		wait_for_completion(&path->first_done);
+		up = !path->first_err;
+		err = err ?: path->first_err;
+	}
+	return up ? 0 : err;
+}
+
+static void rtrs_clt_sess_destroy(struct rtrs_clt_sess *sess)
+{
+	struct rtrs_clt_path *path, *next;
+
+	list_for_each_entry(path, &sess->paths, entry)
+		rtrs_clt_path_close(path);
+	cancel_work_sync(&sess->link_work);
+	synchronize_rcu();
+	list_for_each_entry_safe(path, next, &sess->paths, entry)
+		rtrs_clt_path_free(path);
+	rtrs_clt_permits_free(sess);
+	mutex_destroy(&sess->paths_lock);
+	kfree(sess);
+}
+
+/**
+ * rtrs_clt_open() - open a session to a server
+ * @ops: callbacks, copied
+ * @sessname: name of the session, unique on the server; see rtrs_name_valid()
+ * @paths: paths to the server
+ * @path_cnt: their number, at least 1
+ * @port: port of the server. The addresses in @paths carry it already; it is
+ *	kept for source compatibility.
+ * @pdu_sz: bytes of rtrs_permit_to_pdu()
+ * @reconnect_delay_sec: longest delay between two attempts to reconnect
+ * @max_reconnect_attempts: attempts before a path is given up, -1: for ever
+ * @nr_poll_queues: polled I/O connections besides the ordinary ones
+ *
+ * The session opens if at least one path connects; the others keep trying.
+ *
+ * Context: process; may take 30 s for each address that does not answer.
+ * Return: the session; -EINVAL for a bad name or no path; -ENOMEM; or the
+ * reason why the first of @paths did not connect: -EHOSTUNREACH, -ENODEV,
+ * -ETIMEDOUT, -ECONNREFUSED, or the errno the server rejected it with.
+ */
+struct rtrs_clt_sess *rtrs_clt_open(struct rtrs_clt_ops *ops,
+				    const char *sessname,
+				    const struct rtrs_addr *paths,
+				    size_t path_cnt, u16 port, size_t pdu_sz,
+				    u8 reconnect_delay_sec,
+				    s16 max_reconnect_attempts,
+				    u32 nr_poll_queues)
+{
+	struct rtrs_clt_sess *sess;
+	int err;
+
+	if (!rtrs_name_valid(sessname) || !path_cnt ||
+	    nr_poll_queues > RTRS_MAX_CONS / 2 - 1)
+		return ERR_PTR(-EINVAL);
+	sess = rtrs_clt_sess_alloc(ops, sessname, pdu_sz, reconnect_delay_sec,
+				   max_reconnect_attempts, nr_poll_queues);
+	if (!sess)
+		return ERR_PTR(-ENOMEM);
+	err = rtrs_clt_sess_add_paths(sess, paths, path_cnt);
+	if (!err)
+		err = rtrs_clt_sess_connect(sess);
+	if (err)
+		goto err_destroy;
+	spin_lock_irq(&sess->link_lock);
+	sess->opened = true;
+	spin_unlock_irq(&sess->link_lock);
+	queue_work(rtrs_clt_wq, &sess->link_work);
+	return sess;
+
+err_destroy:
+	rtrs_clt_sess_destroy(sess);
+	return ERR_PTR(err);
+}
+EXPORT_SYMBOL_GPL(rtrs_clt_open);
+
+/**
+ * rtrs_clt_close() - close a session
+ * @sess: session; the consumer issues no more requests
+ *
+ * Requests that are still unanswered are confirmed with -ECONNABORTED before
+ * this returns, and no callback runs after it.
+ *
+ * Context: process; not from link_ev().
+ */
+void rtrs_clt_close(struct rtrs_clt_sess *sess)
+{
+	rtrs_clt_sess_destroy(sess);
+}
+EXPORT_SYMBOL_GPL(rtrs_clt_close);
+
+/**
+ * rtrs_clt_query() - properties of a session
+ * @sess: session
+ * @attrs: filled in
+ *
+ * They do not change while the session is open.
+ *
+ * Return: 0.
+ */
+int rtrs_clt_query(struct rtrs_clt_sess *sess, struct rtrs_attrs *attrs)
+{
+	attrs->queue_depth = sess->queue_depth;
+	attrs->max_io_size = sess->max_io_size;
+	attrs->max_segments = rtrs_clt_max_pages(sess);
+	attrs->nr_queues = sess->nr_queues;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(rtrs_clt_query);

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A connection's queue pair and completion queue.
+ *
+ * The connection belongs to a path of the client's or the server's, which
+ * also serialises creation and destruction; nothing here takes a lock.
+ */
+#include <linux/export.h>
+
+#include "core.h"
+
+/* ib_drain_qp() posts one more work request to each queue */
+#define RTRS_DRAIN_WR	1
+
+static int rtrs_con_create_cq(struct rtrs_con *con, u32 nr_cqe,
+			      const struct rtrs_con_attr *attr)
+{
+	struct ib_device *dev = con->cm_id->device;
+	u32 vector = attr->comp_vector % dev->num_comp_vectors;
+	struct ib_cq *cq = ib_alloc_cq(dev, con, nr_cqe, vector, attr->poll_ctx);
+
+	if (IS_ERR(cq))
+		return PTR_ERR(cq);
+	con->cq = cq;
+	return 0;
+}
+
+/* A device may refuse many segments in a long queue: fewer segments then. */
+static int rtrs_con_try_qp(struct rtrs_con *con, struct ib_pd *pd,
+			   struct ib_qp_init_attr *init)
+{
+	u32 sge = init->cap.max_send_sge;
+	int err;
+
+	for (;;) {
+		init->cap.max_send_sge = sge;
+		err = rdma_create_qp(con->cm_id, pd, init);
+		if (!err || sge <= 2)
+			break;
+		sge = max(sge / 2, 2u);
+	}
+	con->max_send_sge = sge;
+	return err;
+}
+
+/**
+ * rtrs_con_create_qp() - give a connection its CQ and QP
+ * @con: connection whose CM id is bound to a device
+ * @pd: protection domain of the path
+ * @attr: sizes, cut to what the device takes
+ *
+ * Context: process.
+ * Return: 0 or the errno of the verbs.
+ */
+int rtrs_con_create_qp(struct rtrs_con *con, struct ib_pd *pd,
+		       const struct rtrs_con_attr *attr)
+{
+	const struct ib_device_attr *dev = &con->cm_id->device->attrs;
+	u32 max_wr = min_t(u32, dev->max_qp_wr, dev->max_cqe / 2) -
+		     RTRS_DRAIN_WR;
+	u32 send_wr = min(attr->send_wr, max_wr);
+	u32 recv_wr = min(attr->recv_wr, max_wr);
+	struct ib_qp_init_attr init = {
+		.qp_context	= con,
+		.qp_type	= IB_QPT_RC,
+		.sq_sig_type	= IB_SIGNAL_REQ_WR,
+		.cap = {
+			.max_send_wr	= send_wr + RTRS_DRAIN_WR,
+			.max_recv_wr	= recv_wr + RTRS_DRAIN_WR,
+			.max_send_sge	= min_t(u32, attr->send_sge,
+						dev->max_send_sge),
+			.max_recv_sge	= 1,
+		},
+	};
+	int err;
+
+	err = rtrs_con_create_cq(con, send_wr + recv_wr + 2 * RTRS_DRAIN_WR,
+				 attr);
+	if (err)
+		return err;
+	init.send_cq = con->cq;
+	init.recv_cq = con->cq;
+	err = rtrs_con_try_qp(con, pd, &init);
+	if (err)
+		goto err_free_cq;
+	con->qp = con->cm_id->qp;
+	con->recv_wr = recv_wr;
+	atomic_set(&con->sq_free, send_wr);
+	return 0;
+
+err_free_cq:
+	ib_free_cq(con->cq);
+	con->cq = NULL;
+	return err;
+}
+EXPORT_SYMBOL_GPL(rtrs_con_create_qp);
+
+/**
+ * rtrs_con_destroy_qp() - undo rtrs_con_create_qp()
+ * @con: connection; nothing happens if it has no QP
+ *
+ * The caller has drained the QP if anything was ever posted to it.
+ *
+ * Context: process.
+ */
+void rtrs_con_destroy_qp(struct rtrs_con *con)
+{
+	if (!con->qp)
+		return;
+	rdma_destroy_qp(con->cm_id);
+	con->qp = NULL;
+	ib_free_cq(con->cq);
+	con->cq = NULL;
+}
+EXPORT_SYMBOL_GPL(rtrs_con_destroy_qp);
+
+/**
+ * rtrs_post_recv_empty() - post a receive without a buffer
+ * @con: connection
+ * @cqe: its completion
+ *
+ * Return: 0 or the errno of the verbs. Any context.
+ */
+int rtrs_post_recv_empty(struct rtrs_con *con, struct ib_cqe *cqe)
+{
+	const struct ib_recv_wr wr = { .wr_cqe = cqe };
+
+	return ib_post_recv(con->qp, &wr, NULL);
+}
+EXPORT_SYMBOL_GPL(rtrs_post_recv_empty);
+
+/**
+ * rtrs_post_imm() - send an immediate alone
+ * @con: connection
+ * @cqe: completion, which is to give the room back: rtrs_sq_put(con, 1)
+ * @imm: immediate data
+ *
+ * Return: 0, -EAGAIN if the send queue is full, or the errno of the verbs.
+ * Any context.
+ */
+int rtrs_post_imm(struct rtrs_con *con, struct ib_cqe *cqe, u32 imm)
+{
+	const struct ib_rdma_wr wr = {
+		.wr.wr_cqe	= cqe,
+		.wr.opcode	= IB_WR_RDMA_WRITE_WITH_IMM,
+		.wr.send_flags	= IB_SEND_SIGNALED,
+		.wr.ex.imm_data	= cpu_to_be32(imm),
+	};
+	int err;
+
+	if (!rtrs_sq_get(con, 1))
+		return -EAGAIN;
+	err = ib_post_send(con->qp, &wr.wr, NULL);
+	if (err)
+		rtrs_sq_put(con, 1);
+	return err;
+}
+EXPORT_SYMBOL_GPL(rtrs_post_imm);

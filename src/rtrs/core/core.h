@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What client and server have in common: addresses, a connection's QP and CQ,
+ * DMA-mapped message buffers, heartbeat.
+ */
+#ifndef RTRS_CORE_H
+#define RTRS_CORE_H
+
+#include <linux/atomic.h>
+#include <linux/printk.h>
+#include <linux/ratelimit.h>
+#include <linux/workqueue.h>
+#include <rdma/ib_verbs.h>
+#include <rdma/rdma_cm.h>
+
+#include "../rtrs.h"
+#include "../proto.h"
+
+/* src@dst, each at most "gid:" and 39 characters, IPv6 scope included */
+#define RTRS_ADDR_STRLEN	80
+#define RTRS_PATH_STRLEN	(2 * RTRS_ADDR_STRLEN)
+
+#define RTRS_CM_TIMEOUT_MS	30000
+#define RTRS_RETRY_COUNT	7	/* RNR: for ever */
+
+/* addr.c */
+bool rtrs_addr_equal(const struct sockaddr *a, const struct sockaddr *b);
+void rtrs_addr_from_cm(const struct rdma_cm_id *cm_id,
+		       struct sockaddr_storage *src,
+		       struct sockaddr_storage *dst);
+
+/**
+ * struct rtrs_con - one connection: a CM id with its QP and CQ
+ * @cm_id: NULL once the connection was destroyed
+ * @qp: its qp_context and cq->cq_context are this struct
+ * @cq: of this connection only
+ * @cid: number in the path; 0 is the admin connection
+ * @max_send_sge: segments in a send work request
+ * @recv_wr: receive work requests the queue takes
+ * @sq_free: work requests the send queue still takes; see rtrs_sq_get()
+ */
+struct rtrs_con {
+	struct rdma_cm_id	*cm_id;
+	struct ib_qp		*qp;
+	struct ib_cq		*cq;
+	u16			cid;
+	u32			max_send_sge;
+	u32			recv_wr;
+	atomic_t		sq_free;
+};
+
+/**
+ * struct rtrs_con_attr - what a connection is to be made of
+ * @send_wr: send work requests in flight; capped to what the device takes
+ * @recv_wr: receive work requests; capped likewise
+ * @send_sge: segments in a send work request; capped likewise
+ * @comp_vector: completion vector, any number (taken modulo the device's)
+ * @poll_ctx: who polls the CQ
+ */
+struct rtrs_con_attr {
+	u32			send_wr;
+	u32			recv_wr;
+	u32			send_sge;
+	u32			comp_vector;
+	enum ib_poll_context	poll_ctx;
+};
+
+/* con.c */
+int rtrs_con_create_qp(struct rtrs_con *con, struct ib_pd *pd,
+		       const struct rtrs_con_attr *attr);
+void rtrs_con_destroy_qp(struct rtrs_con *con);
+
+/**
+ * rtrs_sq_get() - reserve room in the send queue
+ * @con: connection
+ * @nr: work requests about to be posted
+ *
+ * Work requests give their room back with rtrs_sq_put() when a signalled
+ * completion at or behind them was polled.
+ *
+ * Return: false if the send queue is full. Any context.
+ */
+static inline bool rtrs_sq_get(struct rtrs_con *con, int nr)
+{
+	if (likely(atomic_sub_return(nr, &con->sq_free) >= 0))
+		return true;
+	atomic_add(nr, &con->sq_free);
+	return false;
+}
+
+/**
+ * rtrs_sq_put() - give room in the send queue back
+ * @con: connection
+ * @nr: work requests that completed
+ */
+static inline void rtrs_sq_put(struct rtrs_con *con, int nr)
+{
+	atomic_add(nr, &con->sq_free);
+}
+
+int rtrs_post_recv_empty(struct rtrs_con *con, struct ib_cqe *cqe);
+int rtrs_post_imm(struct rtrs_con *con, struct ib_cqe *cqe, u32 imm);
+
+/**
+ * struct rtrs_iu - a DMA-mapped message buffer
+ * @cqe: completion, set by the user
+ * @buf: memory, zeroed at allocation
+ * @addr: DMA address
+ * @size: bytes
+ * @dir: DMA direction
+ */
+struct rtrs_iu {
+	struct ib_cqe		cqe;
+	void			*buf;
+	u64			addr;
+	size_t			size;
+	enum dma_data_direction	dir;
+};
+
+/* iu.c */
+int rtrs_iu_alloc(struct rtrs_iu *iu, struct ib_device *dev, size_t size,
+		  enum dma_data_direction dir);
+void rtrs_iu_free(struct rtrs_iu *iu, struct ib_device *dev);
+int rtrs_iu_post_recv(struct rtrs_con *con, struct rtrs_iu *iu);
+int rtrs_iu_post_send(struct rtrs_con *con, struct rtrs_iu *iu, size_t len,
+		      struct ib_send_wr *head);
+
+/**
+ * struct rtrs_hb - heartbeat of a path, on its admin connection
+ * @work: the ticks
+ * @wq: where they run
+ * @con: admin connection
+ * @interval_ms: time between ticks
+ * @missed_max: ticks without any sign of the peer before it is given up
+ * @missed: such ticks by now
+ * @sent_at: when the unanswered HB_MSG went out
+ * @latency_ns: round trip of the last answered one
+ * @cqe: completion of heartbeats and answers
+ * @lost: called once, from the work, when the peer is given up; must not stop
+ *	the heartbeat itself
+ * @error: called when a heartbeat or an answer failed for another reason than
+ *	a flush; softirq or process
+ */
+struct rtrs_hb {
+	struct delayed_work	work;
+	struct workqueue_struct	*wq;
+	struct rtrs_con		*con;
+	unsigned int		interval_ms;
+	unsigned int		missed_max;
+	unsigned int		missed;
+	ktime_t			sent_at;
+	s64			latency_ns;
+	struct ib_cqe		cqe;
+	void			(*lost)(struct rtrs_hb *hb);
+	void			(*error)(struct rtrs_hb *hb);
+};
+
+/* hb.c */
+void rtrs_hb_init(struct rtrs_hb *hb, struct workqueue_struct *wq,
+		  unsigned int interval_ms, unsigned int missed_max,
+		  void (*lost)(struct rtrs_hb *hb),
+		  void (*error)(struct rtrs_hb *hb));
+void rtrs_hb_start(struct rtrs_hb *hb, struct rtrs_con *con);
+void rtrs_hb_stop(struct rtrs_hb *hb);
+void rtrs_hb_received(struct rtrs_hb *hb, struct rtrs_con *con,
+		      enum rtrs_imm_type type);
+
+/**
+ * rtrs_hb_alive() - note a sign of life of the peer
+ * @hb: heartbeat
+ *
+ * To be called for whatever arrives. Any context.
+ */
+static inline void rtrs_hb_alive(struct rtrs_hb *hb)
+{
+	if (READ_ONCE(hb->missed))
+		WRITE_ONCE(hb->missed, 0);
+}
+
+#endif

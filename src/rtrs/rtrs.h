@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * RTRS: a reliable transport for block-like requests over RDMA.
+ *
+ * This is the whole interface of the transport. Names and meaning are those
+ * of the in-tree driver, so that a consumer builds against either; what goes
+ * beyond it is marked "extension".
+ */
+#ifndef RTRS_H
+#define RTRS_H
+
+#include <linux/types.h>
+#include <linux/socket.h>
+#include <linux/scatterlist.h>
+#include <linux/uio.h>
+
+/**
+ * struct rtrs_addr - one path of a session
+ * @src: local address, NULL to let routing decide
+ * @dst: address of the server, its port included
+ */
+struct rtrs_addr {
+	struct sockaddr_storage *src;
+	struct sockaddr_storage *dst;
+};
+
+int rtrs_addr_to_sockaddr(const char *str, size_t len, u16 port,
+			  struct rtrs_addr *addr);
+int sockaddr_to_str(const struct sockaddr *addr, char *buf, size_t len);
+int rtrs_addr_to_str(const struct rtrs_addr *addr, char *buf, size_t len);
+
+/* ------------------------------------------------------------- client */
+
+struct rtrs_clt_sess;
+struct rtrs_permit;
+
+/**
+ * enum rtrs_clt_link_ev - what happened to a session
+ * @RTRS_CLT_LINK_EV_RECONNECTED: a first path is up again
+ * @RTRS_CLT_LINK_EV_DISCONNECTED: the last path went down
+ */
+enum rtrs_clt_link_ev {
+	RTRS_CLT_LINK_EV_RECONNECTED,
+	RTRS_CLT_LINK_EV_DISCONNECTED,
+};
+
+/**
+ * struct rtrs_clt_ops - callbacks of a session
+ * @priv: handed to @link_ev
+ * @link_ev: process context, one at a time for a session; may sleep and may
+ *	issue requests. Not called for the first connect or for the close.
+ */
+struct rtrs_clt_ops {
+	void	*priv;
+	void	(*link_ev)(void *priv, enum rtrs_clt_link_ev ev);
+};
+
+/**
+ * struct rtrs_clt_req_ops - completion of one request
+ * @priv: handed to @conf_fn
+ * @conf_fn: called once for each request that rtrs_clt_request() took.
+ *	@err is 0 or a negative errno of the server's. -ECONNABORTED says
+ *	that the path died before an answer came and that the request does
+ *	not and will not run on the server from now on: it may be issued again.
+ *	-ECANCELED says that the path died (an admin request) or that
+ *	rtrs_clt_cancel() ended it, and that its outcome is unknown.
+ *	Context: softirq or process; must not sleep.
+ */
+struct rtrs_clt_req_ops {
+	void	*priv;
+	void	(*conf_fn)(void *priv, int err);
+};
+
+/** enum rtrs_clt_con_type - which connection a permit is for */
+enum rtrs_clt_con_type {
+	RTRS_ADMIN_CON,
+	RTRS_IO_CON,
+};
+
+/** enum wait_type - whether rtrs_clt_get_permit() may sleep */
+enum wait_type {
+	RTRS_PERMIT_NOWAIT,
+	RTRS_PERMIT_WAIT,
+};
+
+/**
+ * struct rtrs_attrs - properties of an open session
+ * @queue_depth: chunks of the session, admin ones included
+ * @max_io_size: bytes of data in one request
+ * @max_segments: segments of 4 KiB virtual boundary in one request
+ * @nr_queues: extension: I/O connections, the range of the queue that
+ *	rtrs_clt_tag_permit() takes
+ */
+struct rtrs_attrs {
+	u32	queue_depth;
+	u32	max_io_size;
+	u32	max_segments;
+	u32	nr_queues;
+};
+
+struct rtrs_clt_sess *rtrs_clt_open(struct rtrs_clt_ops *ops,
+				    const char *sessname,
+				    const struct rtrs_addr *paths,
+				    size_t path_cnt, u16 port, size_t pdu_sz,
+				    u8 reconnect_delay_sec,
+				    s16 max_reconnect_attempts,
+				    u32 nr_poll_queues);
+void rtrs_clt_close(struct rtrs_clt_sess *sess);
+int rtrs_clt_query(struct rtrs_clt_sess *sess, struct rtrs_attrs *attrs);
+
+struct rtrs_permit *rtrs_clt_get_permit(struct rtrs_clt_sess *sess,
+					enum rtrs_clt_con_type con_type,
+					enum wait_type wait);
+void rtrs_clt_put_permit(struct rtrs_clt_sess *sess, struct rtrs_permit *permit);
+void *rtrs_permit_to_pdu(struct rtrs_permit *permit);
+
+/* extensions for consumers whose requests already carry a tag (blk-mq) */
+int rtrs_clt_use_tags(struct rtrs_clt_sess *sess);
+struct rtrs_permit *rtrs_clt_tag_permit(struct rtrs_clt_sess *sess,
+					unsigned int tag, unsigned int queue);
+bool rtrs_clt_cancel(struct rtrs_clt_sess *sess, struct rtrs_permit *permit);
+
+int rtrs_clt_request(int dir, struct rtrs_clt_req_ops *ops,
+		     struct rtrs_clt_sess *sess, struct rtrs_permit *permit,
+		     const struct kvec *vec, size_t nr, size_t data_len,
+		     struct scatterlist *sg, unsigned int sg_cnt);
+int rtrs_clt_rdma_cq_direct(struct rtrs_clt_sess *sess, unsigned int index);
+
+/* ------------------------------------------------------------- server */
+
+struct rtrs_srv_ctx;
+struct rtrs_srv_sess;
+struct rtrs_srv_op;
+
+/**
+ * enum rtrs_srv_link_ev - what happened to a session
+ * @RTRS_SRV_LINK_EV_CONNECTED: its first path is up
+ * @RTRS_SRV_LINK_EV_DISCONNECTED: its last path is gone; no operation of the
+ *	session is unfinished and none will come
+ */
+enum rtrs_srv_link_ev {
+	RTRS_SRV_LINK_EV_CONNECTED,
+	RTRS_SRV_LINK_EV_DISCONNECTED,
+};
+
+/**
+ * struct rtrs_srv_ops - callbacks of a server
+ * @rdma_ev: a request arrived. @data is the chunk's data area, @datalen its
+ *	length; @usr is a private copy of the user message that stays until the
+ *	operation is answered. The data belongs to the operation until
+ *	rtrs_srv_resp_rdma(), which any context may call, also before @rdma_ev
+ *	returns. A return value other than 0 is answered by RTRS itself.
+ *	@priv is that of rtrs_srv_set_sess_priv(). Process context, may sleep.
+ * @link_ev: see enum rtrs_srv_link_ev; process context, may sleep, one at a
+ *	time for a session. A non-zero return to CONNECTED closes the path.
+ * @pdu_sz: extension: bytes of rtrs_srv_op_to_pdu() in each operation
+ */
+struct rtrs_srv_ops {
+	int	(*rdma_ev)(void *priv, struct rtrs_srv_op *op, void *data,
+			   size_t datalen, const void *usr, size_t usrlen);
+	int	(*link_ev)(struct rtrs_srv_sess *sess,
+			   enum rtrs_srv_link_ev ev, void *priv);
+	size_t	pdu_sz;
+};
+
+struct rtrs_srv_ctx *rtrs_srv_open(struct rtrs_srv_ops *ops, u16 port);
+void rtrs_srv_close(struct rtrs_srv_ctx *ctx);
+
+bool rtrs_srv_resp_rdma(struct rtrs_srv_op *op, int status);
+void rtrs_srv_set_sess_priv(struct rtrs_srv_sess *sess, void *priv);
+int rtrs_srv_get_path_name(struct rtrs_srv_sess *sess, char *name, size_t len);
+int rtrs_srv_get_queue_depth(struct rtrs_srv_sess *sess);
+
+/* extensions */
+bool rtrs_srv_resp_rdma_len(struct rtrs_srv_op *op, int status, size_t len);
+int rtrs_srv_op_dir(const struct rtrs_srv_op *op);
+void *rtrs_srv_op_to_pdu(struct rtrs_srv_op *op);
+
+#endif

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Chunks: their memory, and how a path makes it reachable for its client.
+ *
+ * The memory belongs to the session. Each path maps it for its device and
+ * registers it in its own protection domain, in the info work, before the
+ * client is told; that is undone when the queue pairs are gone.
+ *
+ * If keys stay valid, a registration covers as many whole chunks as the device
+ * takes, and each covers the same number, because in-tree clients divide the
+ * queue depth by the number of registrations. If keys are revoked, there is
+ * one for each chunk, which belongs to the chunk's operation once the client
+ * knows it. Registered pages are PAGE_SIZE: rxe gets other sizes wrong up to
+ * 6.18.14 and 6.19.4.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/gfp.h>
+#include <linux/math64.h>
+#include <linux/mm.h>
+#include <linux/scatterlist.h>
+#include <linux/slab.h>
+
+#include "srv.h"
+
+/* registrations posted at once; any send queue takes them */
+#define RTRS_SRV_REG_BATCH	16u
+
+/* ------------------------------------------------------------- memory */
+
+static int rtrs_srv_chunk_init(struct rtrs_srv_chunk *chunk, unsigned int order)
+{
+	spin_lock_init(&chunk->lock);
+	INIT_LIST_HEAD(&chunk->held);
+	chunk->page = alloc_pages(GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN |
+				  __GFP_RETRY_MAYFAIL, order);
+	return chunk->page ? 0 : -ENOMEM;
+}
+
+/**
+ * rtrs_srv_chunks_free() - undo rtrs_srv_chunks_alloc(), complete or not
+ * @sess: session
+ *
+ * Context: process.
+ */
+void rtrs_srv_chunks_free(struct rtrs_srv_sess *sess)
+{
+	unsigned int order = get_order(sess->chunk_size);
+	u32 i;
+
+	for (i = 0; i < sess->queue_depth && sess->chunks[i].page; i++)
+		__free_pages(sess->chunks[i].page, order);
+	kvfree(sess->chunks);
+}
+
+/**
+ * rtrs_srv_chunks_alloc() - allocate the chunks of a session, all zero
+ * @sess: session with its sizes set
+ *
+ * Context: process, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int rtrs_srv_chunks_alloc(struct rtrs_srv_sess *sess)
+{
+	unsigned int order = get_order(sess->chunk_size);
+	u32 i;
+
+	sess->chunks = kvzalloc_objs(*sess->chunks, sess->queue_depth);
+	if (!sess->chunks)
+		return -ENOMEM;
+	for (i = 0; i < sess->queue_depth; i++)
+		if (rtrs_srv_chunk_init(&sess->chunks[i], order))
+			goto err_free;
+	return 0;
+
+err_free:
+	pr_err_ratelimited("no memory for chunk %u of a session's %u of %u contiguous bytes; lower sess_queue_depth or max_chunk_size\n",
+			   i, sess->queue_depth, sess->chunk_size);
+	rtrs_srv_chunks_free(sess);
+	return -ENOMEM;
+}
+
+/* ------------------------------------------------------------ mapping */
+
+static int rtrs_srv_chunks_dma_map(struct rtrs_srv_path *path)
+{
+	struct rtrs_srv_sess *sess = path->sess;
+	struct ib_device *ib = path->dev->ib;
+	u64 dma;
+
+	for (; path->nr_mapped < sess->queue_depth; path->nr_mapped++) {
+		dma = ib_dma_map_page(ib, sess->chunks[path->nr_mapped].page, 0,
+				      sess->chunk_size, DMA_BIDIRECTIONAL);
+		if (ib_dma_mapping_error(ib, dma))
+			return -ENOMEM;
+		rtrs_srv_path_op(path, path->nr_mapped)->dma = dma;
+	}
+	return 0;
+}
+
+static void rtrs_srv_chunks_dma_unmap(struct rtrs_srv_path *path)
+{
+	while (path->nr_mapped) {
+		struct rtrs_srv_op *op = rtrs_srv_path_op(path,
+							  --path->nr_mapped);
+
+		ib_dma_unmap_page(path->dev->ib, op->dma,
+				  path->sess->chunk_size, DMA_BIDIRECTIONAL);
+	}
+}
+
+/* Chunks in each registration, 0 if the device cannot register even one. */
+static u32 rtrs_srv_chunks_per_mr(const struct rtrs_srv_path *path)
+{
+	const struct ib_device_attr *attrs = &path->dev->ib->attrs;
+	const struct rtrs_srv_sess *sess = path->sess;
+	u32 by_pages = attrs->max_fast_reg_page_list_len /
+		       (sess->chunk_size >> PAGE_SHIFT);
+	u64 by_size = div_u64(attrs->max_mr_size ?: U64_MAX, sess->chunk_size);
+	u32 max = sess->invalidate ? 1 : sess->queue_depth;
+
+	max = min_t(u64, min(max, by_pages), by_size);
+	while (max && sess->queue_depth % max)
+		max--;
+	return max;
+}
+
+static void rtrs_srv_mr_fill_sgl(const struct rtrs_srv_path *path, u32 first,
+				 struct scatterlist *sgl)
+{
+	struct rtrs_srv_sess *sess = path->sess;
+	u32 i;
+
+	sg_init_table(sgl, path->chunks_per_mr);
+	for (i = 0; i < path->chunks_per_mr; i++) {
+		struct rtrs_srv_op *op = path->ops + (first + i) * path->op_size;
+
+		sg_set_page(&sgl[i], op->chunk->page, sess->chunk_size, 0);
+		sg_dma_address(&sgl[i]) = op->dma;
+		sg_dma_len(&sgl[i]) = sess->chunk_size;
+	}
+}
+
+static int rtrs_srv_mr_create(struct rtrs_srv_path *path,
+			      struct scatterlist *sgl)
+{
+	u32 n = path->chunks_per_mr, first = path->nr_mrs * n;
+	struct ib_mr *mr;
+	int nents;
+
+	mr = ib_alloc_mr(path->pd, IB_MR_TYPE_MEM_REG,
+			 n * (path->sess->chunk_size >> PAGE_SHIFT));
+	if (IS_ERR(mr))
+		return PTR_ERR(mr);
+	path->mrs[path->nr_mrs++] = mr;
+
+	rtrs_srv_mr_fill_sgl(path, first, sgl);
+	nents = ib_map_mr_sg(mr, sgl, n, NULL, PAGE_SIZE);
+	if (nents != n)
+		return nents < 0 ? nents : -EINVAL;
+	if (path->sess->invalidate)
+		rtrs_srv_path_op(path, first)->mr = mr;
+	return 0;
+}
+
+static int rtrs_srv_mrs_create(struct rtrs_srv_path *path)
+{
+	u32 nr = path->sess->queue_depth / path->chunks_per_mr;
+	struct scatterlist *sgl;
+	int err = -ENOMEM;
+
+	sgl = kvmalloc_objs(*sgl, path->chunks_per_mr);
+	if (!sgl)
+		return -ENOMEM;
+	path->mrs = kvzalloc_objs(*path->mrs, nr);
+	if (!path->mrs)
+		goto out_free_sgl;
+	do {
+		err = rtrs_srv_mr_create(path, sgl);
+	} while (!err && path->nr_mrs < nr);
+out_free_sgl:
+	kvfree(sgl);
+	return err;
+}
+
+static void rtrs_srv_mrs_destroy(struct rtrs_srv_path *path)
+{
+	while (path->nr_mrs)
+		ib_dereg_mr(path->mrs[--path->nr_mrs]);
+	kvfree(path->mrs);
+	path->mrs = NULL;
+}
+
+/**
+ * rtrs_srv_chunks_map() - map the chunks for a path and make its registrations
+ * @path: path; undone by rtrs_srv_chunks_unmap(), also after an error
+ *
+ * Context: process, may sleep.
+ * Return: 0; -EOPNOTSUPP if the device cannot register a whole chunk, -ENOMEM
+ * or the errno of the verbs.
+ */
+int rtrs_srv_chunks_map(struct rtrs_srv_path *path)
+{
+	int err;
+
+	path->chunks_per_mr = rtrs_srv_chunks_per_mr(path);
+	if (!path->chunks_per_mr) {
+		rtrs_srv_path_log(path, err,
+				  "%s cannot register %u bytes at once; lower max_chunk_size\n",
+				  dev_name(&path->dev->ib->dev),
+				  path->sess->chunk_size);
+		return -EOPNOTSUPP;
+	}
+	err = rtrs_srv_chunks_dma_map(path);
+	return err ?: rtrs_srv_mrs_create(path);
+}
+
+/**
+ * rtrs_srv_chunks_unmap() - undo rtrs_srv_chunks_map()
+ * @path: path without queue pairs
+ *
+ * Context: process.
+ */
+void rtrs_srv_chunks_unmap(struct rtrs_srv_path *path)
+{
+	rtrs_srv_mrs_destroy(path);
+	rtrs_srv_chunks_dma_unmap(path);
+}
+
+/* ------------------------------------------------------- registration */
+
+static void rtrs_srv_reg_done(struct ib_cq *cq, struct ib_wc *wc)
+{
+	struct rtrs_srv_path *path = container_of(wc->wr_cqe,
+						  struct rtrs_srv_path,
+						  reg_cqe);
+
+	path->reg_status = wc->status;
+	rtrs_srv_wc_failed(rtrs_srv_con_of(cq), wc, "memory registration");
+	complete(&path->reg_done);
+}
+
+static int rtrs_srv_mr_register(struct rtrs_srv_path *path, struct ib_mr *mr,
+				bool last)
+{
+	struct rtrs_srv_con *con = path->cons[0];
+	struct ib_reg_wr wr = {
+		.wr.opcode	= IB_WR_REG_MR,
+		.wr.wr_cqe	= last ? &path->reg_cqe : &con->err_cqe,
+		.wr.send_flags	= last ? IB_SEND_SIGNALED : 0,
+		.mr		= mr,
+		.access		= IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE,
+	};
+
+	ib_update_fast_reg_key(mr, ib_inc_rkey(mr->rkey));
+	wr.key = mr->rkey;
+	return ib_post_send(con->c.qp, &wr.wr, NULL);
+}
+
+static int rtrs_srv_mrs_register(struct rtrs_srv_path *path, u32 first, u32 nr)
+{
+	struct rtrs_con *con = &path->cons[0]->c;
+	u32 i;
+	int err;
+
+	if (!rtrs_sq_get(con, nr))
+		return -EAGAIN;
+	for (i = 0; i < nr; i++) {
+		err = rtrs_srv_mr_register(path, path->mrs[first + i],
+					   i == nr - 1);
+		if (err)
+			return err;
+	}
+	/* a path that is closed meanwhile flushes it */
+	wait_for_completion(&path->reg_done);
+	rtrs_sq_put(con, nr);
+	return path->reg_status == IB_WC_SUCCESS ? 0 : -EIO;
+}
+
+/**
+ * rtrs_srv_chunks_register() - let the client write to the chunks
+ * @path: mapped path, with all its connections
+ *
+ * Works in batches, so that no number of registrations exceeds the send queue,
+ * and waits for each: what the client is told is valid already.
+ *
+ * Context: process, may sleep.
+ * Return: 0, -EIO or the errno of the verbs; the path is to be closed then.
+ */
+int rtrs_srv_chunks_register(struct rtrs_srv_path *path)
+{
+	u32 first, nr;
+	int err = 0;
+
+	path->reg_cqe.done = rtrs_srv_reg_done;
+	for (first = 0; first < path->nr_mrs && !err; first += nr) {
+		nr = min(path->nr_mrs - first, RTRS_SRV_REG_BATCH);
+		err = rtrs_srv_mrs_register(path, first, nr);
+	}
+	return err;
+}
+
+/**
+ * rtrs_srv_chunks_build_info() - build the info response
+ * @path: registered path
+ *
+ * Context: process, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int rtrs_srv_chunks_build_info(struct rtrs_srv_path *path)
+{
+	struct rtrs_desc *desc;
+	u32 i;
+	int err;
+
+	desc = kvmalloc_objs(*desc, path->nr_mrs);
+	if (!desc)
+		return -ENOMEM;
+	for (i = 0; i < path->nr_mrs; i++) {
+		desc[i].addr = path->mrs[i]->iova;
+		desc[i].key = path->mrs[i]->rkey;
+		desc[i].len = path->chunks_per_mr * path->sess->chunk_size;
+	}
+	err = rtrs_iu_alloc(&path->info_rsp, path->dev->ib,
+			    RTRS_INFO_RSP_LEN(path->nr_mrs), DMA_TO_DEVICE);
+	if (!err)
+		rtrs_build_info_rsp(path->info_rsp.buf, desc, path->nr_mrs);
+	kvfree(desc);
+	return err;
+}

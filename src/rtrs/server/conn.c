@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Connections: CM events, queue pairs, receives.
+ *
+ * Who destroys a CM id: as long as its connection is not in path->cons, the
+ * CM does, because the handler of the request returns an error; the queue
+ * pair is gone by then. Once it is in path->cons, the path's close_work does,
+ * and the handler returns 0 whatever happens. The handler of the request holds
+ * path->mutex over all of that, so close_work sees either nothing or the whole
+ * connection.
+ *
+ * The id's context is the listener's until then, the connection after it.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/slab.h>
+
+#include "srv.h"
+
+/**
+ * rtrs_srv_wc_failed() - look at a completion's status
+ * @con: connection
+ * @wc: completion
+ * @what: what completed, for the log
+ *
+ * An error closes the path. A flush is only the consequence of an error or of
+ * a disconnect, and says nothing by itself.
+ *
+ * Context: completion.
+ * Return: true if the work request failed.
+ */
+bool rtrs_srv_wc_failed(struct rtrs_srv_con *con, const struct ib_wc *wc,
+			const char *what)
+{
+	if (likely(wc->status == IB_WC_SUCCESS))
+		return false;
+	if (wc->status != IB_WC_WR_FLUSH_ERR)
+		rtrs_srv_path_close(con->path, "connection %u: %s: %s, vendor error 0x%x",
+				    con->c.cid, what,
+				    ib_wc_status_msg(wc->status),
+				    wc->vendor_err);
+	return true;
+}
+
+static void rtrs_srv_con_err_done(struct ib_cq *cq, struct ib_wc *wc)
+{
+	rtrs_srv_wc_failed(rtrs_srv_con_of(cq), wc, "work request");
+}
+
+/* ----------------------------------------------------------- receives */
+
+static void rtrs_srv_con_io_req(struct rtrs_srv_con *con, u32 imm)
+{
+	struct rtrs_srv_sess *sess = con->path->sess;
+	u32 id, off;
+
+	rtrs_parse_io_req_imm(imm, sess->off_bits, &id, &off);
+	if (id >= sess->queue_depth || off >= sess->chunk_size) {
+		rtrs_srv_path_close(con->path, "connection %u: request for chunk %u, offset %u",
+				    con->c.cid, id, off);
+		return;
+	}
+	rtrs_srv_op_begin(con, id, off);
+}
+
+static void rtrs_srv_con_received(struct rtrs_srv_con *con, u32 imm)
+{
+	struct rtrs_hb *hb = &con->path->hb;
+
+	rtrs_hb_alive(hb);
+	switch (rtrs_imm_type(imm)) {
+	case RTRS_IMM_IO_REQ:
+		rtrs_srv_con_io_req(con, imm);
+		break;
+	case RTRS_IMM_HB_MSG:
+	case RTRS_IMM_HB_ACK:
+		rtrs_hb_received(hb, &con->c, rtrs_imm_type(imm));
+		break;
+	default:
+		rtrs_srv_path_log(con->path, info,
+				  "connection %u: ignoring a message of unknown type %u\n",
+				  con->c.cid, rtrs_imm_type(imm));
+	}
+}
+
+static void rtrs_srv_con_recv_done(struct ib_cq *cq, struct ib_wc *wc)
+{
+	struct rtrs_srv_con *con = rtrs_srv_con_of(cq);
+	int err;
+
+	if (rtrs_srv_wc_failed(con, wc, "receive"))
+		return;
+	if (unlikely(wc->opcode != IB_WC_RECV_RDMA_WITH_IMM)) {
+		rtrs_srv_path_close(con->path, "connection %u: unexpected message",
+				    con->c.cid);
+		return;
+	}
+	err = rtrs_post_recv_empty(&con->c, &con->recv_cqe);
+	if (unlikely(err)) {
+		rtrs_srv_path_close(con->path, "connection %u: cannot post a receive: %pe",
+				    con->c.cid, ERR_PTR(err));
+		return;
+	}
+	rtrs_srv_con_received(con, be32_to_cpu(wc->ex.imm_data));
+	/* heartbeats give room in the send queue back without saying so */
+	rtrs_srv_con_kick(con);
+}
+
+static void rtrs_srv_con_info_done(struct ib_cq *cq, struct ib_wc *wc)
+{
+	struct rtrs_srv_con *con = rtrs_srv_con_of(cq);
+
+	if (rtrs_srv_wc_failed(con, wc, "receive of the info request"))
+		return;
+	if (wc->opcode == IB_WC_RECV)
+		rtrs_srv_path_info(con->path, wc->byte_len);
+	else
+		rtrs_srv_path_close(con->path, "request before the info request");
+}
+
+/**
+ * rtrs_srv_con_post_recvs() - post the receives for requests
+ * @con: connection
+ *
+ * Context: process.
+ * Return: 0 or the errno of the verbs.
+ */
+int rtrs_srv_con_post_recvs(struct rtrs_srv_con *con)
+{
+	u32 i;
+	int err;
+
+	for (i = 0; i < con->c.recv_wr; i++) {
+		err = rtrs_post_recv_empty(&con->c, &con->recv_cqe);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int rtrs_srv_con_post_info_recv(struct rtrs_srv_con *con)
+{
+	struct rtrs_iu *iu = &con->path->info_req;
+	int err = rtrs_iu_alloc(iu, con->path->dev->ib, RTRS_INFO_REQ_LEN,
+				DMA_FROM_DEVICE);
+
+	if (err)
+		return err;
+	iu->cqe.done = rtrs_srv_con_info_done;
+	return rtrs_iu_post_recv(&con->c, iu);
+}
+
+/* ---------------------------------------------------------- CM events */
+
+static int rtrs_srv_con_event(struct rdma_cm_id *cm_id,
+			      struct rdma_cm_event *ev)
+{
+	struct rtrs_srv_con *con = cm_id->context;
+
+	switch (ev->event) {
+	case RDMA_CM_EVENT_ESTABLISHED:
+		break;
+	case RDMA_CM_EVENT_CONNECT_ERROR:
+	case RDMA_CM_EVENT_UNREACHABLE:
+	case RDMA_CM_EVENT_REJECTED:
+	case RDMA_CM_EVENT_DISCONNECTED:
+	case RDMA_CM_EVENT_ADDR_CHANGE:
+	case RDMA_CM_EVENT_TIMEWAIT_EXIT:
+	case RDMA_CM_EVENT_DEVICE_REMOVAL:
+		rtrs_srv_path_close(con->path, "connection %u: %s, status %d",
+				    con->c.cid, rdma_event_msg(ev->event),
+				    ev->status);
+		break;
+	default:
+		rtrs_srv_path_log(con->path, info,
+				  "connection %u: ignoring CM event %s, status %d\n",
+				  con->c.cid, rdma_event_msg(ev->event),
+				  ev->status);
+	}
+	return 0;
+}
+
+/*
+ * Send queue: an operation's longest chain is data, key, invalidation and
+ * response, with always_invalidate one more before it. Receive queue: no more
+ * requests than there are chunks are ever on their way, and a few heartbeats.
+ */
+static int rtrs_srv_con_create_qp(struct rtrs_srv_con *con)
+{
+	struct rtrs_srv_path *path = con->path;
+	struct rtrs_srv_sess *sess = path->sess;
+	const struct rtrs_con_attr attr = {
+		.send_wr	= sess->queue_depth * (sess->invalidate ? 5 : 3) +
+				  RTRS_SRV_CON_SLACK,
+		.recv_wr	= sess->queue_depth + RTRS_SRV_CON_SLACK,
+		.send_sge	= 1,
+		.comp_vector	= (u32)atomic_inc_return(&sess->ctx->next_vector),
+		.poll_ctx	= IB_POLL_WORKQUEUE,
+	};
+
+	return rtrs_con_create_qp(&con->c, path->pd, &attr);
+}
+
+static struct rtrs_srv_con *rtrs_srv_con_create(struct rtrs_srv_path *path,
+						struct rdma_cm_id *cm_id,
+						u16 cid)
+{
+	struct rtrs_srv_con *con = kzalloc_obj(*con);
+	int err;
+
+	if (!con)
+		return ERR_PTR(-ENOMEM);
+	con->c.cm_id = cm_id;
+	con->c.cid = cid;
+	con->path = path;
+	con->recv_cqe.done = rtrs_srv_con_recv_done;
+	con->err_cqe.done = rtrs_srv_con_err_done;
+	spin_lock_init(&con->lock);
+	INIT_LIST_HEAD(&con->waiting);
+	err = rtrs_srv_con_create_qp(con);
+	if (err) {
+		kfree(con);
+		return ERR_PTR(err);
+	}
+	return con;
+}
+
+/* Undo rtrs_srv_con_create(); the CM id stays. */
+static void rtrs_srv_con_free(struct rtrs_srv_con *con)
+{
+	rtrs_con_destroy_qp(&con->c);
+	kfree(con);
+}
+
+/**
+ * rtrs_srv_con_disconnect() - disconnect and bring the QP to the error state
+ * @con: connection of a path that is CLOSING
+ *
+ * Context: process.
+ */
+void rtrs_srv_con_disconnect(struct rtrs_srv_con *con)
+{
+	struct ib_qp_attr attr = { .qp_state = IB_QPS_ERR };
+
+	/* fails without doing anything if the CM knows of no connection */
+	if (rdma_disconnect(con->c.cm_id))
+		ib_modify_qp(con->c.qp, &attr, IB_QP_STATE);
+}
+
+/**
+ * rtrs_srv_con_destroy() - destroy a connection with all it has
+ * @con: drained connection of a path that is CLOSING
+ *
+ * Context: process; waits for a running CM event handler.
+ */
+void rtrs_srv_con_destroy(struct rtrs_srv_con *con)
+{
+	struct rdma_cm_id *cm_id = con->c.cm_id;
+
+	rtrs_con_destroy_qp(&con->c);
+	rdma_destroy_id(cm_id);
+	kfree(con);
+}
+
+/* ----------------------------------------------------------- requests */
+
+static int rtrs_srv_con_accept(struct rtrs_srv_con *con)
+{
+	struct rtrs_srv_sess *sess = con->path->sess;
+	const struct rtrs_conn_rsp rsp = {
+		.version	= RTRS_VERSION,
+		.queue_depth	= sess->queue_depth,
+		.max_io_size	= sess->chunk_size - sess->hdr_size,
+		.max_hdr_size	= sess->hdr_size,
+		.new_rkey	= sess->invalidate,
+	};
+	u8 msg[RTRS_CONN_MSG_LEN];
+	struct rdma_conn_param param = {
+		.private_data		= msg,
+		.private_data_len	= sizeof(msg),
+		.retry_count		= RTRS_RETRY_COUNT,
+		.rnr_retry_count	= RTRS_RETRY_COUNT,
+	};
+
+	rtrs_build_conn_rsp(msg, &rsp);
+	return rdma_accept(con->c.cm_id, &param);
+}
+
+/* Answer the request with a connection; under path->mutex. */
+static int rtrs_srv_con_add(struct rtrs_srv_path *path,
+			    struct rdma_cm_id *cm_id, u16 cid)
+{
+	struct rtrs_srv_con *con;
+	int err;
+
+	if (READ_ONCE(path->state) != RTRS_SRV_PATH_CONNECTING ||
+	    path->cons[cid])
+		return -ECONNRESET;
+	con = rtrs_srv_con_create(path, cm_id, cid);
+	if (IS_ERR(con))
+		return PTR_ERR(con);
+	if (!cid) {
+		err = rtrs_srv_con_post_info_recv(con);
+		if (err)
+			goto err_free_con;
+	}
+	path->cons[cid] = con;
+	cm_id->context = con;
+	cm_id->event_handler = rtrs_srv_con_event;
+	rtrs_srv_path_expect(path);
+	err = rtrs_srv_con_accept(con);
+	if (err)
+		rtrs_srv_path_close(path, "connection %u: cannot accept: %pe",
+				    cid, ERR_PTR(err));
+	return 0;
+
+err_free_con:
+	rtrs_srv_con_free(con);
+	return err;
+}
+
+static int rtrs_srv_con_join(struct rtrs_srv_ctx *ctx, struct rdma_cm_id *cm_id,
+			     const struct rtrs_conn_req *req)
+{
+	struct rtrs_srv_path *path = rtrs_srv_sess_join(ctx, cm_id, req);
+	int err;
+
+	if (IS_ERR(path))
+		return PTR_ERR(path);
+	mutex_lock(&path->mutex);
+	err = rtrs_srv_con_add(path, cm_id, req->cid);
+	/* a path without its first connection has no other way to end */
+	if (err && !req->cid && !path->cons[0])
+		rtrs_srv_path_close(path, "connection 0: %pe", ERR_PTR(err));
+	mutex_unlock(&path->mutex);
+	rtrs_srv_path_put(path);
+	return err;
+}
+
+static void rtrs_srv_con_log_reject(const struct rdma_cm_id *cm_id, int err)
+{
+	char peer[RTRS_ADDR_STRLEN];
+
+	sockaddr_to_str((struct sockaddr *)&cm_id->route.addr.dst_addr, peer,
+			sizeof(peer));
+	pr_info_ratelimited("connection request from %s rejected: %pe\n", peer,
+			    ERR_PTR(err));
+}
+
+static void rtrs_srv_con_reject(struct rdma_cm_id *cm_id, int err)
+{
+	const struct rtrs_conn_rsp rsp = {
+		.version	= RTRS_VERSION,
+		.err		= err,
+	};
+	u8 msg[RTRS_CONN_MSG_LEN];
+
+	rtrs_build_conn_rsp(msg, &rsp);
+	rdma_reject(cm_id, msg, sizeof(msg), RTRS_REJECT_REASON);
+}
+
+/**
+ * rtrs_srv_con_request() - handle a CM request
+ * @ctx: context
+ * @cm_id: its id
+ * @param: its parameters
+ *
+ * Context: handler of the listener.
+ * Return: 0, or an errno if the request was rejected and the CM is to destroy
+ * the id.
+ */
+int rtrs_srv_con_request(struct rtrs_srv_ctx *ctx, struct rdma_cm_id *cm_id,
+			 const struct rdma_conn_param *param)
+{
+	struct rtrs_conn_req req;
+	int err;
+
+	err = rtrs_parse_conn_req(param->private_data, param->private_data_len,
+				  &req);
+	if (!err)
+		err = rtrs_srv_con_join(ctx, cm_id, &req);
+	if (err) {
+		rtrs_srv_con_log_reject(cm_id, err);
+		rtrs_srv_con_reject(cm_id, err);
+	}
+	return err;
+}

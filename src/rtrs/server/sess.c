@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Sessions: finding and making them, their names, what the consumer is told.
+ *
+ * A session is owned by its paths: the CM request that needs a new one makes
+ * session and path under one hold of ctx->mutex, and the last path to leave
+ * frees it. So whoever holds ctx->mutex and found a session, or is at work for
+ * one of its paths that is not CLOSED, may use it without a reference.
+ *
+ * A path is a member of its session until nothing of it is left. As long as
+ * it is, the same path, and another with the same two addresses, is refused:
+ * a client that got a connection knows that no operation of the previous
+ * incarnation is running any more.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/export.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "srv.h"
+
+static struct rtrs_srv_sess *rtrs_srv_sess_create(struct rtrs_srv_ctx *ctx,
+						  const u8 *uuid)
+{
+	const struct rtrs_srv_params *p = &rtrs_srv_params;
+	struct rtrs_srv_sess *sess = kzalloc_obj(*sess);
+
+	if (!sess)
+		return ERR_PTR(-ENOMEM);
+	sess->ctx = ctx;
+	memcpy(sess->uuid, uuid, RTRS_UUID_LEN);
+	INIT_LIST_HEAD(&sess->paths);
+	mutex_init(&sess->link_mutex);
+	sess->chunk_size = p->chunk_size;
+	sess->hdr_size = PAGE_SIZE;
+	sess->queue_depth = p->queue_depth;
+	sess->off_bits = rtrs_off_bits(p->queue_depth);
+	sess->invalidate = p->always_invalidate;
+	if (rtrs_srv_chunks_alloc(sess)) {
+		kfree(sess);
+		return ERR_PTR(-ENOMEM);
+	}
+	list_add_tail(&sess->entry, &ctx->sessions);
+	return sess;
+}
+
+/* The session has no path and is not in the list any more. */
+static void rtrs_srv_sess_free(struct rtrs_srv_sess *sess)
+{
+	rtrs_srv_chunks_free(sess);
+	mutex_destroy(&sess->link_mutex);
+	kfree(sess);
+}
+
+static struct rtrs_srv_sess *rtrs_srv_sess_find(struct rtrs_srv_ctx *ctx,
+						const u8 *uuid)
+{
+	struct rtrs_srv_sess *sess;
+
+	list_for_each_entry(sess, &ctx->sessions, entry)
+		if (!memcmp(sess->uuid, uuid, RTRS_UUID_LEN))
+			return sess;
+	return NULL;
+}
+
+static struct rtrs_srv_path *rtrs_srv_sess_find_path(struct rtrs_srv_sess *sess,
+						     const u8 *uuid)
+{
+	struct rtrs_srv_path *path;
+
+	list_for_each_entry(path, &sess->paths, entry)
+		if (!memcmp(path->uuid, uuid, RTRS_UUID_LEN))
+			return path;
+	return NULL;
+}
+
+static bool rtrs_srv_sess_has_pair(struct rtrs_srv_sess *sess,
+				   const struct rdma_cm_id *cm_id)
+{
+	struct sockaddr_storage local, peer;
+	struct rtrs_srv_path *path;
+
+	rtrs_addr_from_cm(cm_id, &local, &peer);
+	list_for_each_entry(path, &sess->paths, entry)
+		if (rtrs_addr_equal((struct sockaddr *)&path->local,
+				    (struct sockaddr *)&local) &&
+		    rtrs_addr_equal((struct sockaddr *)&path->peer,
+				    (struct sockaddr *)&peer))
+			return true;
+	return false;
+}
+
+/* May this session have one more path? */
+static int rtrs_srv_sess_check_room(struct rtrs_srv_sess *sess,
+				    const struct rdma_cm_id *cm_id)
+{
+	if (sess->nr_paths >= RTRS_SRV_MAX_PATHS)
+		return -ECONNRESET;
+	return rtrs_srv_sess_has_pair(sess, cm_id) ? -EEXIST : 0;
+}
+
+static struct rtrs_srv_path *
+rtrs_srv_sess_add_path(struct rtrs_srv_sess *sess, struct rtrs_srv_dev *dev,
+		       struct rdma_cm_id *cm_id, const struct rtrs_conn_req *req)
+{
+	struct rtrs_srv_path *path = rtrs_srv_path_create(sess, dev, cm_id, req);
+
+	if (IS_ERR(path))
+		return path;
+	list_add_tail(&path->entry, &sess->paths);
+	sess->nr_paths++;
+	sess->ctx->nr_paths++;
+	dev->nr_paths++;
+	return path;
+}
+
+/* @sess is NULL if the path is to be the first of a new session. */
+static struct rtrs_srv_path *
+rtrs_srv_sess_new_path(struct rtrs_srv_ctx *ctx, struct rtrs_srv_sess *sess,
+		       struct rdma_cm_id *cm_id, const struct rtrs_conn_req *req)
+{
+	struct rtrs_srv_dev *dev = rtrs_srv_dev_find(ctx, cm_id->device);
+	struct rtrs_srv_path *path;
+	int err;
+
+	if (req->cid)
+		return ERR_PTR(-ECONNRESET);
+	if (!dev)
+		return ERR_PTR(-ENODEV);
+	err = sess ? rtrs_srv_sess_check_room(sess, cm_id) : 0;
+	if (err)
+		return ERR_PTR(err);
+	if (!sess)
+		sess = rtrs_srv_sess_create(ctx, req->sess_uuid);
+	if (IS_ERR(sess))
+		return ERR_CAST(sess);
+
+	path = rtrs_srv_sess_add_path(sess, dev, cm_id, req);
+	if (IS_ERR(path) && !sess->nr_paths) {
+		list_del(&sess->entry);
+		rtrs_srv_sess_free(sess);
+	}
+	return path;
+}
+
+static struct rtrs_srv_path *
+rtrs_srv_sess_join_locked(struct rtrs_srv_ctx *ctx, struct rdma_cm_id *cm_id,
+			  const struct rtrs_conn_req *req)
+{
+	struct rtrs_srv_sess *sess = rtrs_srv_sess_find(ctx, req->sess_uuid);
+	struct rtrs_srv_path *path;
+	int err;
+
+	if (!sess && !req->first_conn)
+		return ERR_PTR(-ENXIO);
+	path = sess ? rtrs_srv_sess_find_path(sess, req->path_uuid) : NULL;
+	if (!path)
+		return rtrs_srv_sess_new_path(ctx, sess, cm_id, req);
+	err = rtrs_srv_path_check_req(path, req);
+	return err ? ERR_PTR(err) : path;
+}
+
+/**
+ * rtrs_srv_sess_join() - the path a CM request is for, a new one if need be
+ * @ctx: context
+ * @cm_id: the request's id
+ * @req: the request
+ *
+ * Context: process, may sleep.
+ * Return: the path with a reference for rtrs_srv_path_put(), or the errno of
+ * the reject as ERR_PTR.
+ */
+struct rtrs_srv_path *rtrs_srv_sess_join(struct rtrs_srv_ctx *ctx,
+					 struct rdma_cm_id *cm_id,
+					 const struct rtrs_conn_req *req)
+{
+	struct rtrs_srv_path *path;
+
+	mutex_lock(&ctx->mutex);
+	path = rtrs_srv_sess_join_locked(ctx, cm_id, req);
+	if (!IS_ERR(path))
+		kref_get(&path->ref);
+	mutex_unlock(&ctx->mutex);
+	return path;
+}
+
+/**
+ * rtrs_srv_sess_leave() - a path of which nothing is left leaves its session
+ * @path: the path; the struct stays while there are references
+ *
+ * Context: process, may sleep. Frees the session of a last path.
+ */
+void rtrs_srv_sess_leave(struct rtrs_srv_path *path)
+{
+	struct rtrs_srv_sess *sess = path->sess;
+	struct rtrs_srv_ctx *ctx = sess->ctx;
+	bool last;
+
+	mutex_lock(&ctx->mutex);
+	list_del(&path->entry);
+	last = !--sess->nr_paths;
+	if (last)
+		list_del(&sess->entry);
+	WRITE_ONCE(path->dev->nr_paths, path->dev->nr_paths - 1);
+	WRITE_ONCE(ctx->nr_paths, ctx->nr_paths - 1);
+	wake_up_all(&ctx->path_gone);
+	mutex_unlock(&ctx->mutex);
+
+	if (last)
+		rtrs_srv_sess_free(sess);
+}
+
+static bool rtrs_srv_name_taken(struct rtrs_srv_sess *sess, const char *name)
+{
+	struct rtrs_srv_sess *other;
+
+	list_for_each_entry(other, &sess->ctx->sessions, entry)
+		if (other != sess && !strcmp(other->name, name))
+			return true;
+	return false;
+}
+
+/**
+ * rtrs_srv_sess_set_name() - a path told the session's name
+ * @sess: session
+ * @name: valid name
+ *
+ * Context: process, may sleep.
+ * Return: 0; -EPERM if another session has this name, -EINVAL if this session
+ * has another name already.
+ */
+int rtrs_srv_sess_set_name(struct rtrs_srv_sess *sess, const char *name)
+{
+	int err = 0;
+
+	mutex_lock(&sess->ctx->mutex);
+	if (sess->name[0])
+		err = strcmp(sess->name, name) ? -EINVAL : 0;
+	else if (rtrs_srv_name_taken(sess, name))
+		err = -EPERM;
+	else
+		strscpy(sess->name, name);
+	mutex_unlock(&sess->ctx->mutex);
+	return err;
+}
+
+/**
+ * rtrs_srv_sess_link_up() - a path is about to accept requests
+ * @path: the path
+ *
+ * Tells the consumer if it is the first.
+ *
+ * Context: process, may sleep.
+ * Return: 0 or what the consumer said.
+ */
+int rtrs_srv_sess_link_up(struct rtrs_srv_path *path)
+{
+	struct rtrs_srv_sess *sess = path->sess;
+	int err = 0;
+
+	mutex_lock(&sess->link_mutex);
+	if (!sess->nr_up)
+		err = sess->ctx->ops.link_ev(sess, RTRS_SRV_LINK_EV_CONNECTED,
+					     sess->priv);
+	if (!err) {
+		sess->nr_up++;
+		path->up = true;
+	} else {
+		sess->priv = NULL;
+	}
+	mutex_unlock(&sess->link_mutex);
+	return err;
+}
+
+/**
+ * rtrs_srv_sess_link_down() - undo rtrs_srv_sess_link_up()
+ * @path: a path without unfinished operations
+ *
+ * Context: process, may sleep.
+ */
+void rtrs_srv_sess_link_down(struct rtrs_srv_path *path)
+{
+	struct rtrs_srv_sess *sess = path->sess;
+
+	if (!path->up)
+		return;
+	mutex_lock(&sess->link_mutex);
+	path->up = false;
+	if (!--sess->nr_up) {
+		sess->ctx->ops.link_ev(sess, RTRS_SRV_LINK_EV_DISCONNECTED,
+				       sess->priv);
+		sess->priv = NULL;
+	}
+	mutex_unlock(&sess->link_mutex);
+}
+
+/**
+ * rtrs_srv_set_sess_priv() - attach the consumer's data to a session
+ * @sess: session
+ * @priv: handed to the callbacks from now on, until RTRS_SRV_LINK_EV_DISCONNECTED
+ *
+ * Context: from link_ev(), for RTRS_SRV_LINK_EV_CONNECTED.
+ */
+void rtrs_srv_set_sess_priv(struct rtrs_srv_sess *sess, void *priv)
+{
+	sess->priv = priv;
+}
+EXPORT_SYMBOL_GPL(rtrs_srv_set_sess_priv);
+
+/**
+ * rtrs_srv_get_path_name() - name of a session
+ * @sess: session
+ * @name: where to write it, with a NUL
+ * @len: size of @name
+ *
+ * Context: any, between the two link events of a session.
+ * Return: 0, or -E2BIG if @name was too short and holds only a part.
+ */
+int rtrs_srv_get_path_name(struct rtrs_srv_sess *sess, char *name, size_t len)
+{
+	ssize_t n = strscpy(name, sess->name, len);
+
+	return n < 0 ? n : 0;
+}
+EXPORT_SYMBOL_GPL(rtrs_srv_get_path_name);
+
+/**
+ * rtrs_srv_get_queue_depth() - number of operations a session may have at once
+ * @sess: session
+ *
+ * That many on each of its paths; those that go for the same chunk do not run
+ * at the same time.
+ *
+ * Context: any.
+ * Return: the queue depth.
+ */
+int rtrs_srv_get_queue_depth(struct rtrs_srv_sess *sess)
+{
+	return sess->queue_depth;
+}
+EXPORT_SYMBOL_GPL(rtrs_srv_get_queue_depth);

@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The server's objects: one context has sessions, a session has paths and
+ * chunks, a path has connections and one operation per chunk.
+ *
+ * Locks, outermost first:
+ *	ctx->listen_mutex	listeners
+ *	ctx->mutex		sessions, their paths and names, devices
+ *	path->mutex		connections of a path that is CONNECTING
+ *	path->state_lock, chunk->lock, con->lock	leaves, any context
+ * sess->link_mutex is taken with none of the others held.
+ */
+#ifndef RTRS_SRV_H
+#define RTRS_SRV_H
+
+#include <linux/completion.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/percpu-refcount.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include "../core/core.h"
+
+#define RTRS_SRV_MAX_PATHS	128	/* of a session */
+#define RTRS_SRV_BACKLOG	64
+#define RTRS_SRV_CON_SLACK	32	/* work requests beside those of operations */
+
+/**
+ * struct rtrs_srv_params - module parameters, constant after load
+ * @chunk_size: bytes of a chunk
+ * @queue_depth: chunks of a session
+ * @always_invalidate: a chunk's key is revoked while its request is executed
+ * @hb_interval_ms: time between heartbeats
+ * @hb_missed_max: heartbeats without an answer before a client is given up
+ * @handshake_timeout_ms: time from a path's last CM request to its info request
+ */
+struct rtrs_srv_params {
+	int	chunk_size;
+	int	queue_depth;
+	bool	always_invalidate;
+	uint	hb_interval_ms;
+	uint	hb_missed_max;
+	uint	handshake_timeout_ms;
+};
+
+extern struct rtrs_srv_params rtrs_srv_params;
+
+/**
+ * struct rtrs_srv_ctx - what rtrs_srv_open() returns; there is one at most
+ * @ops: consumer
+ * @port: where to listen
+ * @mutex: protects @sessions, @devices, @nr_paths and what is in them
+ * @sessions: struct rtrs_srv_sess
+ * @devices: struct rtrs_srv_dev
+ * @nr_paths: paths of all sessions
+ * @path_gone: woken whenever a path is gone
+ * @listen_mutex: protects the next four
+ * @listen_ip: listener of IP paths, NULL while there is no device
+ * @listen_ib: listener of GID paths, NULL also if the kernel cannot have it
+ * @nr_devices: devices present
+ * @listen_err: why @listen_ip could not be had
+ * @closing: no listener may be made any more
+ * @wq: handshakes, closing of paths
+ * @io_wq: operations that had to wait for their chunk. Not @wq: closing one
+ *	path may wait for an operation of another.
+ * @hb_wq: heartbeats, which nothing else may delay
+ * @next_vector: completion vector of the next connection
+ */
+struct rtrs_srv_ctx {
+	struct rtrs_srv_ops	ops;
+	u16			port;
+
+	struct mutex		mutex;
+	struct list_head	sessions;
+	struct list_head	devices;
+	unsigned int		nr_paths;
+	wait_queue_head_t	path_gone;
+
+	struct mutex		listen_mutex;
+	struct rdma_cm_id	*listen_ip;
+	struct rdma_cm_id	*listen_ib;
+	unsigned int		nr_devices;
+	int			listen_err;
+	bool			closing;
+
+	struct workqueue_struct	*wq;
+	struct workqueue_struct	*io_wq;
+	struct workqueue_struct	*hb_wq;
+	atomic_t		next_vector;
+};
+
+/**
+ * struct rtrs_srv_dev - an RDMA device
+ * @entry: in ctx->devices; under ctx->mutex
+ * @ib: the device
+ * @nr_paths: paths on it; written under ctx->mutex
+ */
+struct rtrs_srv_dev {
+	struct list_head	entry;
+	struct ib_device	*ib;
+	unsigned int		nr_paths;
+};
+
+/**
+ * struct rtrs_srv_chunk - memory for one request, shared by all paths
+ * @page: its first page
+ * @lock: protects the rest and the @busy of the chunk's operations from two
+ *	beginnings at once
+ * @owner: the operation that uses the memory, NULL if there is none
+ * @held: operations that wait for it, oldest first
+ */
+struct rtrs_srv_chunk {
+	struct page		*page;
+	spinlock_t		lock;
+	struct rtrs_srv_op	*owner;
+	struct list_head	held;
+};
+
+/**
+ * struct rtrs_srv_sess - a session: lives as long as it has paths
+ * @ctx: owner
+ * @entry: in ctx->sessions; under ctx->mutex
+ * @uuid: identity
+ * @name: empty until a client told it; written once, under ctx->mutex
+ * @paths: struct rtrs_srv_path; under ctx->mutex
+ * @nr_paths: their number; under ctx->mutex
+ * @chunk_size: bytes of a chunk
+ * @hdr_size: bytes of it that are for user message and header
+ * @queue_depth: chunks
+ * @off_bits: bits of a request's immediate that are an offset
+ * @invalidate: chunk keys are revoked for each request
+ * @chunks: one each
+ * @link_mutex: serialises link_ev(), protects @nr_up
+ * @nr_up: paths the consumer was told of
+ * @priv: the consumer's; valid while @nr_up is not 0
+ */
+struct rtrs_srv_sess {
+	struct rtrs_srv_ctx	*ctx;
+	struct list_head	entry;
+	u8			uuid[RTRS_UUID_LEN];
+	char			name[RTRS_NAME_LEN];
+	struct list_head	paths;
+	unsigned int		nr_paths;
+
+	u32			chunk_size;
+	u32			hdr_size;
+	u16			queue_depth;
+	u8			off_bits;
+	bool			invalidate;
+	struct rtrs_srv_chunk	*chunks;
+
+	struct mutex		link_mutex;
+	unsigned int		nr_up;
+	void			*priv;
+};
+
+/**
+ * enum rtrs_srv_path_state - see the table in path.c
+ * @RTRS_SRV_PATH_CONNECTING: connections are made, the info request is awaited
+ * @RTRS_SRV_PATH_CONNECTED: requests are accepted
+ * @RTRS_SRV_PATH_CLOSING: close_work is queued or running
+ * @RTRS_SRV_PATH_CLOSED: nothing is left, not a member of its session
+ */
+enum rtrs_srv_path_state {
+	RTRS_SRV_PATH_CONNECTING,
+	RTRS_SRV_PATH_CONNECTED,
+	RTRS_SRV_PATH_CLOSING,
+	RTRS_SRV_PATH_CLOSED,
+	RTRS_SRV_PATH_NR_STATES,
+};
+
+/**
+ * struct rtrs_srv_path - a path of a session
+ * @ref: keeps the struct, nothing of what it points to
+ * @sess: owner; valid until CLOSED
+ * @dev: its device; valid until CLOSED
+ * @entry: in sess->paths; under ctx->mutex
+ * @uuid: identity, the same in each incarnation
+ * @recon_cnt: the incarnation
+ * @con_num: connections it is to have
+ * @local: the server's address
+ * @peer: the client's address
+ * @name: "client@server" for the log
+ * @state: see above; changed under @state_lock, read anywhere
+ * @state_lock: also held to queue @info_work
+ * @mutex: held while a connection is added
+ * @cons: @con_num pointers; filled under @mutex while CONNECTING, constant
+ *	after that
+ * @pd: of this path alone
+ * @info_req: the client's first message
+ * @info_len: bytes received in it
+ * @info_rsp: the answer
+ * @mrs: memory registrations of the chunks
+ * @nr_mrs: their number
+ * @chunks_per_mr: chunks in each
+ * @nr_mapped: chunks that are mapped for the device
+ * @reg_cqe: completion of a batch of registrations
+ * @reg_done: it came
+ * @reg_status: its status
+ * @ops: one operation for each chunk, @op_size bytes each
+ * @op_size: includes the consumer's pdu
+ * @usr: their user messages, sess->hdr_size bytes each
+ * @inflight: operations begun and not ended
+ * @idle: @inflight was killed and is zero
+ * @up: the consumer was told of this path
+ * @hb: heartbeat
+ * @handshake: gives a path up that does not get CONNECTED
+ * @info_work: answers the info request
+ * @close_work: tears everything down
+ */
+struct rtrs_srv_path {
+	struct kref			ref;
+	struct rtrs_srv_sess		*sess;
+	struct rtrs_srv_dev		*dev;
+	struct list_head		entry;
+	u8				uuid[RTRS_UUID_LEN];
+	u16				recon_cnt;
+	u16				con_num;
+	struct sockaddr_storage		local;
+	struct sockaddr_storage		peer;
+	char				name[RTRS_PATH_STRLEN];
+
+	enum rtrs_srv_path_state	state;
+	spinlock_t			state_lock;
+	struct mutex			mutex;
+	struct rtrs_srv_con		**cons;
+	struct ib_pd			*pd;
+
+	struct rtrs_iu			info_req;
+	u32				info_len;
+	struct rtrs_iu			info_rsp;
+
+	struct ib_mr			**mrs;
+	u32				nr_mrs;
+	u32				chunks_per_mr;
+	u32				nr_mapped;
+	struct ib_cqe			reg_cqe;
+	struct completion		reg_done;
+	enum ib_wc_status		reg_status;
+
+	void				*ops;
+	size_t				op_size;
+	void				*usr;
+	struct percpu_ref		inflight;
+	struct completion		idle;
+
+	bool				up;
+	struct rtrs_hb			hb;
+	struct delayed_work		handshake;
+	struct work_struct		info_work;
+	struct work_struct		close_work;
+};
+
+/**
+ * struct rtrs_srv_con - a connection of a path
+ * @c: QP, CQ and CM id
+ * @path: owner
+ * @recv_cqe: completion of receives without a buffer
+ * @err_cqe: completion of unsignalled work requests: only errors get there
+ * @lock: protects @waiting
+ * @waiting: operations that wait for room in the send queue, oldest first
+ */
+struct rtrs_srv_con {
+	struct rtrs_con		c;
+	struct rtrs_srv_path	*path;
+	struct ib_cqe		recv_cqe;
+	struct ib_cqe		err_cqe;
+	spinlock_t		lock;
+	struct list_head	waiting;
+};
+
+/**
+ * enum rtrs_srv_op_phase - what an operation has to post next
+ * @RTRS_SRV_OP_INVAL: the invalidation of its chunk's key
+ * @RTRS_SRV_OP_RESP: its response
+ */
+enum rtrs_srv_op_phase {
+	RTRS_SRV_OP_INVAL,
+	RTRS_SRV_OP_RESP,
+};
+
+/**
+ * struct rtrs_srv_op - an operation: a request on a path for a chunk
+ * @path: owner
+ * @chunk: its chunk
+ * @id: number of the chunk
+ * @dma: DMA address of the chunk on the path's device
+ * @mr: the chunk's own registration, NULL if keys stay valid
+ * @usr: private copy of the user message
+ * @busy: begun and not ended; see io.c
+ * @gate: what is missing until the response may be posted; see io.c
+ * @con: connection of the request
+ * @off: where the header is in the chunk
+ * @sync_len: bytes from the start of the chunk that the request covers
+ * @req: the parsed header
+ * @held: in chunk->held
+ * @work: runs an operation that was held
+ * @phase: what to post
+ * @waiting: in con->waiting
+ * @status: of the response, 0 or an errno
+ * @rsp_len: bytes of data in it
+ * @rsp_inval: it invalidates the client's key
+ * @rsp_wrs: work requests of it
+ * @sent_wrs: work requests of the last response that was posted, constant
+ *	until it completes
+ * @inv_cqe: completion of the invalidation
+ * @rsp_cqe: completion of the response
+ * @key_msg: payload of a response that carries a key
+ * @pdu: the consumer's
+ */
+struct rtrs_srv_op {
+	struct rtrs_srv_path	*path;
+	struct rtrs_srv_chunk	*chunk;
+	u16			id;
+	u64			dma;
+	struct ib_mr		*mr;
+	void			*usr;
+
+	bool			busy;
+	atomic_t		gate;
+	struct rtrs_srv_con	*con;
+	u32			off;
+	u32			sync_len;
+	struct rtrs_io_req	req;
+
+	struct list_head	held;
+	struct work_struct	work;
+	enum rtrs_srv_op_phase	phase;
+	struct list_head	waiting;
+
+	int			status;
+	u32			rsp_len;
+	bool			rsp_inval;
+	u8			rsp_wrs;
+	u8			sent_wrs;
+	struct ib_cqe		inv_cqe;
+	struct ib_cqe		rsp_cqe;
+	struct rtrs_iu		key_msg;
+
+	u8			pdu[] ____cacheline_aligned;
+};
+
+/* Each message says session, path and what. */
+#define rtrs_srv_path_log(path, level, fmt, ...)			\
+	pr_##level##_ratelimited("%s: path %s: " fmt,			\
+				 rtrs_srv_sess_label((path)->sess),	\
+				 (path)->name, ##__VA_ARGS__)
+
+static inline const char *rtrs_srv_sess_label(const struct rtrs_srv_sess *sess)
+{
+	return sess->name[0] ? sess->name : "new session";
+}
+
+static inline struct rtrs_srv_op *rtrs_srv_path_op(struct rtrs_srv_path *path,
+						   u32 id)
+{
+	return path->ops + id * path->op_size;
+}
+
+static inline bool rtrs_srv_path_connected(const struct rtrs_srv_path *path)
+{
+	return READ_ONCE(path->state) == RTRS_SRV_PATH_CONNECTED;
+}
+
+/* main.c */
+struct rtrs_srv_dev *rtrs_srv_dev_find(struct rtrs_srv_ctx *ctx,
+				       const struct ib_device *ib);
+
+/* sess.c */
+struct rtrs_srv_path *rtrs_srv_sess_join(struct rtrs_srv_ctx *ctx,
+					 struct rdma_cm_id *cm_id,
+					 const struct rtrs_conn_req *req);
+void rtrs_srv_sess_leave(struct rtrs_srv_path *path);
+int rtrs_srv_sess_set_name(struct rtrs_srv_sess *sess, const char *name);
+int rtrs_srv_sess_link_up(struct rtrs_srv_path *path);
+void rtrs_srv_sess_link_down(struct rtrs_srv_path *path);
+
+/* path.c */
+struct rtrs_srv_path *rtrs_srv_path_create(struct rtrs_srv_sess *sess,
+					   struct rtrs_srv_dev *dev,
+					   struct rdma_cm_id *cm_id,
+					   const struct rtrs_conn_req *req);
+void rtrs_srv_path_put(struct rtrs_srv_path *path);
+int rtrs_srv_path_check_req(struct rtrs_srv_path *path,
+			    const struct rtrs_conn_req *req);
+void rtrs_srv_path_expect(struct rtrs_srv_path *path);
+void rtrs_srv_path_info(struct rtrs_srv_path *path, u32 len);
+__printf(2, 3)
+void rtrs_srv_path_close(struct rtrs_srv_path *path, const char *why, ...);
+
+/* conn.c */
+int rtrs_srv_con_request(struct rtrs_srv_ctx *ctx, struct rdma_cm_id *cm_id,
+			 const struct rdma_conn_param *param);
+int rtrs_srv_con_post_recvs(struct rtrs_srv_con *con);
+void rtrs_srv_con_disconnect(struct rtrs_srv_con *con);
+void rtrs_srv_con_destroy(struct rtrs_srv_con *con);
+bool rtrs_srv_wc_failed(struct rtrs_srv_con *con, const struct ib_wc *wc,
+			const char *what);
+
+static inline struct rtrs_srv_con *rtrs_srv_con_of(const struct ib_cq *cq)
+{
+	return container_of((struct rtrs_con *)cq->cq_context,
+			    struct rtrs_srv_con, c);
+}
+
+/* chunk.c */
+int rtrs_srv_chunks_alloc(struct rtrs_srv_sess *sess);
+void rtrs_srv_chunks_free(struct rtrs_srv_sess *sess);
+int rtrs_srv_chunks_map(struct rtrs_srv_path *path);
+void rtrs_srv_chunks_unmap(struct rtrs_srv_path *path);
+int rtrs_srv_chunks_register(struct rtrs_srv_path *path);
+int rtrs_srv_chunks_build_info(struct rtrs_srv_path *path);
+
+/* io.c */
+int rtrs_srv_ops_alloc(struct rtrs_srv_path *path);
+void rtrs_srv_ops_free(struct rtrs_srv_path *path);
+void rtrs_srv_ops_abandon(struct rtrs_srv_path *path);
+void rtrs_srv_op_begin(struct rtrs_srv_con *con, u32 id, u32 off);
+void rtrs_srv_con_kick(struct rtrs_srv_con *con);
+
+#endif
