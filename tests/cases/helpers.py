@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What several cases need: load that verifies itself, and what a mapping leaves behind."""
+
+import contextlib
+import json
+
+from labkit.guest import FileError
+from labkit.pair import CTL, SERVER_DEVICES, wait_until
+
+MIB = 1 << 20
+NOTICED = 15    # a silent peer is noticed within 5 s; guests on a busy host are slower
+RESUMED = 60    # attempts to reconnect are at most 30 s apart, and one may just have failed
+
+
+# -- load -----------------------------------------------------------------------------------
+
+
+def verified_fio(disk, size="1m", **options):
+    """Write random blocks all over the first size bytes, and read all of them back."""
+    report = disk.client.fio(disk.path, **{"rw": "randwrite", "verify": "crc32c", "size": size,
+                                           **options})
+    written, read = (report.job[way]["io_bytes"] for way in ("write", "read"))
+    assert written and written == read
+    return report
+
+
+@contextlib.contextmanager
+def verified_load(disk, kib=6144):
+    """Write and read back while the case does something; not one error may come of it.
+
+    The load lasts for 4 s at least, and longer by all the time I/O does not flow.
+    """
+    job = disk.client.start_fio(disk.path, rw="randwrite", bssplit="512/20:4k/40:32k/40", bs=False,
+                                size=f"{kib}k", verify="crc32c", verify_backlog=32,
+                                rate=f",{kib // 4}k", timeout=150)
+    wait_until(lambda: progress(disk) > 50, 30, "the load is under way")
+    yield job
+    report = job.wait()
+    assert report.job["write"]["io_bytes"] == report.job["read"]["io_bytes"] == kib * 1024
+
+
+def progress(disk):
+    """How many reads and writes a disk has completed."""
+    fields = disk.client.read_file(f"/sys/block/{disk.name}/stat").split()
+    return int(fields[0]) + int(fields[4])
+
+
+def wait_state(disk, state, timeout):
+    """Wait until a disk is in a state."""
+    wait_until(lambda: disk.attribute("state") == state, timeout, f"{disk.name} is {state}")
+
+
+def write_pattern(disk, seed, mib=1):
+    """Fill the start of a disk with bytes that depend on the seed, and drop its page cache."""
+    disk.client.run(f"python3 -c 'import random,sys; "
+                    f"sys.stdout.buffer.write(random.Random({seed}).randbytes({mib * MIB}))' | "
+                    f"dd of={disk.path} bs=64k iflag=fullblock oflag=direct status=none")
+
+
+# -- what is there --------------------------------------------------------------------------
+
+
+def footprint(pair):
+    """What mappings leave on both sides: disks, links, opened devices, RDMA objects."""
+    return {
+        "disks": [n for n in pair.client.list_dir("/sys/block") if n.startswith("rnbd")],
+        "links": pair.client.list_dir(f"{CTL}/devices"),
+        "served": {name: sessions(pair, name) for name in pair.server.list_dir(SERVER_DEVICES)},
+        "client rdma": rdma_objects(pair.client),
+        "server rdma": rdma_objects(pair.server),
+    }
+
+
+def sessions(pair, backend):
+    """The sessions that have a backend (its kernel name) open."""
+    return pair.server.list_dir(f"{SERVER_DEVICES}/{backend}/sessions")
+
+
+def rdma_objects(node):
+    """How many objects of each kind each rdma device holds."""
+    devices = json.loads(node.run("rdma -j res show").out)
+    return {device["ifname"]: {kind: device[kind] for kind in ("pd", "cq", "qp", "cm_id", "mr")}
+            for device in devices}
+
+
+def wait_footprint(pair, before, timeout=20):
+    """Wait until both sides are as they were; the difference is what a failure shows."""
+    seen = {}
+
+    def back():
+        seen.update(footprint(pair))
+        return seen == before
+
+    try:
+        wait_until(back, timeout, interval=0.3)
+    except AssertionError:
+        assert seen == before
+
+
+def qps(node, link=0):
+    """How many queue pairs an rdma device has."""
+    return rdma_objects(node)[f"rxe{link}"]["qp"]
+
+
+# -- the server -----------------------------------------------------------------------------
+
+
+def served_file(pair, name, backend="nullb0", session="s"):
+    """Path of a file of a session on the server."""
+    return f"{SERVER_DEVICES}/{backend}/sessions/{session}/{name}"
+
+
+def unload_server(pair):
+    """Remove the server's modules, whatever its clients do."""
+    pair.server.unload()
+
+
+def load_server(pair):
+    """Load the server's modules as they were."""
+    pair.server.modprobe("rtrs_server", always_invalidate=pair.mode)
+    pair.server.modprobe("rnbd_server", dev_search_path="/dev")
+
+
+def direct_read(node, device, check=True):
+    """Read one block past the page cache."""
+    return node.run(f"dd if={device} of=/dev/null bs=4k count=1 iflag=direct status=none",
+                    check=check)
+
+
+def direct_write(node, device, check=True):
+    """Write one block past the page cache."""
+    return node.run(f"dd if=/dev/zero of={device} bs=4k count=1 oflag=direct status=none",
+                    check=check)
+
+
+def errno_of(action):
+    """The name of the errno an action on a file ends with, or None."""
+    try:
+        action()
+    except FileError as error:
+        return error.name
+    return None

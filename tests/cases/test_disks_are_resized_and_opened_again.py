@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The size of a disk, its state, and opening it again are in the administrator's hands."""
+
+import pytest
+
+from helpers import (direct_read, direct_write, load_server, sessions, served_file, unload_server,
+                     verified_fio, wait_state, NOTICED, RESUMED)
+from labkit.pair import wait_until
+
+SECTORS = 8192     # of 4 MiB
+
+
+@pytest.fixture
+def disk(pair):
+    """A mapped disk."""
+    pair.server.null_blk(size_mb=4)
+    return pair.map()
+
+
+def test_a_disk_is_resized_in_sectors(pair, disk):
+    assert pair.client.sectors(disk.path) == SECTORS
+    for text, sectors in (("4096", 4096), ("0x800", 2048), (f"{SECTORS}\n", SECTORS)):
+        pair.client.write_file(f"{disk.sysfs}/resize", text)
+        assert pair.client.sectors(disk.path) == sectors
+    for text in ("much", "-1", "", "4096 sectors"):
+        assert not text or pair.client.write_errno(f"{disk.sysfs}/resize", text) == "EINVAL", text
+    assert pair.client.sectors(disk.path) == SECTORS
+
+
+def test_commands_that_make_no_sense_are_refused(pair, disk):
+    for name, text in (("remap_device", "0"), ("remap_device", "yes"),
+                       ("unmap_device", "please"), ("unmap_device", "1")):
+        assert pair.client.write_errno(f"{disk.sysfs}/{name}", text) == "EINVAL", (name, text)
+    assert pair.client.write_errno(f"{disk.sysfs}/remap_device", "1") == "EALREADY"
+    assert disk.attribute("state") == "open"
+
+
+def test_a_disk_whose_server_is_gone_is_closed_until_it_is_back(pair, disk):
+    heard = "/tmp/events"
+    job = pair.client.start(f"udevadm monitor --kernel --subsystem-match=block > {heard}")
+    wait_until(lambda: pair.client.exists(heard))
+    unload_server(pair)
+    wait_state(disk, "closed", NOTICED)
+    assert pair.client.write_errno(f"{disk.sysfs}/resize", "4096") == "ENOENT"
+    assert pair.client.write_errno(f"{disk.sysfs}/remap_device", "1") not in (None, "EALREADY")
+    load_server(pair)
+    wait_state(disk, "open", RESUMED)
+    verified_fio(disk)
+    job.kill()
+    events = [line.split()[1] for line in pair.client.read_file(heard).splitlines()
+              if line.startswith("KERNEL") and line.split()[2].endswith(f"/{disk.name}")]
+    assert [e for e in events if e != "change"] == ["offline", "online"]
+
+
+def test_a_device_that_went_away_is_mapped_again_by_hand(pair, disk):
+    unload_server(pair)
+    wait_state(disk, "closed", NOTICED)
+    pair.server.remove_null_blk()
+    load_server(pair)
+    error = wait_until(lambda: connected_errno(pair, disk), RESUMED, "the server answers")
+    assert error == "ENOENT" and disk.attribute("state") == "closed"
+    pair.server.null_blk(size_mb=4)
+    assert pair.client.write_errno(f"{disk.sysfs}/remap_device", "1") in (None, "EALREADY")
+    assert disk.attribute("state") == "open"
+    verified_fio(disk)
+
+
+def connected_errno(pair, disk):
+    """The errno of opening again, once the session is up."""
+    error = pair.client.write_errno(f"{disk.sysfs}/remap_device", "1")
+    return error if error not in ("ENOTCONN", "ECONNABORTED") else ""
+
+
+def test_a_device_that_shrank_is_not_opened_again(pair, disk):
+    unload_server(pair)
+    wait_state(disk, "closed", NOTICED)
+    pair.server.remove_null_blk()
+    pair.server.null_blk(size_mb=2)
+    load_server(pair)
+    assert wait_until(lambda: connected_errno(pair, disk), RESUMED) == "ESTALE"
+    assert disk.attribute("state") == "closed"
+
+
+def test_a_device_that_grew_is_larger_when_opened_again(pair, disk):
+    unload_server(pair)
+    wait_state(disk, "closed", NOTICED)
+    pair.server.remove_null_blk()
+    pair.server.null_blk(size_mb=8)
+    load_server(pair)
+    wait_state(disk, "open", RESUMED)
+    assert pair.client.sectors(disk.path) == 2 * SECTORS
+    verified_fio(disk, size="8m", bs="64k")
+
+
+def test_a_device_the_server_closed_fails_until_mapped_anew(pair, disk):
+    direct_write(pair.client, disk.path)
+    pair.server.write_file(served_file(pair, "force_close"), 1)
+    wait_until(lambda: not sessions(pair, "nullb0"), what="the server closed the device")
+    assert direct_read(pair.client, disk.path, check=False).status
+    assert direct_write(pair.client, disk.path, check=False).status
+    other = pair.map("nullb0", "other")
+    verified_fio(other)
+    other.unmap()
+    disk.unmap()
+    verified_fio(pair.map())
+
+
+def test_closing_one_device_leaves_the_others_alone(pair, disk):
+    pair.server.null_blk("nullb1", size_mb=4)
+    second = pair.client.map("nullb1", "s")
+    assert pair.server.write_errno(served_file(pair, "force_close"), "0") == "EINVAL"
+    pair.server.write_file(served_file(pair, "force_close"), 1)
+    wait_until(lambda: not sessions(pair, "nullb0"), what="the server closed the device")
+    third = pair.client.map_errno("nullb0", "s")
+    assert third == "EEXIST", "its client still has it"
+    verified_fio(second)

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The server's modules may be reloaded under load: I/O waits, goes on, and nothing is lost."""
+
+import pytest
+
+from helpers import (MIB, NOTICED, RESUMED, load_server, unload_server, verified_load, wait_state)
+from labkit.pair import SERVER_DEVICES
+
+
+@pytest.fixture
+def disk(pair):
+    """A mapped disk."""
+    pair.server.null_blk(size_mb=8)
+    return pair.map()
+
+
+def test_all_server_modules_may_be_reloaded(pair, disk):
+    with verified_load(disk):
+        unload_server(pair)
+        wait_state(disk, "closed", NOTICED)
+        load_server(pair)
+        wait_state(disk, "open", RESUMED)
+    assert pair.client.checksum(disk.path) == pair.server.checksum("/dev/nullb0")
+
+
+def test_rnbd_server_alone_may_be_reloaded(pair, disk):
+    with verified_load(disk):
+        pair.server.run("rmmod rnbd_server")
+        assert not pair.server.list_dir(SERVER_DEVICES)
+        pair.server.modprobe("rnbd_server", dev_search_path="/dev")
+        wait_state(disk, "open", RESUMED)
+    assert pair.client.checksum(disk.path) == pair.server.checksum("/dev/nullb0")
+
+
+def test_a_mounted_file_system_survives_a_restart(pair, disk):
+    pair.client.run(f"mkfs.ext4 -q {disk.path} && mount {disk.path} /mnt")
+    job = pair.client.start("for n in $(seq 200); do head -c 20000 /dev/urandom > /mnt/$n && "
+                            "sync /mnt/$n || exit 1; done", timeout=120)
+    unload_server(pair)
+    wait_state(disk, "closed", NOTICED)
+    assert not job.done()
+    load_server(pair)
+    job.wait()
+    pair.client.run(f"md5sum /mnt/* > /tmp/sums 2>/dev/null; umount /mnt; e2fsck -fn {disk.path} && "
+                    f"mount {disk.path} /mnt && grep -v lost+found /tmp/sums | md5sum -c --quiet && "
+                    "test $(ls /mnt | grep -c '^[0-9]') = 200 && umount /mnt")
+    assert 200 * 20000 < 8 * MIB

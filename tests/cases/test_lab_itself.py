@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The lab notices what goes wrong in a guest, and its guests reach each other by RDMA."""
+
+import time
+
+import pytest
+
+from labkit import scan
+from labkit.guest import CommandFailed, GuestDied
+from labkit.pair import wait_until
+
+pytestmark = pytest.mark.once
+
+
+def test_status_and_both_outputs_of_a_command_come_through(guests):
+    result = guests.client.run("echo out; echo err >&2; exit 7", check=False)
+    assert (result.status, result.out, result.err) == (7, "out\n", "err\n")
+    with pytest.raises(CommandFailed, match="status 7"):
+        guests.client.run("exit 7")
+
+
+def test_a_command_that_hangs_is_ended(guests):
+    result = guests.client.run("sleep 100", timeout=1, check=False)
+    assert result.timed_out
+
+
+def test_commands_run_side_by_side_in_both_guests(guests):
+    start = time.monotonic()
+    jobs = [node.start("sleep 2") for node in (guests.client, guests.client, guests.server)]
+    assert guests.server.run("echo here").out == "here\n"
+    assert not any(job.done() for job in jobs)
+    for job in jobs:
+        job.wait()
+    assert time.monotonic() - start < 5
+
+
+def test_the_errno_of_a_failing_write_is_reported(guests):
+    assert guests.client.write_errno("/sys/no/such/file", "x") == "ENOENT"
+    assert guests.client.write_errno("/sys/block/vda/queue/read_ahead_kb", "x") == "EINVAL"
+    assert guests.client.write_errno("/sys/block/vda/queue/read_ahead_kb", "64") is None
+
+
+@pytest.mark.parametrize("line", (
+    "WARNING: CPU: 0 PID: 1 at lab", "BUG: kernel NULL pointer dereference",
+    "INFO: task fio:12 blocked for more than 60 seconds.",
+    "rcu: INFO: rcu_preempt self-detected stall on CPU",
+    "refcount_t: underflow; use-after-free.", "list_del corruption. prev->next",
+))
+@pytest.mark.expect_log("lab provoked")
+def test_a_kernel_complaint_is_found(guests, line):
+    marks = guests.marks()
+    guests.server.say(f"{line} lab provoked", level=4)
+    assert [c for c in guests.complaints(marks) if line in c]
+
+
+def test_a_quiet_kernel_log_is_clean(guests):
+    marks = guests.marks()
+    guests.client.say("rnbd: debug warning about a buggy call tracer")
+    assert not guests.complaints(marks)
+
+
+def test_a_known_bug_is_excused_only_on_its_kernel(monkeypatch):
+    bug = scan.KnownBug("6.1", r"WARNING: CPU: \d+ at known", "0123456789ab")
+    monkeypatch.setattr(scan, "KNOWN_BUGS", (bug,))
+    line = "[    1.000000] WARNING: CPU: 3 at known"
+    assert not scan.bad_lines([line], "6.1")
+    assert scan.bad_lines([line], "7.3")
+    assert scan.bad_lines([line + " more"], "6.1")
+
+
+@pytest.mark.parametrize("link", (0, 1))
+def test_the_guests_reach_each_other_by_rdma(guests, link):
+    server = guests.server.start(f"ibv_rc_pingpong -d rxe{link} -g 1 -n 100", timeout=30)
+    guests.client.run("for i in 1 2 3 4 5 6 7 8; do "
+                      f"ibv_rc_pingpong -d rxe{link} -g 1 -n 100 {guests.server.address(link)} "
+                      "&& exit; sleep .3; done; exit 1", timeout=30)
+    server.wait()
+
+
+def test_data_written_over_nvme_rdma_reads_back(bare):
+    bare.server.null_blk("nullb0", size_mb=32)
+    export_by_nvme(bare.server, "/dev/nullb0")
+    try:
+        disk = connect_nvme(bare)
+        report = bare.client.fio(disk, rw="randwrite", bs="16k", size="4m", verify="crc32c")
+        assert report.error == 0 and report.total("read") == 256
+    finally:
+        bare.client.run("nvme disconnect-all")
+        stop_nvme_export(bare.server)
+
+
+def test_link_faults_are_made_and_mended(guests):
+    guests.client.link_down(1)
+    assert guests.client.run(f"ping -c1 -W1 {guests.server.address(1)}", check=False).status
+    guests.client.link_up(1)
+    guests.client.run(f"ping -c3 -W2 {guests.server.address(1)}")
+    guests.client.netem("delay 200ms")
+    out = guests.client.run(f"ping -q -c2 {guests.server.address()}").out
+    assert float(out.rsplit("= ", 1)[1].split("/")[0]) > 180
+
+
+def test_a_paused_guest_goes_on(guests):
+    guests.server.pause()
+    job = guests.server.start("echo on")
+    time.sleep(0.5)
+    assert not job.done()
+    guests.server.resume()
+    assert job.wait().out == "on\n"
+
+
+def test_a_guest_survives_a_power_cut_without_its_peer(guests):
+    guests.server.create_file("/tmp/volatile", "x")
+    guests.server.power_cycle()
+    assert not guests.server.exists("/tmp/volatile")
+    guests.client.run(f"ping -c1 -W5 {guests.server.address()}")
+
+
+@pytest.mark.expect_death
+def test_a_crashed_guest_is_noticed_at_once(guests):
+    start = time.monotonic()
+    job = guests.server.start("sleep 60")
+    guests.server.start("echo c > /proc/sysrq-trigger")
+    with pytest.raises(GuestDied, match="sysrq triggered crash"):
+        job.wait()
+    assert time.monotonic() - start < 15
+
+
+NVMET = "/sys/kernel/config/nvmet"
+NQN = "lab"
+
+
+def export_by_nvme(server, device):
+    """Export a device by nvmet-rdma."""
+    server.run("modprobe nvmet && modprobe nvmet-rdma")
+    server.run(f"""set -e
+        mkdir {NVMET}/subsystems/{NQN}; cd {NVMET}/subsystems/{NQN}
+        echo 1 > attr_allow_any_host
+        mkdir namespaces/1; echo {device} > namespaces/1/device_path
+        echo 1 > namespaces/1/enable
+        mkdir {NVMET}/ports/1; cd {NVMET}/ports/1
+        echo ipv4 > addr_adrfam; echo rdma > addr_trtype
+        echo {server.address()} > addr_traddr; echo 4420 > addr_trsvcid
+        ln -s {NVMET}/subsystems/{NQN} subsystems/{NQN}""")
+
+
+def stop_nvme_export(server):
+    """Undo export_by_nvme."""
+    server.run(f"""cd {NVMET}
+        rm ports/1/subsystems/{NQN}; rmdir ports/1
+        echo 0 > subsystems/{NQN}/namespaces/1/enable
+        rmdir subsystems/{NQN}/namespaces/1 subsystems/{NQN}""")
+
+
+def connect_nvme(pair):
+    """Connect the client to the server's export; returns the disk."""
+    pair.client.run("modprobe nvme-rdma")
+    pair.client.run(f"nvme connect -t rdma -a {pair.server.address()} -s 4420 -n {NQN} "
+                    "-i 2 -q nqn.lab:client")
+    return wait_until(lambda: pair.client.run(
+        "ls -d /dev/nvme?n? 2>/dev/null | head -1", check=False).out.strip(),
+        what="the nvme disk appears")

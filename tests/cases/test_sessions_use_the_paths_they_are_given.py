@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Sessions take IPv4 and IPv6, one path or two, with and without a source, on any port."""
+
+import pytest
+
+from helpers import footprint, qps, verified_fio, wait_footprint
+from labkit.pair import wait_until
+
+FORMS = ("ip:{0}@ip:{1}", "ip:{0},ip:{1}", "ip:{1}")
+
+
+@pytest.fixture
+def before(pair):
+    """What is there before anything is mapped."""
+    pair.server.null_blk(size_mb=4)
+    return footprint(pair)
+
+
+@pytest.mark.parametrize("form", FORMS, ids=("source@", "source,", "no source"))
+@pytest.mark.parametrize("family", ("IPv4", "IPv6"))
+def test_an_address_is_taken_in_each_form(pair, before, family, form):
+    address = "address" if family == "IPv4" else "address6"
+    path = form.format(getattr(pair.client, address)(), getattr(pair.server, address)())
+    verified_fio(pair.client.map(paths=[path]), size="256k").job
+    for disk in pair.client.disks():
+        disk.unmap()
+    wait_footprint(pair, before)
+
+
+def test_two_paths_connect_and_the_first_carries_io(pair, before):
+    idle = [qps(pair.client, link) for link in (0, 1)]
+    disk = pair.map(links=2)
+    wait_until(lambda: qps(pair.client, 1) - idle[1] == qps(pair.client, 0) - idle[0] > 1, 15,
+               "both paths have their connections")
+    sent = [pair.client.rxe_counter("sent_pkts", link) for link in (0, 1)]
+    verified_fio(disk)
+    used = [pair.client.rxe_counter("sent_pkts", link) - old for link, old in enumerate(sent)]
+    assert used[0] > 10 * used[1]
+    disk.unmap()
+    wait_footprint(pair, before)
+
+
+def test_paths_of_different_families_join_one_session(pair, before):
+    idle = [qps(pair.server, link) for link in (0, 1)]
+    disk = pair.client.map(paths=[pair.paths(2)[0], pair.paths(2, ipv6=True)[1]])
+    wait_until(lambda: all(qps(pair.server, link) > idle[link] for link in (0, 1)), 15,
+               "both paths are connected")
+    verified_fio(disk)
+
+
+@pytest.mark.parametrize("down", (0, 1))
+def test_a_session_opens_if_one_of_its_paths_is_up(pair, before, down):
+    pair.client.link_down(down)
+    idle = qps(pair.client, down)
+    disk = pair.map(links=2)
+    verified_fio(disk)
+    pair.client.link_up(down)
+    wait_until(lambda: qps(pair.client, down) > idle, 60, "the path connects when its link is up")
+    verified_fio(disk)
+
+
+def test_new_io_takes_the_path_that_is_left(pair, before):
+    disk = pair.map(links=2)
+    idle = before["client rdma"]["rxe0"]["qp"]
+    wait_until(lambda: qps(pair.client, 1) == qps(pair.client, 0), 15, "both are connected")
+    pair.client.run("udevadm settle")
+    pair.client.link_down(0)
+    wait_until(lambda: qps(pair.client, 0) == idle, 15, "the loss of the first path is noticed")
+    assert disk.attribute("state") == "open"
+    verified_fio(disk)
+    pair.client.link_up(0)
+    wait_until(lambda: qps(pair.client, 0) > idle, 60, "the first path is back")
+    verified_fio(disk)
+
+
+def test_the_server_listens_where_it_was_told(pair):
+    pair.server.null_blk(size_mb=4)
+    pair.reload_modules(rnbd_port_nr=4321)
+    assert pair.client.map_errno(paths=pair.paths(1)) == "ECONNREFUSED"
+    verified_fio(pair.map(dest_port=4321))

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The files in sysfs are where scripts and tools look for them, and say what they expect."""
+
+import pytest
+
+from helpers import served_file
+from labkit.pair import CTL, SERVER_DEVICES
+
+WRITABLE, READABLE = "644", "444"
+
+DISK_FILES = {
+    "unmap_device": WRITABLE, "resize": WRITABLE, "remap_device": WRITABLE, "state": READABLE,
+    "session": READABLE, "mapping_path": READABLE, "access_mode": READABLE,
+    "nr_poll_queues": READABLE,
+}
+SERVED_FILES = {
+    "access_mode": READABLE, "read_only": READABLE, "mapping_path": READABLE,
+    "force_close": WRITABLE,
+}
+
+
+@pytest.fixture
+def disk(pair):
+    """A disk that is mapped by a path with a directory in it."""
+    pair.server.null_blk(size_mb=4)
+    pair.server.run("mkdir -p /dev/lab && ln -sf ../nullb0 /dev/lab/disk")
+    yield pair.map("lab/disk", "sess-1")
+    pair.server.run("rm -r /dev/lab")
+
+
+def modes(node, directory):
+    """The files of a directory with their permissions."""
+    out = node.run(f"cd {directory} && find . -maxdepth 1 -type f -printf '%f %m\\n'").out
+    return dict(line.split() for line in out.splitlines())
+
+
+def content(node, path):
+    """What a file says, with its end of line."""
+    return node.run(f"cat {path}").out
+
+
+def test_a_disk_has_its_files(pair, disk):
+    assert modes(pair.client, disk.sysfs).items() >= DISK_FILES.items()
+    said = {name: content(pair.client, f"{disk.sysfs}/{name}") for name in DISK_FILES
+            if DISK_FILES[name] == READABLE}
+    assert said == {"state": "open\n", "session": "sess-1\n", "mapping_path": "lab/disk\n",
+                    "access_mode": "rw\n", "nr_poll_queues": "0\n"}
+
+
+def test_files_that_are_written_explain_themselves(pair, disk):
+    files = [(pair.client, f"{CTL}/map_device"),
+             (pair.server, served_file(pair, "force_close", session="sess-1"))]
+    files += [(pair.client, f"{disk.sysfs}/{name}") for name, mode in DISK_FILES.items()
+              if mode == WRITABLE]
+    for node, path in files:
+        assert len(content(node, path)) > 20 and content(node, path).endswith("\n"), path
+
+
+def test_devices_lists_the_disk(pair, disk):
+    link = f"{CTL}/devices/lab!disk@sess-1"
+    assert pair.client.list_dir(f"{CTL}/devices") == ["lab!disk@sess-1"]
+    assert pair.client.real_path(link) == f"/sys/devices/virtual/block/{disk.name}"
+    assert pair.client.real_path(CTL) == "/sys/devices/virtual/rnbd-client/ctl"
+    assert modes(pair.client, CTL)["map_device"] == WRITABLE
+
+
+def test_names_are_the_lowest_free_ones(pair, disk):
+    for name in ("nullb1", "nullb2"):
+        pair.server.null_blk(name, size_mb=4)
+    assert disk.name == "rnbd0"
+    second = pair.client.map("nullb1", "sess-1")
+    assert second.name == "rnbd1"
+    assert content(pair.client, "/sys/block/rnbd1/dev").partition(":")[2] == "64\n"
+    assert " rnbd\n" in content(pair.client, "/proc/devices")
+    disk.unmap()
+    assert pair.client.map("nullb2", "sess-1").name == "rnbd0"
+
+
+def test_the_server_shows_who_has_what(pair, disk):
+    assert pair.server.list_dir(SERVER_DEVICES) == ["nullb0"]
+    assert pair.server.list_dir(f"{SERVER_DEVICES}/nullb0/sessions") == ["sess-1"]
+    home = f"{SERVER_DEVICES}/nullb0/sessions/sess-1"
+    assert modes(pair.server, home).items() >= SERVED_FILES.items()
+    said = {name: content(pair.server, f"{home}/{name}") for name in SERVED_FILES
+            if SERVED_FILES[name] == READABLE}
+    assert said == {"access_mode": "rw\n", "read_only": "0\n", "mapping_path": "lab/disk\n"}
+    assert pair.server.real_path(f"{SERVER_DEVICES}/nullb0/block_dev") == \
+        pair.server.real_path("/sys/block/nullb0")
+    disk.unmap()
+    assert not pair.server.list_dir(SERVER_DEVICES)
+
+
+def test_poll_queues_are_shown(pair):
+    pair.server.null_blk(size_mb=4)
+    assert pair.map(nr_poll_queues=1).attribute("nr_poll_queues") == "1"
+
+
+def test_a_partition_of_the_server_is_named_after_itself(pair):
+    backend = pair.server.null_blk(size_mb=8)
+    pair.server.run(f"echo 2048,4096 | sfdisk -q {backend} && udevadm settle")
+    disk = pair.map("nullb0p1")
+    assert pair.server.list_dir(SERVER_DEVICES) == ["nullb0p1"]
+    assert pair.server.real_path(f"{SERVER_DEVICES}/nullb0p1/block_dev") == \
+        pair.server.real_path("/sys/block/nullb0")
+    assert pair.client.sectors(disk.path) == 4096
+
+
+def test_scripts_hear_of_disks_by_events(pair):
+    pair.server.null_blk(size_mb=4)
+    heard = "/tmp/events"
+    job = pair.client.start(f"udevadm monitor --kernel --subsystem-match=block > {heard}")
+    disk = pair.map()
+    pair.client.write_file(f"{disk.sysfs}/resize", 4096)
+    disk.unmap()
+    pair.client.run("udevadm settle; sleep 0.5")
+    job.kill()
+    events = [line.split()[1] for line in pair.client.read_file(heard).splitlines()
+              if line.startswith("KERNEL") and line.split()[2].endswith(f"/{disk.name}")]
+    assert [e for e in events if e != "change"] == ["add", "online", "remove"]
+    assert "change" in events

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Unmapping and unloading are refused while a disk is in use; by force they always end."""
+
+import time
+
+import pytest
+
+from helpers import (NOTICED, direct_read, footprint, load_server, progress, unload_server,
+                     verified_fio, wait_footprint, wait_state)
+from labkit.pair import wait_until
+
+SOON = 20       # seconds a forced unmap may take, at most, whatever the server does
+
+
+@pytest.fixture
+def before(pair):
+    """What is there before anything is mapped."""
+    pair.server.null_blk(size_mb=8)
+    return footprint(pair)
+
+
+def test_a_disk_in_use_is_not_unmapped(pair, before):
+    disk = pair.map()
+    job = pair.client.start(f"exec 3<{disk.path}; read -r word", timeout=60)
+    wait_until(lambda: disk.unmap_errno() == "EBUSY" or disk_gone(disk), what="the disk is open")
+    assert disk.attribute("state") == "open"
+    direct_read(pair.client, disk.path)
+    job.kill()
+    disk.unmap()
+    wait_footprint(pair, before)
+
+
+def disk_gone(disk):
+    """Fail at once when a disk that is in use was unmapped."""
+    assert disk.client.exists(disk.sysfs), "unmapped"
+
+
+def test_the_client_is_not_unloaded_under_a_mounted_disk(pair, before):
+    disk = pair.map()
+    pair.client.run(f"mkfs.ext4 -q {disk.path} && mount {disk.path} /mnt && echo data > /mnt/file")
+    result = pair.client.run("rmmod rnbd_client", check=False)
+    assert result.status and "in use" in result.err
+    assert disk.unmap_errno() == "EBUSY"
+    pair.client.run("echo more >> /mnt/file && sync")
+    assert pair.client.read_file("/mnt/file") == "data\nmore"
+    pair.client.run("umount /mnt")
+    disk.unmap()
+    wait_footprint(pair, before)
+
+
+def test_unloading_the_client_unmaps_what_is_idle(pair, before):
+    pair.server.null_blk("nullb1", size_mb=4)
+    for device, session in (("nullb0", "s"), ("nullb1", "t")):
+        verified_fio(pair.map(device, session))
+    pair.client.run("udevadm settle; rmmod rnbd_client rtrs_client")
+    wait_footprint(pair, before)
+    pair.client.modprobe("rnbd_client")
+
+
+def busy(pair, disk):
+    """fio that fails as soon as I/O does, once it is under way."""
+    job = pair.client.start_fio(disk.path, rw="randrw", bs="4k", iodepth=32, time_based=1,
+                                runtime=100, size="4m", timeout=120)
+    wait_until(lambda: progress(disk) > 200, 30, "the load is under way")
+    return job
+
+
+def force(pair, disk, job):
+    """Unmap by force, in time; the load has to end by errors."""
+    start = time.monotonic()
+    disk.unmap(force=True)
+    assert time.monotonic() - start < SOON
+    assert job.wait(check=False).error
+    assert time.monotonic() - start < 2 * SOON
+
+
+def test_a_forced_unmap_ends_io(pair, before):
+    disk = pair.map()
+    force(pair, disk, busy(pair, disk))
+    wait_footprint(pair, before)
+    verified_fio(pair.map())
+
+
+def test_a_forced_unmap_ends_io_while_the_link_is_down(pair, before):
+    disk = pair.map()
+    job = busy(pair, disk)
+    pair.client.link_down()
+    force(pair, disk, job)
+    pair.client.link_up()
+    wait_footprint(pair, before, timeout=30)
+    verified_fio(pair.map())
+
+
+def test_a_forced_unmap_ends_io_while_the_server_is_gone(pair, before):
+    disk = pair.map()
+    job = busy(pair, disk)
+    unload_server(pair)
+    wait_state(disk, "closed", NOTICED)
+    force(pair, disk, job)
+    load_server(pair)
+    wait_footprint(pair, before)
+
+
+def test_a_lost_disk_is_unmapped_in_the_normal_way(pair, before):
+    disk = pair.map()
+    pair.client.run("udevadm settle")
+    unload_server(pair)
+    wait_state(disk, "closed", NOTICED)
+    disk.unmap(timeout=SOON)
+    load_server(pair)
+    wait_footprint(pair, before)
+
+
+def test_a_mounted_disk_may_be_forced_away(pair, before):
+    disk = pair.map()
+    pair.client.run(f"mkfs.ext4 -q {disk.path} && mount {disk.path} /mnt && "
+                    "echo data > /mnt/file && sync")
+    start = time.monotonic()
+    disk.unmap(force=True)
+    assert time.monotonic() - start < SOON
+    assert pair.client.run("echo more >> /mnt/file && sync /mnt/file", check=False).status
+    pair.client.run("umount /mnt")
+    wait_footprint(pair, before)
+    verified_fio(pair.map())

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Building the modules for a kernel, in the build root of its Debian release."""
+
+import os
+import shutil
+from pathlib import Path
+
+from . import host, roots
+from .kernels import RELEASES, Kernel
+
+MODULES = ("rtrs-core", "rtrs-client", "rtrs-server", "rnbd-client", "rnbd-server")
+
+NOT_SOURCES = {".git", "tests", "docs", "debian", "rpm", "__pycache__"}
+PRODUCTS = (".o", ".ko", ".mod", ".mod.c", ".cmd", ".a", ".d", "modules.order", "Module.symvers", "compat-config.h")
+
+
+def sources() -> list[str]:
+    """The files of the tree a build can depend on, relative to it."""
+    found = []
+    for folder, names, files in os.walk(host.TREE):
+        relative = Path(folder).relative_to(host.TREE)
+        if not relative.parts:
+            names[:] = [n for n in names if n not in NOT_SOURCES]
+        found += [str(relative / f) for f in files if not f.endswith(PRODUCTS)]
+    return sorted(found)
+
+
+def copy_sources(target: Path) -> None:
+    """Bring a copy of the tree up to date, touching only what changed."""
+    manifest = target / ".lab-manifest"
+    old = set(manifest.read_text().splitlines()) if manifest.exists() else set()
+    new = sources()
+    for name in new:
+        source, copy = host.TREE / name, target / name
+        data = source.read_bytes()
+        if not copy.is_file() or copy.read_bytes() != data:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(data)
+            shutil.copymode(source, copy)
+    for name in old - set(new):
+        (target / name).unlink(missing_ok=True)
+    manifest.write_text("\n".join(new))
+
+
+def build(kernel: Kernel, make_arguments: tuple[str, ...] = ()) -> Path:
+    """Build the five modules for a kernel; returns the directory that holds them."""
+    if not (host.TREE / "Makefile").exists():
+        raise host.LabError(f"{host.TREE} has no Makefile: there is nothing to build")
+    root = roots.build_root(RELEASES[kernel.release])
+    uname = roots.uname_of(kernel)
+    home = host.CACHE / "build" / kernel.series
+    with host.lock(f"build-{kernel.series}"), host.step(f"building for {uname}"):
+        copy_sources(home / "tree")
+        done = roots.in_root(root, "make", "-C", "/tree", f"-j{os.cpu_count()}",
+                             f"KDIR=/lib/modules/{uname}/build", *make_arguments,
+                             bind=home / "tree", check=False)
+        (home / "log").write_text(done.stdout)
+        if done.returncode:
+            raise host.LabError(f"building for {uname} failed (whole log: {home / 'log'}):\n"
+                                + host.tail(home / "log", 60))
+        collect(home)
+    return home
+
+
+def collect(home: Path) -> None:
+    """Take the modules from a finished build."""
+    made = {p.stem: p for p in (home / "tree").rglob("*.ko")}
+    missing = [m for m in MODULES if m not in made]
+    if missing:
+        raise host.LabError(f"the build made no {', '.join(missing)} (log: {home / 'log'})")
+    host.remove(home / "modules")
+    (home / "modules").mkdir()
+    for name in MODULES:
+        shutil.copy(made[name], home / "modules")
+
+
+def module_initrd(kernel: Kernel, with_modules: bool, target: Path) -> Path:
+    """The part of the initrd that changes: agent, init and the five modules, with their index."""
+    tree = target / f"extra-{kernel.series}"
+    (tree / "lab").mkdir(parents=True)
+    for name in ("init", "agent.py", "tidy"):
+        shutil.copy(host.GUEST_FILES / name, tree / "lab" / name)
+    (tree / "lab/init").chmod(0o755)
+    if with_modules:
+        files = roots.kernel_files(kernel)
+        index_modules(files, host.CACHE / "build" / kernel.series / "modules",
+                      tree / "updates" / files.uname)
+    archive = target / f"extra-{kernel.series}.cpio"
+    roots.pack_cpio(tree, archive)
+    host.remove(tree)
+    return archive
+
+
+def index_modules(files: roots.KernelFiles, modules: Path, target: Path) -> None:
+    """Copy modules to target/updates and write the modprobe index that includes them."""
+    (target / "updates").mkdir(parents=True)
+    base = target / "base"
+    view = base / "lib/modules" / files.uname
+    view.mkdir(parents=True)
+    for entry in (files.modules_tree / files.uname).iterdir():
+        if not entry.name.startswith("modules.") or "builtin" in entry.name \
+                or entry.name == "modules.order":
+            (view / entry.name).symlink_to(entry)
+    for module in modules.glob("*.ko"):
+        shutil.copy(module, target / "updates")
+    (view / "updates").symlink_to(target / "updates")
+    host.call("depmod", "-b", base, files.uname)
+    for name in ("dep", "alias", "symbols", "softdep"):
+        for index in view.glob(f"modules.{name}*"):
+            if not index.is_symlink():
+                shutil.copy(index, target)
+    host.remove(base)

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The lab's subcommands."""
+
+import argparse
+import os
+import sys
+
+from . import build, check, demo, host, kernels, roots, shell
+
+
+def main() -> int:
+    """Run a subcommand; LabErrors become one readable message."""
+    arguments = parser().parse_args()
+    try:
+        host.install_host_packages()
+        return arguments.run(arguments) or 0
+    except host.LabError as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("lab: interrupted", file=sys.stderr)
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(
+        prog="lab", description="Boots Debian kernels in QEMU guests joined by soft RoCE, and "
+        "tests the modules of this tree in them.  Needs root on a Debian host; whatever is "
+        "missing is installed or made, and kept in $RNBD_LAB_CACHE (/var/cache/rnbd-lab).")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    add_setup(commands)
+    add_build(commands)
+    add_check(commands)
+    add_guests(commands, "demo", "map a disk of one guest on the other, step by step",
+               demo.run)
+    shell_parser = add_guests(commands, "shell", "boot two guests, load the modules, and give a "
+                              "shell in them", shell.run)
+    shell_parser.add_argument("--mode", choices="NY", default="N",
+                              help="always_invalidate of the server (default N)")
+    shell_parser.add_argument("--no-modules", action="store_true",
+                              help="do not build nor load our modules")
+    clean = commands.add_parser("clean", help="remove builds, runs and results; --all: images too")
+    clean.add_argument("--all", action="store_true", help="remove the whole cache")
+    clean.set_defaults(run=run_clean)
+    return top
+
+
+def add_setup(commands) -> None:
+    """lab setup"""
+    setup = commands.add_parser("setup", help="install packages, make build roots and images")
+    setup.add_argument("--refresh", action="store_true",
+                       help="make them anew, with the archive's newest packages")
+    setup.set_defaults(run=run_setup)
+
+
+def add_build(commands) -> None:
+    """lab build"""
+    builder = commands.add_parser("build", help="build the modules for kernels")
+    builder.add_argument("series", nargs="*", metavar="SERIES", type=series,
+                         help=f"of {', '.join(kernels.KERNELS)}; default all")
+    builder.add_argument("--make", action="append", default=[], metavar="VAR=VALUE",
+                         help="an argument for make, like W=1 or C=1")
+    builder.set_defaults(run=run_build)
+
+
+def series(text: str) -> str:
+    """A row of the kernel table."""
+    if text not in kernels.KERNELS:
+        raise argparse.ArgumentTypeError(f"no kernel {text}; there is {', '.join(kernels.KERNELS)}")
+    return text
+
+
+def add_check(commands) -> None:
+    """lab check"""
+    checker = commands.add_parser("check", help="run all cases on all combos of kernels")
+    checker.add_argument("-k", dest="keyword", default="", metavar="NAME",
+                         help="only cases whose name matches (a pytest -k expression)")
+    checker.add_argument("--combo", action="append", metavar="CLIENT-SERVER",
+                         help=f"only these kernels; default {' '.join(kernels.COMBOS)}")
+    checker.add_argument("--mode", choices="NY", help="only this always_invalidate mode")
+    checker.add_argument("--jobs", type=int, default=2, help="combos at a time (default 2)")
+    checker.add_argument("--shell", action="store_true",
+                         help="a shell in the guests after the cases (one combo only)")
+    checker.add_argument("--no-modules", action="store_true",
+                         help="do not build our modules; for cases about the lab itself")
+    checker.set_defaults(run=check.run)
+
+
+def add_guests(commands, name: str, text: str, run) -> argparse.ArgumentParser:
+    """A subcommand that boots a pair."""
+    sub = commands.add_parser(name, help=text)
+    sub.add_argument("--combo", default="6.1-6.1", metavar="CLIENT-SERVER",
+                     help="the guests' kernels (default 6.1-6.1)")
+    sub.set_defaults(run=run)
+    return sub
+
+
+def run_setup(arguments) -> None:
+    """Make everything that is kept."""
+    if arguments.refresh:
+        for name in ("roots", "kernels", "guest"):
+            host.remove(host.CACHE / name)
+    prepare(list(kernels.KERNELS.values()))
+
+
+def prepare(wanted: list[kernels.Kernel]) -> None:
+    """Make the images for these kernels."""
+    roots.guest_home()
+    for kernel in wanted:
+        roots.kernel_files(kernel)
+
+
+def run_build(arguments) -> None:
+    """Build, and say where the modules are."""
+    for name in arguments.series or kernels.KERNELS:
+        home = build.build(kernels.KERNELS[name], tuple(arguments.make))
+        for module in build.MODULES:
+            print(home / "modules" / f"{module}.ko")
+
+
+def run_clean(arguments) -> None:
+    """Remove what can be made again."""
+    if os.geteuid():
+        raise host.LabError("run `lab clean` as root")
+    names = ["build", "run", "results"] + (["roots", "kernels", "guest"] if arguments.all else [])
+    for name in names:
+        host.remove(host.CACHE / name)

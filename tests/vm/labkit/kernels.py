@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The table of kernels and Debian releases the lab knows.
+
+To add a kernel, add a row to KERNELS (and to RELEASES if its Debian release is new); nothing else
+needs to change.  Package names follow Debian: linux-image-<uname> where <uname> is
+<series>.<something>-<flavour>; of several candidates the newest is taken.
+"""
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Release:
+    """A Debian release: where its packages are and what its build root holds."""
+
+    name: str
+    suites: tuple[str, ...]
+    security: str
+    build_packages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One kernel to build for and to boot."""
+
+    series: str     # the name used on the command line
+    version: str    # how its package names start: linux-image-<version>.
+    release: str    # key of RELEASES
+    flavour: str = "amd64"
+
+    def image_pattern(self) -> re.Pattern:
+        """Match the image package; group 1 is the kernel release (uname -r)."""
+        return re.compile(rf"linux-image-({re.escape(self.version)}\.[0-9][^-]*(?:-[0-9][^-]*)?-"
+                          rf"{re.escape(self.flavour)})")
+
+
+BUILD_TOOLS = ("gcc", "make", "kmod", "libc6-dev", "sparse")
+
+RELEASES = {r.name: r for r in (
+    Release("bookworm", ("bookworm", "bookworm-updates"), "bookworm-security", BUILD_TOOLS),
+    # pahole: BTF of modules from 6.12 on
+    Release("trixie", ("trixie", "trixie-updates", "trixie-backports"), "trixie-security",
+            BUILD_TOOLS + ("pahole",)),
+)}
+
+KERNELS = {k.series: k for k in (
+    Kernel("6.1", "6.1", "bookworm"),
+    Kernel("7.3", "7.3", "trixie"),
+)}
+
+# What `lab check` runs, as client-server.
+COMBOS = ("6.1-6.1", "7.3-7.3", "6.1-7.3", "7.3-6.1")
+
+GUEST_RELEASE = "bookworm"
+
+
+def parse_combo(text: str) -> tuple[Kernel, Kernel]:
+    """Turn "6.1-7.3" into the kernels of the client and of the server."""
+    client, dash, server = text.partition("-")
+    if not dash or client not in KERNELS or server not in KERNELS:
+        raise ValueError(f"combo {text!r}: want CLIENT-SERVER of {', '.join(KERNELS)}")
+    return KERNELS[client], KERNELS[server]
