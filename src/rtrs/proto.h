@@ -39,6 +39,17 @@
 #define RTRS_DEFAULT_PORT	1234
 #define RTRS_MAX_ERRNO		511	/* 9 bits in a response's immediate */
 
+/*
+ * Extensions, see docs/extensions.md. Each side sends the bits it knows, and
+ * uses those that it knows and received; in-tree peers send none.
+ */
+#define RTRS_FEATURE_PROMPT_HB	(1u << 0)	/* heartbeats are answered at once */
+#define RTRS_FEATURES		RTRS_FEATURE_PROMPT_HB
+
+/* Timing of a peer without RTRS_FEATURE_PROMPT_HB */
+#define RTRS_SLOW_HB_INTERVAL_MS	5000
+#define RTRS_SLOW_HB_MISSED_MAX		5
+
 /**
  * enum rtrs_dir - direction of a transfer, as the client sees it
  * @RTRS_DIR_WRITE: data flows from client to server

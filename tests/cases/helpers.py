@@ -25,12 +25,12 @@ def verified_fio(disk, size="1m", **options):
 
 
 @contextlib.contextmanager
-def verified_load(disk, kib=6144):
+def verified_load(disk, kib=6144, sizes="512/20:4k/40:32k/40"):
     """Write and read back while the case does something; not one error may come of it.
 
     The load lasts for 4 s at least, and longer by all the time I/O does not flow.
     """
-    job = disk.client.start_fio(disk.path, rw="randwrite", bssplit="512/20:4k/40:32k/40", bs=False,
+    job = disk.client.start_fio(disk.path, rw="randwrite", bssplit=sizes, bs=False,
                                 size=f"{kib}k", verify="crc32c", verify_backlog=32,
                                 rate=f",{kib // 4}k", timeout=150)
     wait_until(lambda: progress(disk) > 50, 30, "the load is under way")
@@ -100,6 +100,19 @@ def wait_footprint(pair, before, timeout=20):
 def qps(node, link=0):
     """How many queue pairs an rdma device has."""
     return rdma_objects(node)[f"rxe{link}"]["qp"]
+
+
+# -- the network ----------------------------------------------------------------------------
+
+
+def pull_cable(node, link=0):
+    """Take the carrier from an interface; unlike link_down() its addresses stay."""
+    node.monitor.command("set_link", name=f"n{link}", up=False)
+
+
+def plug_cable(node, link=0):
+    """Give an interface its carrier back."""
+    node.monitor.command("set_link", name=f"n{link}", up=True)
 
 
 # -- the server -----------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 
 import pytest
 
-from helpers import NOTICED, RESUMED, verified_load, wait_state
+from helpers import NOTICED, RESUMED, plug_cable, pull_cable, verified_load, wait_state
 
 
 @pytest.fixture
@@ -15,27 +15,21 @@ def disk(pair):
     assert pair.client.checksum(mapped.path) == pair.server.checksum(backend)
 
 
-def test_a_link_may_go_down_and_up(pair, disk):
+@pytest.mark.parametrize("side", ("client", "server"))
+def test_a_cable_may_be_pulled_and_plugged(pair, disk, side):
+    node = getattr(pair, side)
     with verified_load(disk):
-        pair.client.link_down()
+        pull_cable(node)
         wait_state(disk, "closed", NOTICED)
-        pair.client.link_up()
+        plug_cable(node)
         wait_state(disk, "open", RESUMED)
 
 
-def test_the_servers_link_may_go_down_and_up(pair, disk):
+def test_the_server_may_fall_silent(pair, disk):
     with verified_load(disk):
-        pair.server.link_down()
+        pair.server.netem("loss 100%")
         wait_state(disk, "closed", NOTICED)
-        pair.server.link_up()
-        wait_state(disk, "open", RESUMED)
-
-
-def test_the_server_may_stand_still(pair, disk):
-    with verified_load(disk):
-        pair.server.pause()
-        wait_state(disk, "closed", NOTICED)
-        pair.server.resume()
+        pair.server.netem("")
         wait_state(disk, "open", RESUMED)
 
 
@@ -50,6 +44,10 @@ def test_an_rdma_device_may_vanish(pair, disk, side):
 
 
 def test_a_bad_link_costs_time_only(pair, disk):
-    pair.client.netem("loss 1% delay 1ms 1ms")
-    with verified_load(disk, kib=1024):
+    # No losses where work requests register memory, which is for each answer in mode Y and for
+    # reads above 4 KiB: after a loss rxe executes registrations again, finds the key in use, and
+    # the queue pair stands still without a word ("mr->lkey = ... not free").
+    pair.client.netem("delay 2ms 1ms" if pair.mode == "Y" else "loss 1% delay 1ms 1ms")
+    with verified_load(disk, kib=1024, sizes="512/50:4k/50"):
         pass
+    pair.client.netem("")

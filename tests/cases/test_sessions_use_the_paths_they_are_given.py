@@ -3,7 +3,8 @@
 
 import pytest
 
-from helpers import footprint, qps, verified_fio, wait_footprint
+from helpers import (NOTICED, RESUMED, footprint, plug_cable, pull_cable, qps, verified_fio,
+                     wait_footprint)
 from labkit.pair import wait_until
 
 FORMS = ("ip:{0}@ip:{1}", "ip:{0},ip:{1}", "ip:{1}")
@@ -64,12 +65,12 @@ def test_new_io_takes_the_path_that_is_left(pair, before):
     idle = before["client rdma"]["rxe0"]["qp"]
     wait_until(lambda: qps(pair.client, 1) == qps(pair.client, 0), 15, "both are connected")
     pair.client.run("udevadm settle")
-    pair.client.link_down(0)
-    wait_until(lambda: qps(pair.client, 0) == idle, 15, "the loss of the first path is noticed")
+    pull_cable(pair.client, 0)
+    wait_until(lambda: qps(pair.client, 0) == idle, NOTICED, "the loss of the first path is noticed")
     assert disk.attribute("state") == "open"
     verified_fio(disk)
-    pair.client.link_up(0)
-    wait_until(lambda: qps(pair.client, 0) > idle, 60, "the first path is back")
+    plug_cable(pair.client, 0)
+    wait_until(lambda: qps(pair.client, 0) > idle, RESUMED, "the first path is back")
     verified_fio(disk)
 
 

@@ -97,7 +97,7 @@ def test_poll_queues_are_shown(pair):
 
 def test_a_partition_of_the_server_is_named_after_itself(pair):
     backend = pair.server.null_blk(size_mb=8)
-    pair.server.run(f"echo 2048,4096 | sfdisk -q {backend} && udevadm settle")
+    pair.server.run(f"partx -d {backend}; addpart {backend} 1 2048 4096 && udevadm settle")
     disk = pair.map("nullb0p1")
     assert pair.server.list_dir(SERVER_DEVICES) == ["nullb0p1"]
     assert pair.server.real_path(f"{SERVER_DEVICES}/nullb0p1/block_dev") == \

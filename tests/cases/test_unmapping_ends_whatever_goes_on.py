@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from helpers import (NOTICED, direct_read, footprint, load_server, progress, unload_server,
-                     verified_fio, wait_footprint, wait_state)
+from helpers import (NOTICED, direct_read, footprint, load_server, plug_cable, progress, pull_cable,
+                     unload_server, verified_fio, wait_footprint, wait_state)
 from labkit.pair import wait_until
 
 SOON = 20       # seconds a forced unmap may take, at most, whatever the server does
@@ -81,12 +81,12 @@ def test_a_forced_unmap_ends_io(pair, before):
     verified_fio(pair.map())
 
 
-def test_a_forced_unmap_ends_io_while_the_link_is_down(pair, before):
+def test_a_forced_unmap_ends_io_while_the_cable_is_pulled(pair, before):
     disk = pair.map()
     job = busy(pair, disk)
-    pair.client.link_down()
+    pull_cable(pair.client)
     force(pair, disk, job)
-    pair.client.link_up()
+    plug_cable(pair.client)
     wait_footprint(pair, before, timeout=30)
     verified_fio(pair.map())
 

@@ -47,6 +47,8 @@ enum rnbd_clt_state {
  * struct rnbd_clt_sess - a session, shared by the devices mapped over it
  * @entry: in the list of sessions; rnbd_clt_sess_mutex
  * @users: devices and mappings under way; rnbd_clt_sess_mutex
+ * @closing: @close_work has the use that was the last; rnbd_clt_sess_mutex
+ * @close_work: closes the session if nobody else became a user
  * @open_lock: held while @rtrs is opened or closed
  * @rtrs: transport; changes under @open_lock, constant for whoever is a user
  *	of an open session
@@ -71,6 +73,8 @@ enum rnbd_clt_state {
 struct rnbd_clt_sess {
 	struct list_head	entry;
 	unsigned int		users;
+	bool			closing;
+	struct work_struct	close_work;
 	struct mutex		open_lock;
 	struct rtrs_clt_sess	*rtrs;
 	struct rtrs_clt_ops	ops;
@@ -139,6 +143,7 @@ struct rnbd_clt_dev {
 
 /* main.c */
 extern struct workqueue_struct *rnbd_clt_wq;
+extern struct workqueue_struct *rnbd_clt_close_wq;
 extern int rnbd_clt_major;
 
 /* sysfs.c */

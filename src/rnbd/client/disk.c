@@ -78,16 +78,13 @@ static void rnbd_clt_limits_ranges(const struct rnbd_open_rsp *rsp,
 }
 
 /*
- * The largest I/O in sectors. A server that says less than a page is not taken
- * at its word: its block layer splits what is too large for the device.
+ * The largest I/O in sectors: what one request of the transport carries. What
+ * is too large for the device itself is split by the server's block layer.
  */
 static u32 rnbd_clt_limits_max_io(const struct rnbd_clt_sess *sess,
 				  const struct rnbd_open_rsp *rsp)
 {
-	u32 transport = sess->attrs.max_io_size >> SECTOR_SHIFT;
-	u32 server = max_t(u32, rsp->max_hw_sectors, PAGE_SECTORS);
-
-	return round_down(min(transport, server),
+	return round_down(sess->attrs.max_io_size >> SECTOR_SHIFT,
 			  rsp->logical_block_size >> SECTOR_SHIFT);
 }
 

@@ -9,6 +9,9 @@
  * both.
  */
 struct workqueue_struct *rnbd_clt_wq;
+
+/* Closes sessions, which no I/O waits for. */
+struct workqueue_struct *rnbd_clt_close_wq;
 int rnbd_clt_major;
 
 static int __init rnbd_clt_init(void)
@@ -20,10 +23,16 @@ static int __init rnbd_clt_init(void)
 	if (!rnbd_clt_wq)
 		return -ENOMEM;
 
+	rnbd_clt_close_wq = alloc_workqueue("rnbd_client_close", WQ_UNBOUND, 0);
+	if (!rnbd_clt_close_wq) {
+		err = -ENOMEM;
+		goto err_destroy_wq;
+	}
+
 	rnbd_clt_major = register_blkdev(0, "rnbd");
 	if (rnbd_clt_major < 0) {
 		err = rnbd_clt_major;
-		goto err_destroy_wq;
+		goto err_destroy_close_wq;
 	}
 
 	err = rnbd_clt_sysfs_init();
@@ -33,6 +42,8 @@ static int __init rnbd_clt_init(void)
 
 err_unregister_blkdev:
 	unregister_blkdev(rnbd_clt_major, "rnbd");
+err_destroy_close_wq:
+	destroy_workqueue(rnbd_clt_close_wq);
 err_destroy_wq:
 	destroy_workqueue(rnbd_clt_wq);
 	return err;
@@ -53,6 +64,7 @@ static void __exit rnbd_clt_exit(void)
 	}
 	rnbd_clt_sysfs_exit();
 	unregister_blkdev(rnbd_clt_major, "rnbd");
+	destroy_workqueue(rnbd_clt_close_wq);	/* finishes what is closing */
 	destroy_workqueue(rnbd_clt_wq);
 }
 

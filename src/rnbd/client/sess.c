@@ -17,6 +17,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/wait.h>
 
 #include "clt.h"
 
@@ -24,8 +25,12 @@
 #define RNBD_CLT_RECONNECT_FOR_EVER	-1
 #define RNBD_CLT_REOPEN_INTERVAL	(5 * HZ)
 
+/* Closing waits for CM messages to a peer that may be gone, see sess_put. */
+#define RNBD_CLT_CLOSE_WAIT		(10 * HZ)
+
 static DEFINE_MUTEX(rnbd_clt_sess_mutex);
 static LIST_HEAD(rnbd_clt_sessions);
+static DECLARE_WAIT_QUEUE_HEAD(rnbd_clt_sess_gone);
 
 /* All devices of the session are now without it. */
 static void rnbd_clt_sess_lost(struct rnbd_clt_sess *sess)
@@ -283,6 +288,47 @@ static int rnbd_clt_sess_join(struct rnbd_clt_sess *sess,
 	return -EINVAL;
 }
 
+static bool rnbd_clt_sess_last_user(struct rnbd_clt_sess *sess)
+{
+	bool last;
+
+	mutex_lock(&rnbd_clt_sess_mutex);
+	last = sess->users == 1;
+	mutex_unlock(&rnbd_clt_sess_mutex);
+	return last;
+}
+
+/* Return: true if the caller was the last user and has to free the session. */
+static bool rnbd_clt_sess_unuse(struct rnbd_clt_sess *sess)
+{
+	bool gone;
+
+	mutex_lock(&rnbd_clt_sess_mutex);
+	sess->closing = false;
+	gone = !--sess->users;
+	if (gone)
+		list_del(&sess->entry);
+	mutex_unlock(&rnbd_clt_sess_mutex);
+	return gone;
+}
+
+/* Owns a use of the session; someone else may have become a user since. */
+static void rnbd_clt_close_work(struct work_struct *work)
+{
+	struct rnbd_clt_sess *sess = container_of(work, struct rnbd_clt_sess,
+						  close_work);
+	bool gone;
+
+	mutex_lock(&sess->open_lock);
+	if (sess->rtrs && rnbd_clt_sess_last_user(sess))
+		rnbd_clt_sess_close(sess);
+	gone = rnbd_clt_sess_unuse(sess);
+	mutex_unlock(&sess->open_lock);
+	if (gone)
+		kfree(sess);
+	wake_up_all(&rnbd_clt_sess_gone);
+}
+
 static struct rnbd_clt_sess *rnbd_clt_sess_alloc(const char *name)
 {
 	struct rnbd_clt_sess *sess = kzalloc_obj(*sess);
@@ -294,6 +340,7 @@ static struct rnbd_clt_sess *rnbd_clt_sess_alloc(const char *name)
 	init_rwsem(&sess->msg_sem);
 	INIT_LIST_HEAD(&sess->devs);
 	INIT_DELAYED_WORK(&sess->reopen_work, rnbd_clt_reopen_work);
+	INIT_WORK(&sess->close_work, rnbd_clt_close_work);
 	sess->ops.priv = sess;
 	sess->ops.link_ev = rnbd_clt_link_ev;
 	strscpy(sess->name, name);
@@ -337,28 +384,6 @@ void rnbd_clt_sess_hold(struct rnbd_clt_sess *sess)
 	mutex_unlock(&rnbd_clt_sess_mutex);
 }
 
-static bool rnbd_clt_sess_last_user(struct rnbd_clt_sess *sess)
-{
-	bool last;
-
-	mutex_lock(&rnbd_clt_sess_mutex);
-	last = sess->users == 1;
-	mutex_unlock(&rnbd_clt_sess_mutex);
-	return last;
-}
-
-static bool rnbd_clt_sess_unuse(struct rnbd_clt_sess *sess)
-{
-	bool gone;
-
-	mutex_lock(&rnbd_clt_sess_mutex);
-	gone = !--sess->users;
-	if (gone)
-		list_del(&sess->entry);
-	mutex_unlock(&rnbd_clt_sess_mutex);
-	return gone;
-}
-
 /**
  * rnbd_clt_sess_get() - become a user of an open session
  * @map: its name, and what is needed to open it
@@ -387,21 +412,52 @@ struct rnbd_clt_sess *rnbd_clt_sess_get(const struct rnbd_clt_map *map)
 	return sess;
 }
 
+/* Give the use back; the last one, if no work has it already, to close_work. */
+static bool rnbd_clt_sess_put_last(struct rnbd_clt_sess *sess)
+{
+	bool last;
+
+	mutex_lock(&rnbd_clt_sess_mutex);
+	last = sess->users == 1;
+	if (last) {
+		sess->closing = true;
+		queue_work(rnbd_clt_close_wq, &sess->close_work);
+	} else {
+		sess->users--;
+	}
+	mutex_unlock(&rnbd_clt_sess_mutex);
+	return last;
+}
+
+/* @closed is compared only, it may not exist any more. */
+static bool rnbd_clt_sess_is_closing(const struct rnbd_clt_sess *closed)
+{
+	struct rnbd_clt_sess *sess;
+	bool closing = false;
+
+	mutex_lock(&rnbd_clt_sess_mutex);
+	list_for_each_entry(sess, &rnbd_clt_sessions, entry)
+		if (sess == closed)
+			closing = sess->closing;
+	mutex_unlock(&rnbd_clt_sess_mutex);
+	return closing;
+}
+
 /**
  * rnbd_clt_sess_put() - no longer be a user of a session
  * @sess: session; the last user closes it
+ *
+ * Returns when it is closed, unless that takes very long: the connection
+ * manager waits for its messages, also on a link that is down. Whoever wants
+ * the same session meanwhile waits in rnbd_clt_sess_get().
  */
 void rnbd_clt_sess_put(struct rnbd_clt_sess *sess)
 {
-	bool gone;
-
-	mutex_lock(&sess->open_lock);
-	if (sess->rtrs && rnbd_clt_sess_last_user(sess))
-		rnbd_clt_sess_close(sess);
-	gone = rnbd_clt_sess_unuse(sess);
-	mutex_unlock(&sess->open_lock);
-	if (gone)
-		kfree(sess);
+	if (rnbd_clt_sess_put_last(sess) &&
+	    !wait_event_timeout(rnbd_clt_sess_gone,
+				!rnbd_clt_sess_is_closing(sess),
+				RNBD_CLT_CLOSE_WAIT))
+		pr_warn("a session is still being closed, its server does not answer\n");
 }
 
 /* Any device of any session, with a reference, or NULL. */

@@ -2,9 +2,8 @@
 /*
  * Control messages: SESS_INFO, OPEN, CLOSE. They are executed on a workqueue,
  * because to open or to close may take long and the transport's context serves
- * I/O meanwhile. Answering is the last thing that is done: nothing of the
- * operation, and without other operations nothing of the session, may be
- * touched afterwards.
+ * I/O meanwhile; those of one session one after the other, in the order they
+ * came. Nothing of an operation may be touched once it is answered.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -76,18 +75,38 @@ static const struct {
 	[RNBD_MSG_CLOSE]	= { WRITE,	rnbd_srv_close_msg },
 };
 
-static void rnbd_srv_ctl_work(struct work_struct *work)
+static void rnbd_srv_ctl_run(struct rnbd_srv_ctl *ctl)
 {
-	struct rnbd_srv_ctl *ctl = container_of(work, struct rnbd_srv_ctl,
-						work);
-	unsigned int noio = memalloc_noio_save();
 	int type = rnbd_parse_type(ctl->usr, ctl->usr_len);
 	size_t answer_len = 0;
 	int err;
 
 	err = rnbd_srv_ctls[type].run(ctl, &answer_len);
-	memalloc_noio_restore(noio);
 	rtrs_srv_resp_rdma_len(ctl->op, err, answer_len);
+}
+
+static struct rnbd_srv_ctl *rnbd_srv_ctl_next(struct rnbd_srv_sess *sess)
+{
+	struct rnbd_srv_ctl *ctl;
+
+	spin_lock(&sess->ctl_lock);
+	ctl = list_first_entry_or_null(&sess->ctls, struct rnbd_srv_ctl, entry);
+	if (ctl)
+		list_del(&ctl->entry);
+	spin_unlock(&sess->ctl_lock);
+	return ctl;
+}
+
+void rnbd_srv_ctl_work(struct work_struct *work)
+{
+	struct rnbd_srv_sess *sess = container_of(work, struct rnbd_srv_sess,
+						  ctl_work);
+	unsigned int noio = memalloc_noio_save();
+	struct rnbd_srv_ctl *ctl;
+
+	while ((ctl = rnbd_srv_ctl_next(sess)))
+		rnbd_srv_ctl_run(ctl);
+	memalloc_noio_restore(noio);
 }
 
 /**
@@ -118,7 +137,9 @@ int rnbd_srv_ctl(struct rnbd_srv_sess *sess, struct rtrs_srv_op *op, void *data,
 	ctl->data_len = data_len;
 	ctl->usr = usr;
 	ctl->usr_len = usr_len;
-	INIT_WORK(&ctl->work, rnbd_srv_ctl_work);
-	queue_work(rnbd_srv_wq, &ctl->work);
+	spin_lock(&sess->ctl_lock);
+	list_add_tail(&ctl->entry, &sess->ctls);
+	spin_unlock(&sess->ctl_lock);
+	queue_work(rnbd_srv_wq, &sess->ctl_work);
 	return 0;
 }

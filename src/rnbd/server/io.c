@@ -154,6 +154,9 @@ static int rnbd_srv_io_check(const struct rnbd_srv_open *open,
 			     const struct rnbd_srv_io_op *row, int dir,
 			     const struct rnbd_io *msg, size_t data_len)
 {
+	/* what clients before 5.18 call WRITE_SAME */
+	if (msg->op == RNBD_OP_WRITE_ZEROES && data_len)
+		return -EOPNOTSUPP;
 	if (dir != row->dir || !rnbd_srv_io_len_ok(row, msg, data_len))
 		return -EINVAL;
 	if (row->writes && open->mode == RNBD_ACCESS_RO)

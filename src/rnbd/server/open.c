@@ -46,7 +46,7 @@ struct rnbd_srv_open *rnbd_srv_open_get(struct rnbd_srv_sess *sess, u32 id)
 	struct rnbd_srv_open *open;
 
 	rcu_read_lock();
-	open = xa_load(&sess->ids, id);
+	open = xa_load(&sess->ids, id - sess->first_id);
 	if (open && !percpu_ref_tryget_live(&open->ref))
 		open = NULL;
 	rcu_read_unlock();
@@ -153,7 +153,8 @@ static int rnbd_srv_open_link(struct rnbd_srv_open *open)
 	struct rnbd_srv_sess *sess = open->sess;
 	int err;
 
-	err = xa_err(xa_store(&sess->ids, open->id, open, GFP_KERNEL));
+	err = xa_err(xa_store(&sess->ids, open->id - sess->first_id, open,
+			      GFP_KERNEL));
 	if (err)
 		return err;
 	list_add_tail(&open->sess_entry, &sess->opens);
@@ -170,7 +171,7 @@ static bool rnbd_srv_open_unlink(struct rnbd_srv_open *open)
 	if (list_empty(&open->sess_entry))
 		return false;
 	list_del_init(&open->sess_entry);
-	xa_erase(&open->sess->ids, open->id);
+	xa_erase(&open->sess->ids, open->id - open->sess->first_id);
 	return true;
 }
 
@@ -229,16 +230,16 @@ static struct rnbd_srv_open *rnbd_srv_open_new(struct rnbd_srv_sess *sess,
 	struct rnbd_srv_open *open;
 	int err;
 
-	if (sess->closed || sess->next_id == U32_MAX)
+	if (sess->closed || sess->next == U32_MAX)
 		return ERR_PTR(-ENOSPC);
 	open = rnbd_srv_open_make(sess, name, mode);
 	if (IS_ERR(open))
 		return open;
-	open->id = sess->next_id;
+	open->id = sess->first_id + sess->next;
 	err = rnbd_srv_open_link(open);
 	if (err)
 		goto err_undo;
-	sess->next_id++;
+	sess->next++;
 	return open;
 
 err_undo:
@@ -300,7 +301,7 @@ int rnbd_srv_close_id(struct rnbd_srv_sess *sess, u32 id)
 	struct rnbd_srv_open *open;
 
 	mutex_lock(&sess->lock);
-	open = xa_load(&sess->ids, id);
+	open = xa_load(&sess->ids, id - sess->first_id);
 	if (open)
 		rnbd_srv_open_unlink(open);
 	mutex_unlock(&sess->lock);

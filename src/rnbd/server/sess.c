@@ -5,6 +5,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/random.h>
 #include <linux/slab.h>
 
 #include "srv.h"
@@ -32,6 +33,10 @@ struct rnbd_srv_sess *rnbd_srv_sess_create(struct rtrs_srv_sess *rtrs)
 	INIT_LIST_HEAD(&sess->opens);
 	xa_init(&sess->ids);
 	init_waitqueue_head(&sess->wait);
+	sess->first_id = get_random_u32();
+	INIT_WORK(&sess->ctl_work, rnbd_srv_ctl_work);
+	spin_lock_init(&sess->ctl_lock);
+	INIT_LIST_HEAD(&sess->ctls);
 	sess->ver = 1;	/* until the client says more */
 	pr_info("<%s>: connected\n", sess->name);
 	return sess;
@@ -62,6 +67,7 @@ void rnbd_srv_sess_put(struct rnbd_srv_sess *sess)
 void rnbd_srv_sess_destroy(struct rnbd_srv_sess *sess)
 {
 	pr_info("<%s>: disconnected\n", sess->name);
+	cancel_work_sync(&sess->ctl_work);	/* it has nothing to do */
 	rnbd_srv_close_all(sess);
 	wait_event(sess->wait, !atomic_read(&sess->nr_opens));
 	rnbd_srv_sess_put(sess);

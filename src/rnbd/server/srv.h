@@ -31,16 +31,21 @@
 /**
  * struct rnbd_srv_sess - a client's session
  * @ref: the transport's and one of each open
- * @lock: protects @opens, @next_id, @closed and what is stored in @ids; held
+ * @lock: protects @opens, @next, @closed and what is stored in @ids; held
  *	while a device is opened, so one session opens one at a time
  * @opens: struct rnbd_srv_open
- * @ids: id to open; read under RCU by the I/O path
- * @next_id: of the next open. Ids are never used twice: the client may still
+ * @ids: open by number; read under RCU by the I/O path
+ * @first_id: id on the wire of number 0. Random, because a client that did not
+ *	notice yet that its session is a new one sends I/O to ids of the old one
+ * @next: number of the next open. None is used twice: the client may still
  *	send I/O to one that was closed here
  * @closed: no more opens
  * @nr_opens: opens that are not closed completely
  * @wait: woken when @nr_opens becomes 0
  * @ver: protocol version of the client; READ_ONCE
+ * @ctl_work: executes control messages, one after the other
+ * @ctl_lock: protects @ctls
+ * @ctls: struct rnbd_srv_ctl, in the order they came
  * @name: constant
  */
 struct rnbd_srv_sess {
@@ -48,11 +53,15 @@ struct rnbd_srv_sess {
 	struct mutex		lock;
 	struct list_head	opens;
 	struct xarray		ids;
-	u32			next_id;
+	u32			first_id;
+	u32			next;
 	bool			closed;
 	atomic_t		nr_opens;
 	wait_queue_head_t	wait;
 	u8			ver;
+	struct work_struct	ctl_work;
+	spinlock_t		ctl_lock;
+	struct list_head	ctls;
 	char			name[RTRS_NAME_LEN];
 };
 
@@ -122,7 +131,7 @@ struct rnbd_srv_io {
 
 /**
  * struct rnbd_srv_ctl - a control message under way
- * @work: on rnbd_srv_wq
+ * @entry: in sess->ctls
  * @sess: session
  * @op: operation of the transport; this is in its pdu
  * @data: room for the answer
@@ -131,7 +140,7 @@ struct rnbd_srv_io {
  * @usr_len: its size
  */
 struct rnbd_srv_ctl {
-	struct work_struct	work;
+	struct list_head	entry;
 	struct rnbd_srv_sess	*sess;
 	struct rtrs_srv_op	*op;
 	void			*data;
@@ -179,6 +188,7 @@ int rnbd_srv_io(struct rnbd_srv_sess *sess, struct rtrs_srv_op *op, void *data,
 		size_t data_len, const void *usr, size_t usr_len);
 
 /* ctl.c */
+void rnbd_srv_ctl_work(struct work_struct *work);
 int rnbd_srv_ctl(struct rnbd_srv_sess *sess, struct rtrs_srv_op *op, void *data,
 		 size_t data_len, const void *usr, size_t usr_len);
 

@@ -34,7 +34,8 @@ struct rtrs_clt_path;
  * @c: QP, CQ and CM id
  * @path: owner
  * @recv_cqe: completion of receives without a buffer
- * @rx: completions of receives with a buffer, NULL if there are none
+ * @rx: completions of receives with a buffer, NULL if there are none; a
+ *	receive's place is its number
  * @rx_buf: their buffers, RTRS_RKEY_RSP_LEN each
  * @rx_addr: DMA address of @rx_buf
  * @rx_mapped: @rx_addr is valid
@@ -52,7 +53,7 @@ struct rtrs_clt_con {
 	struct rtrs_con		c;
 	struct rtrs_clt_path	*path;
 	struct ib_cqe		recv_cqe;
-	struct rtrs_clt_rx	*rx;
+	struct ib_cqe		*rx;
 	u8			*rx_buf;
 	u64			rx_addr;
 	bool			rx_mapped;
@@ -63,11 +64,6 @@ struct rtrs_clt_con {
 	bool			established;
 	bool			closing;
 	spinlock_t		poll_lock;
-};
-
-/** struct rtrs_clt_rx - one receive with a buffer; its place is its number */
-struct rtrs_clt_rx {
-	struct ib_cqe		cqe;
 };
 
 /**
@@ -91,8 +87,6 @@ struct rtrs_clt_arena {
  * @id: the chunk
  * @queue: I/O connection to send on
  * @admin: to be sent on the admin connection
- * @owed: the consumer gave it back while @req still occupied it; the fence
- *	returns it to the pool. Under the path's doubt_lock.
  * @req: request that occupies the chunk, NULL if there is none. A request may
  *	outlive the consumer's interest in it: see io.c.
  * @pdu: memory of the consumer
@@ -101,7 +95,6 @@ struct rtrs_permit {
 	u16			id;
 	u16			queue;
 	bool			admin;
-	bool			owed;
 	struct rtrs_clt_req	*req;
 	u8			pdu[] __aligned(8);
 };
@@ -120,12 +113,15 @@ enum rtrs_clt_key {
  * @RTRS_CLT_REQ_DOUBT: its path died before the answer; the server may still
  *	be executing it
  * @RTRS_CLT_REQ_ORPHAN: in doubt, but its consumer was told so and left
+ * @RTRS_CLT_REQ_OWED: the same, and the consumer gave the permit back: it
+ *	returns to its pool with the fence
  */
 enum rtrs_clt_req_state {
 	RTRS_CLT_REQ_IDLE,
 	RTRS_CLT_REQ_POSTED,
 	RTRS_CLT_REQ_DOUBT,
 	RTRS_CLT_REQ_ORPHAN,
+	RTRS_CLT_REQ_OWED,
 };
 
 /**
@@ -134,7 +130,7 @@ enum rtrs_clt_req_state {
  * @permit: its chunk
  * @con: connection it was posted to
  * @state: see above. IDLE -> POSTED by the poster, POSTED -> IDLE by the last
- *	reference, everything from and to DOUBT and ORPHAN under path->doubt_lock.
+ *	reference, everything from and to the others under path->doubt_lock.
  * @refs: reply, send completion, local invalidation: what is still to come.
  *	All of them complete on one CQ, one after another, so it is no atomic.
  * @answered: the reply came, @err is its errno. Written before the reply's
@@ -221,6 +217,7 @@ enum rtrs_clt_path_state {
  *	built and destroyed by @work
  * @pd: protection domain, of this path alone
  * @cons: sess->nr_cons connections
+ * @features: extensions offered to the server
  * @rsp: what the server offered for cid 0
  * @chunks: where the server's chunks are
  * @off_bits: bits of the offset in a request's immediate
@@ -260,6 +257,7 @@ struct rtrs_clt_path {
 	struct ib_device		*dev;
 	struct ib_pd			*pd;
 	struct rtrs_clt_con		*cons;
+	u32				features;
 	struct rtrs_conn_rsp		rsp;
 	struct rtrs_chunk_desc		*chunks;
 	u8				off_bits;
@@ -310,6 +308,7 @@ struct rtrs_clt_pool {
  * @opened: the consumer has the session, so events may be reported
  * @told_up: the consumer takes the session for connected
  * @told_downs: @downs as of the last time it was told so
+ * @link_wait: woken when one of them, or a path's state, changes
  * @link_work: reports link events
  * @queue_depth: chunks; this and all below is fixed by the first connect
  * @max_io_size: bytes
@@ -338,6 +337,7 @@ struct rtrs_clt_sess {
 	bool			opened;
 	bool			told_up;
 	unsigned int		told_downs;
+	wait_queue_head_t	link_wait;
 	struct work_struct	link_work;
 	u16			queue_depth;
 	u32			max_io_size;
@@ -363,12 +363,19 @@ static inline u32 rtrs_clt_max_pages(const struct rtrs_clt_sess *sess)
 	return sess->max_io_size / RTRS_CLT_MR_PAGE + 1;
 }
 
+static inline struct rtrs_clt_con *rtrs_clt_con_of(const struct ib_cq *cq)
+{
+	return container_of((struct rtrs_con *)cq->cq_context,
+			    struct rtrs_clt_con, c);
+}
+
 /* main.c */
 extern struct workqueue_struct *rtrs_clt_wq;
+extern struct workqueue_struct *rtrs_clt_link_wq;
 unsigned int rtrs_clt_param_nr_queues(void);
 unsigned int rtrs_clt_param_read_copybreak(void);
-unsigned int rtrs_clt_param_hb_interval_ms(void);
-unsigned int rtrs_clt_param_hb_missed_max(void);
+struct rtrs_hb_timing rtrs_clt_param_hb_timing(void);
+u32 rtrs_clt_param_features(void);
 
 /* sess.c */
 int rtrs_clt_sess_take_geometry(struct rtrs_clt_path *path);
@@ -387,7 +394,8 @@ struct rtrs_clt_path *rtrs_clt_path_alloc(struct rtrs_clt_sess *sess,
 					  const struct rtrs_addr *addr);
 void rtrs_clt_path_free(struct rtrs_clt_path *path);
 void rtrs_clt_path_start(struct rtrs_clt_path *path);
-void rtrs_clt_path_close(struct rtrs_clt_path *path);
+void rtrs_clt_path_begin_close(struct rtrs_clt_path *path);
+void rtrs_clt_path_end_close(struct rtrs_clt_path *path);
 void rtrs_clt_path_error(struct rtrs_clt_path *path);
 bool rtrs_clt_path_set_connected(struct rtrs_clt_path *path);
 struct rtrs_clt_path *rtrs_clt_path_select(struct rtrs_clt_sess *sess);
@@ -400,7 +408,7 @@ void rtrs_clt_path_disconnect(struct rtrs_clt_path *path);
 int rtrs_clt_con_start(struct rtrs_clt_con *con);
 int rtrs_clt_con_wait(struct rtrs_clt_con *con);
 int rtrs_clt_con_post_recvs(struct rtrs_clt_con *con);
-int rtrs_clt_con_post_recv(struct rtrs_clt_con *con, struct rtrs_clt_rx *rx);
+int rtrs_clt_con_post_recv(struct rtrs_clt_con *con, struct ib_cqe *rx);
 void rtrs_clt_con_disconnect(struct rtrs_clt_con *con);
 void rtrs_clt_con_destroy_qp(struct rtrs_clt_con *con);
 void rtrs_clt_con_destroy_id(struct rtrs_clt_con *con);
@@ -419,6 +427,8 @@ int rtrs_clt_path_register_slots(struct rtrs_clt_path *path);
 /* io.c */
 void rtrs_clt_req_init(struct rtrs_clt_req *req, struct rtrs_clt_path *path,
 		       u16 id);
+bool rtrs_clt_wc_failed(struct rtrs_clt_path *path, const struct ib_wc *wc,
+			const char *what);
 void rtrs_clt_recv_done(struct ib_cq *cq, struct ib_wc *wc);
 void rtrs_clt_recv_rx_done(struct ib_cq *cq, struct ib_wc *wc);
 void rtrs_clt_path_doubt_requests(struct rtrs_clt_path *path);

@@ -9,6 +9,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <net/net_namespace.h>
 
@@ -25,6 +26,7 @@ static void rtrs_clt_con_attempt_ended(struct rtrs_clt_con *con, int err)
 	if (con->cm_done)
 		return;
 	con->cm_err = err;
+	/* whoever sees the end sees how it ended */
 	smp_store_release(&con->cm_done, true);
 	wake_up_all(&con->path->wait);
 }
@@ -87,6 +89,7 @@ static void rtrs_clt_con_request(const struct rtrs_clt_con *con,
 		.cid		= con->c.cid,
 		.cid_num	= path->sess->nr_cons,
 		.recon_cnt	= path->recon_cnt,
+		.features	= path->features,
 		.first_conn	= con->c.cid || path->accepted ||
 				  !READ_ONCE(path->sess->nr_up),
 	};
@@ -182,11 +185,15 @@ static int rtrs_clt_con_cm_handler(struct rdma_cm_id *cm_id,
 				   struct rdma_cm_event *ev)
 {
 	struct rtrs_clt_con *con = cm_id->context;
+	unsigned int noio;
 	int err;
 
 	if (con->closing)
 		return 0;
+	/* what is allocated here may be needed to write memory back */
+	noio = memalloc_noio_save();
 	err = rtrs_clt_con_event(con, ev);
+	memalloc_noio_restore(noio);
 	if (!err)
 		return 0;
 	if (con->established) {
@@ -244,6 +251,7 @@ int rtrs_clt_con_wait(struct rtrs_clt_con *con)
 	struct rtrs_clt_path *path = con->path;
 	long left;
 
+	/* cm_err was written before cm_done */
 	left = wait_event_timeout(path->wait,
 				  smp_load_acquire(&con->cm_done) ||
 				  READ_ONCE(path->state) != RTRS_CLT_CONNECTING,
@@ -270,7 +278,7 @@ static int rtrs_clt_con_alloc_rx(struct rtrs_clt_con *con)
 	}
 	con->rx_mapped = true;
 	for (i = 0; i < con->c.recv_wr; i++)
-		con->rx[i].cqe.done = rtrs_clt_recv_rx_done;
+		con->rx[i].done = rtrs_clt_recv_rx_done;
 	return 0;
 }
 
@@ -295,7 +303,7 @@ static void rtrs_clt_con_free_rx(struct rtrs_clt_con *con)
  *
  * Return: 0 or the errno of the verbs. Any context.
  */
-int rtrs_clt_con_post_recv(struct rtrs_clt_con *con, struct rtrs_clt_rx *rx)
+int rtrs_clt_con_post_recv(struct rtrs_clt_con *con, struct ib_cqe *rx)
 {
 	struct ib_sge sge = { .length = RTRS_RKEY_RSP_LEN };
 	struct ib_recv_wr wr = { .sg_list = &sge, .num_sge = 1 };
@@ -304,7 +312,7 @@ int rtrs_clt_con_post_recv(struct rtrs_clt_con *con, struct rtrs_clt_rx *rx)
 		return rtrs_post_recv_empty(&con->c, &con->recv_cqe);
 	sge.addr = con->rx_addr + (rx - con->rx) * RTRS_RKEY_RSP_LEN;
 	sge.lkey = con->path->pd->local_dma_lkey;
-	wr.wr_cqe = &rx->cqe;
+	wr.wr_cqe = rx;
 	return ib_post_recv(con->c.qp, &wr, NULL);
 }
 

@@ -41,8 +41,11 @@ static int rtrs_clt_path_connect_range(struct rtrs_clt_path *path, u16 first,
 	int err = 0, e;
 	u16 started, cid;
 
-	for (started = first; started < end && !err; started++)
+	for (started = first; started < end; started++) {
 		err = rtrs_clt_con_start(&path->cons[started]);
+		if (err)
+			break;
+	}
 	for (cid = first; cid < started; cid++) {
 		e = rtrs_clt_con_wait(&path->cons[cid]);
 		err = err ?: e;
@@ -71,6 +74,8 @@ static int rtrs_clt_path_connect_admin(struct rtrs_clt_path *path)
 	if (err)
 		return err;
 	path->accepted = true;
+	/* the server takes a path back only after it drained its past */
+	rtrs_clt_path_fence_requests(path);
 	path->off_bits = rtrs_off_bits(path->rsp.queue_depth);
 	path->copybreak = rtrs_clt_param_read_copybreak();
 	return rtrs_clt_sess_take_geometry(path);
@@ -98,6 +103,7 @@ int rtrs_clt_path_connect(struct rtrs_clt_path *path)
 	int err;
 
 	path->recon_cnt++;
+	path->features = rtrs_clt_param_features();
 	err = rtrs_clt_path_alloc_cons(path);
 	if (err)
 		return err;

@@ -8,40 +8,19 @@
 
 #include "clt.h"
 
-static struct rtrs_clt_path *rtrs_clt_cq_path(struct ib_cq *cq)
-{
-	struct rtrs_clt_con *con = container_of(cq->cq_context,
-						struct rtrs_clt_con, c);
-
-	return con->path;
-}
-
-static bool rtrs_clt_info_failed(struct rtrs_clt_path *path,
-				 const struct ib_wc *wc, const char *what)
-{
-	if (likely(wc->status == IB_WC_SUCCESS))
-		return false;
-	if (wc->status != IB_WC_WR_FLUSH_ERR)
-		rtrs_clt_err_rl(path, "%s failed: %s\n", what,
-				ib_wc_status_msg(wc->status));
-	rtrs_clt_path_error(path);
-	return true;
-}
-
 static void rtrs_clt_info_sent(struct ib_cq *cq, struct ib_wc *wc)
 {
-	struct rtrs_clt_path *path = rtrs_clt_cq_path(cq);
-
 	rtrs_sq_put(cq->cq_context, 1);
-	rtrs_clt_info_failed(path, wc, "info request");
+	rtrs_clt_wc_failed(rtrs_clt_con_of(cq)->path, wc, "info request");
 }
 
 static void rtrs_clt_info_received(struct ib_cq *cq, struct ib_wc *wc)
 {
-	struct rtrs_clt_path *path = rtrs_clt_cq_path(cq);
+	struct rtrs_clt_path *path = rtrs_clt_con_of(cq)->path;
 
-	if (rtrs_clt_info_failed(path, wc, "info response"))
+	if (rtrs_clt_wc_failed(path, wc, "info response"))
 		return;
+	/* the message is there before its length */
 	smp_store_release(&path->info_len, wc->byte_len);
 	wake_up_all(&path->wait);
 }
@@ -69,6 +48,7 @@ static int rtrs_clt_info_wait(struct rtrs_clt_path *path)
 {
 	long left;
 
+	/* pairs with the release in rtrs_clt_info_received() */
 	left = wait_event_timeout(path->wait,
 				  smp_load_acquire(&path->info_len) ||
 				  READ_ONCE(path->state) != RTRS_CLT_CONNECTING,

@@ -66,6 +66,7 @@ static void rtrs_clt_req_unmap(struct rtrs_clt_req *req)
 static void rtrs_clt_req_release(struct rtrs_clt_req *req)
 {
 	req->state = RTRS_CLT_REQ_IDLE;
+	/* whoever sees the chunk free sees the request idle */
 	smp_store_release(&req->permit->req, NULL);
 }
 
@@ -109,9 +110,18 @@ static void rtrs_clt_req_put(struct rtrs_clt_req *req)
 		rtrs_clt_req_invalidate(req);
 }
 
-/* Return: true if the completion failed; the path is being torn down then. */
-static bool rtrs_clt_wc_failed(struct rtrs_clt_path *path,
-			       const struct ib_wc *wc, const char *what)
+/**
+ * rtrs_clt_wc_failed() - look at a completion's status
+ * @path: path
+ * @wc: completion
+ * @what: what completed, for the log
+ *
+ * An error breaks the path; a flush is only the consequence of one.
+ *
+ * Return: true if the work request failed.
+ */
+bool rtrs_clt_wc_failed(struct rtrs_clt_path *path, const struct ib_wc *wc,
+			const char *what)
 {
 	if (likely(wc->status == IB_WC_SUCCESS))
 		return false;
@@ -226,6 +236,12 @@ static void rtrs_clt_req_copy_slot(struct rtrs_clt_req *req)
 				      req->data_len, DMA_FROM_DEVICE);
 }
 
+/* Two errnos have a meaning of our own; from a server they are just errors. */
+static int rtrs_clt_wire_err(int err)
+{
+	return err == -ECONNABORTED || err == -ECANCELED ? -EIO : err;
+}
+
 static void rtrs_clt_con_response(struct rtrs_clt_con *con, u32 imm,
 				  const struct ib_wc *wc, const void *payload)
 {
@@ -250,7 +266,7 @@ static void rtrs_clt_con_response(struct rtrs_clt_con *con, u32 imm,
 	}
 	if (req->slot && !err)
 		rtrs_clt_req_copy_slot(req);
-	req->err = err;
+	req->err = rtrs_clt_wire_err(err);
 	req->answered = true;
 	rtrs_clt_req_put(req);
 }
@@ -292,8 +308,7 @@ static void rtrs_clt_con_received(struct rtrs_clt_con *con,
 /* A completion of a receive without a buffer */
 void rtrs_clt_recv_done(struct ib_cq *cq, struct ib_wc *wc)
 {
-	struct rtrs_clt_con *con = container_of(cq->cq_context,
-						struct rtrs_clt_con, c);
+	struct rtrs_clt_con *con = rtrs_clt_con_of(cq);
 
 	if (rtrs_clt_wc_failed(con->path, wc, "receive"))
 		return;
@@ -308,11 +323,8 @@ void rtrs_clt_recv_done(struct ib_cq *cq, struct ib_wc *wc)
 /* A completion of a receive with a buffer, which a key may have come in */
 void rtrs_clt_recv_rx_done(struct ib_cq *cq, struct ib_wc *wc)
 {
-	struct rtrs_clt_con *con = container_of(cq->cq_context,
-						struct rtrs_clt_con, c);
-	struct rtrs_clt_rx *rx = container_of(wc->wr_cqe, struct rtrs_clt_rx,
-					      cqe);
-	size_t off = (rx - con->rx) * RTRS_RKEY_RSP_LEN;
+	struct rtrs_clt_con *con = rtrs_clt_con_of(cq);
+	size_t off = (wc->wr_cqe - con->rx) * RTRS_RKEY_RSP_LEN;
 	u8 payload[RTRS_RKEY_RSP_LEN];
 
 	if (rtrs_clt_wc_failed(con->path, wc, "receive"))
@@ -322,7 +334,7 @@ void rtrs_clt_recv_rx_done(struct ib_cq *cq, struct ib_wc *wc)
 	memcpy(payload, con->rx_buf + off, sizeof(payload));
 	ib_dma_sync_single_for_device(con->path->dev, con->rx_addr + off,
 				      sizeof(payload), DMA_FROM_DEVICE);
-	if (rtrs_clt_con_post_recv(con, rx)) {
+	if (rtrs_clt_con_post_recv(con, wc->wr_cqe)) {
 		rtrs_clt_path_error(con->path);
 		return;
 	}
@@ -538,6 +550,7 @@ static int rtrs_clt_req_send(struct rtrs_clt_req *req, const struct kvec *vec,
 	if (!rtrs_sq_get(&req->con->c, req->nr_wr))
 		return -EAGAIN;
 	req->state = RTRS_CLT_REQ_POSTED;
+	/* pairs with the readers of permit->req, which look at the request */
 	smp_store_release(&req->permit->req, req);
 	err = rtrs_clt_req_post(req, &post, segs, usr_len);
 	if (!err)
@@ -630,6 +643,7 @@ int rtrs_clt_rdma_cq_direct(struct rtrs_clt_sess *sess, unsigned int index)
 		return 0;
 	rcu_read_lock();
 	list_for_each_entry_rcu(path, &sess->paths, entry)
+		/* pairs with the release when it got connected */
 		if (smp_load_acquire(&path->state) == RTRS_CLT_CONNECTED)
 			nr += rtrs_clt_con_poll(&path->cons[1 + sess->nr_queues +
 							    index]);
@@ -654,6 +668,68 @@ static void rtrs_clt_req_doubt(struct rtrs_clt_req *req)
 		ops.conf_fn(ops.priv, -ECANCELED);
 }
 
+static void rtrs_clt_req_fence(struct rtrs_clt_req *req)
+{
+	enum rtrs_clt_req_state state;
+	struct rtrs_clt_req_ops ops;
+	unsigned long flags;
+
+	spin_lock_irqsave(&req->path->doubt_lock, flags);
+	state = req->state;
+	ops = req->ops;
+	if (state >= RTRS_CLT_REQ_DOUBT)
+		rtrs_clt_req_release(req);
+	spin_unlock_irqrestore(&req->path->doubt_lock, flags);
+	if (state == RTRS_CLT_REQ_OWED)
+		rtrs_clt_permit_release(req->path->sess, req->permit);
+	if (state == RTRS_CLT_REQ_DOUBT)
+		ops.conf_fn(ops.priv, -ECONNABORTED);
+}
+
+/* Return: true if the request was in doubt and was confirmed as such. */
+static bool rtrs_clt_req_cancel(struct rtrs_clt_req *req)
+{
+	struct rtrs_clt_req_ops ops;
+	unsigned long flags;
+	bool doubt;
+
+	spin_lock_irqsave(&req->path->doubt_lock, flags);
+	doubt = req->state == RTRS_CLT_REQ_DOUBT;
+	ops = req->ops;
+	if (doubt)
+		req->state = RTRS_CLT_REQ_ORPHAN;
+	spin_unlock_irqrestore(&req->path->doubt_lock, flags);
+	if (doubt)
+		ops.conf_fn(ops.priv, -ECANCELED);
+	return doubt;
+}
+
+static void rtrs_clt_req_abandon(struct rtrs_clt_req *req)
+{
+	rtrs_clt_req_cancel(req);
+}
+
+static void rtrs_clt_path_visit_reqs(struct rtrs_clt_path *path,
+				     void (*fn)(struct rtrs_clt_req *req))
+{
+	u16 id;
+
+	if (!path->reqs)
+		return;
+	for (id = 0; id < path->sess->queue_depth; id++)
+		fn(&path->reqs[id]);
+}
+
+static void rtrs_clt_req_recover(struct rtrs_clt_req *req)
+{
+	if (req->state != RTRS_CLT_REQ_POSTED)
+		return;
+	if (req->answered)
+		rtrs_clt_req_confirm(req, req->err);
+	else
+		rtrs_clt_req_doubt(req);
+}
+
 /**
  * rtrs_clt_path_doubt_requests() - decide about what was posted
  * @path: path whose queue pairs are drained
@@ -662,74 +738,18 @@ static void rtrs_clt_req_doubt(struct rtrs_clt_req *req)
  */
 void rtrs_clt_path_doubt_requests(struct rtrs_clt_path *path)
 {
-	struct rtrs_clt_req *req;
-	u16 id;
-
-	if (!path->reqs)
-		return;
-	for (id = 0; id < path->sess->queue_depth; id++) {
-		req = &path->reqs[id];
-		if (req->state != RTRS_CLT_REQ_POSTED)
-			continue;
-		if (req->answered)
-			rtrs_clt_req_confirm(req, req->err);
-		else
-			rtrs_clt_req_doubt(req);
-	}
-}
-
-static void rtrs_clt_req_fence(struct rtrs_clt_req *req)
-{
-	struct rtrs_permit *permit = req->permit;
-	const struct rtrs_clt_req_ops ops = req->ops;
-	enum rtrs_clt_req_state state;
-	unsigned long flags;
-	bool owed = false;
-
-	spin_lock_irqsave(&req->path->doubt_lock, flags);
-	state = req->state;
-	if (state == RTRS_CLT_REQ_DOUBT || state == RTRS_CLT_REQ_ORPHAN) {
-		owed = permit->owed;
-		permit->owed = false;
-		rtrs_clt_req_release(req);
-	}
-	spin_unlock_irqrestore(&req->path->doubt_lock, flags);
-	if (owed)
-		rtrs_clt_permit_release(req->path->sess, permit);
-	if (state == RTRS_CLT_REQ_DOUBT)
-		ops.conf_fn(ops.priv, -ECONNABORTED);
+	rtrs_clt_path_visit_reqs(path, rtrs_clt_req_recover);
 }
 
 /**
  * rtrs_clt_path_fence_requests() - nothing in doubt is executing any more
- * @path: path that connected again, or that will never again
+ * @path: path that the server took back
  *
  * Context: process.
  */
 void rtrs_clt_path_fence_requests(struct rtrs_clt_path *path)
 {
-	u16 id;
-
-	if (!path->reqs)
-		return;
-	for (id = 0; id < path->sess->queue_depth; id++)
-		rtrs_clt_req_fence(&path->reqs[id]);
-}
-
-static bool rtrs_clt_req_cancel(struct rtrs_clt_req *req)
-{
-	const struct rtrs_clt_req_ops ops = req->ops;
-	unsigned long flags;
-	bool doubt;
-
-	spin_lock_irqsave(&req->path->doubt_lock, flags);
-	doubt = req->state == RTRS_CLT_REQ_DOUBT;
-	if (doubt)
-		req->state = RTRS_CLT_REQ_ORPHAN;
-	spin_unlock_irqrestore(&req->path->doubt_lock, flags);
-	if (doubt)
-		ops.conf_fn(ops.priv, -ECANCELED);
-	return doubt;
+	rtrs_clt_path_visit_reqs(path, rtrs_clt_req_fence);
 }
 
 /**
@@ -740,12 +760,7 @@ static bool rtrs_clt_req_cancel(struct rtrs_clt_req *req)
  */
 void rtrs_clt_path_abandon_requests(struct rtrs_clt_path *path)
 {
-	u16 id;
-
-	if (!path->reqs)
-		return;
-	for (id = 0; id < path->sess->queue_depth; id++)
-		rtrs_clt_req_cancel(&path->reqs[id]);
+	rtrs_clt_path_visit_reqs(path, rtrs_clt_req_abandon);
 }
 
 /**
@@ -762,6 +777,7 @@ void rtrs_clt_path_abandon_requests(struct rtrs_clt_path *path)
  */
 bool rtrs_clt_cancel(struct rtrs_clt_sess *sess, struct rtrs_permit *permit)
 {
+	/* pairs with the release when the request was posted */
 	struct rtrs_clt_req *req = smp_load_acquire(&permit->req);
 
 	return req && rtrs_clt_req_cancel(req);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The module rtrs-client: parameters and the workqueue of all paths. */
+/* The module rtrs-client: parameters and workqueues. */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/cpumask.h>
@@ -27,7 +27,13 @@ static unsigned int hb_missed_max = 3;
 module_param(hb_missed_max, uint, 0644);
 MODULE_PARM_DESC(hb_missed_max, "Heartbeats without an answer before a path is given up");
 
-struct workqueue_struct *rtrs_clt_wq;
+static unsigned int features = RTRS_FEATURES;
+module_param(features, uint, 0644);
+MODULE_PARM_DESC(features,
+		 "Extensions of the protocol to offer on new connections, bits as in docs/extensions.md (default: all)");
+
+struct workqueue_struct *rtrs_clt_wq;		/* paths and heartbeats */
+struct workqueue_struct *rtrs_clt_link_wq;	/* link events */
 
 unsigned int rtrs_clt_param_nr_queues(void)
 {
@@ -44,25 +50,39 @@ unsigned int rtrs_clt_param_read_copybreak(void)
 		     RTRS_CLT_SLOT_SIZE);
 }
 
-unsigned int rtrs_clt_param_hb_interval_ms(void)
+struct rtrs_hb_timing rtrs_clt_param_hb_timing(void)
 {
-	return clamp(READ_ONCE(hb_interval_ms), 10u, 60000u);
+	return (struct rtrs_hb_timing) {
+		.interval_ms	= clamp(READ_ONCE(hb_interval_ms), 10u, 60000u),
+		.missed_max	= clamp(READ_ONCE(hb_missed_max), 1u, 100u),
+	};
 }
 
-unsigned int rtrs_clt_param_hb_missed_max(void)
+u32 rtrs_clt_param_features(void)
 {
-	return clamp(READ_ONCE(hb_missed_max), 1u, 100u);
+	return READ_ONCE(features) & RTRS_FEATURES;
 }
 
 static int __init rtrs_clt_init(void)
 {
-	rtrs_clt_wq = alloc_workqueue("rtrs_client", WQ_MEM_RECLAIM | WQ_UNBOUND,
-				      0);
-	return rtrs_clt_wq ? 0 : -ENOMEM;
+	const unsigned int flags = WQ_MEM_RECLAIM | WQ_UNBOUND;
+
+	rtrs_clt_wq = alloc_workqueue("rtrs_client", flags, 0);
+	if (!rtrs_clt_wq)
+		return -ENOMEM;
+	rtrs_clt_link_wq = alloc_workqueue("rtrs_client_link", flags, 0);
+	if (!rtrs_clt_link_wq)
+		goto err_destroy_wq;
+	return 0;
+
+err_destroy_wq:
+	destroy_workqueue(rtrs_clt_wq);
+	return -ENOMEM;
 }
 
 static void __exit rtrs_clt_exit(void)
 {
+	destroy_workqueue(rtrs_clt_link_wq);
 	destroy_workqueue(rtrs_clt_wq);
 }
 

@@ -273,18 +273,11 @@ void rtrs_clt_path_unmap_mem(struct rtrs_clt_path *path)
 
 static void rtrs_clt_path_slots_done(struct ib_cq *cq, struct ib_wc *wc)
 {
-	struct rtrs_clt_con *con = container_of(cq->cq_context,
-						struct rtrs_clt_con, c);
-	struct rtrs_clt_path *path = con->path;
+	struct rtrs_clt_path *path = rtrs_clt_con_of(cq)->path;
 
-	rtrs_sq_put(&con->c, 1);
-	if (wc->status != IB_WC_SUCCESS) {
-		if (wc->status != IB_WC_WR_FLUSH_ERR)
-			rtrs_clt_err_rl(path, "registration of reply buffers failed: %s\n",
-					ib_wc_status_msg(wc->status));
-		rtrs_clt_path_error(path);
+	rtrs_sq_put(cq->cq_context, 1);
+	if (rtrs_clt_wc_failed(path, wc, "registration of reply buffers"))
 		return;
-	}
 	WRITE_ONCE(path->slots_registered, path->slots_registered + 1);
 	wake_up_all(&path->wait);
 }

@@ -9,8 +9,9 @@
  *
  * Everything an incarnation consists of is built by connect.c and destroyed by
  * it; only the requests with their memory survive, because an unanswered
- * request stays in doubt until the next incarnation proves that the server
- * drained this one: it refuses the address pair until then. That is the fence.
+ * request stays in doubt until the first connection of the next incarnation is
+ * accepted, which proves that the server drained this one: it refuses the
+ * address pair until then. That is the fence.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -45,6 +46,7 @@ static bool rtrs_clt_path_set_locked(struct rtrs_clt_path *path,
 	/* a poster that sees CONNECTED sees what was built before it */
 	smp_store_release(&path->state, state);
 	wake_up_all(&path->wait);
+	wake_up_all(&path->sess->link_wait);
 	return true;
 }
 
@@ -130,24 +132,27 @@ static void rtrs_clt_path_teardown(struct rtrs_clt_path *path)
 		return;
 	synchronize_rcu();
 	rtrs_hb_stop(&path->hb);
+	rtrs_clt_path_disconnect(path);
+	path->torn_down = true;
+	/* now, when the consumer may cancel what is in doubt */
 	if (path->up) {
 		path->up = false;
 		rtrs_clt_info(path, "disconnected\n");
 		rtrs_clt_sess_path_down(path->sess);
 	}
-	rtrs_clt_path_disconnect(path);
-	path->torn_down = true;
 }
 
 static void rtrs_clt_path_is_up(struct rtrs_clt_path *path)
 {
+	const struct rtrs_hb_timing timing = rtrs_clt_param_hb_timing();
+
 	path->up = true;
 	path->attempts = 0;
 	rtrs_clt_info(path, "connected, device %s port %u, %u connections\n",
 		      path->dev->name, path->cons[0].c.cm_id->port_num,
 		      path->sess->nr_cons);
-	rtrs_clt_path_fence_requests(path);
-	rtrs_hb_start(&path->hb, &path->cons[0].c);
+	rtrs_hb_start(&path->hb, &path->cons[0].c,
+		      path->features & path->rsp.features, &timing);
 }
 
 static bool rtrs_clt_path_exhausted(const struct rtrs_clt_path *path)
@@ -230,7 +235,7 @@ static void rtrs_clt_path_hb_lost(struct rtrs_hb *hb)
 	struct rtrs_clt_path *path = container_of(hb, struct rtrs_clt_path, hb);
 
 	rtrs_clt_err(path, "server is silent for %u ms\n",
-		     (hb->missed_max + 1) * hb->interval_ms);
+		     (hb->timing.missed_max + 1) * hb->timing.interval_ms);
 	rtrs_clt_path_error(path);
 }
 
@@ -278,8 +283,7 @@ struct rtrs_clt_path *rtrs_clt_path_alloc(struct rtrs_clt_sess *sess,
 	INIT_DELAYED_WORK(&path->work, rtrs_clt_path_work);
 	path->state = RTRS_CLT_CONNECTING;
 	path->torn_down = true;
-	rtrs_hb_init(&path->hb, rtrs_clt_wq, rtrs_clt_param_hb_interval_ms(),
-		     rtrs_clt_param_hb_missed_max(), rtrs_clt_path_hb_lost,
+	rtrs_hb_init(&path->hb, rtrs_clt_wq, rtrs_clt_path_hb_lost,
 		     rtrs_clt_path_hb_error);
 	return path;
 }
@@ -294,19 +298,28 @@ void rtrs_clt_path_start(struct rtrs_clt_path *path)
 }
 
 /**
- * rtrs_clt_path_close() - close a path for good
+ * rtrs_clt_path_begin_close() - begin to close a path for good
  * @path: path, started or not
+ */
+void rtrs_clt_path_begin_close(struct rtrs_clt_path *path)
+{
+	rtrs_clt_path_kick(path, RTRS_CLT_CLOSING);
+}
+
+/**
+ * rtrs_clt_path_end_close() - wait until a path is closed
+ * @path: path whose close was begun
  *
- * Requests in doubt are confirmed: no session, no chunk, no conflict.
+ * Requests in doubt are confirmed as such; there is no other path any more
+ * that their permits could be used on.
  *
  * Context: process; not from the path's work.
  */
-void rtrs_clt_path_close(struct rtrs_clt_path *path)
+void rtrs_clt_path_end_close(struct rtrs_clt_path *path)
 {
-	rtrs_clt_path_kick(path, RTRS_CLT_CLOSING);
 	wait_event(path->wait, READ_ONCE(path->state) == RTRS_CLT_CLOSED);
 	cancel_delayed_work_sync(&path->work);
-	rtrs_clt_path_fence_requests(path);
+	rtrs_clt_path_abandon_requests(path);
 }
 
 /**
@@ -331,6 +344,7 @@ struct rtrs_clt_path *rtrs_clt_path_select(struct rtrs_clt_sess *sess)
 	struct rtrs_clt_path *path;
 
 	list_for_each_entry_rcu(path, &sess->paths, entry)
+		/* pairs with the release when it got connected */
 		if (smp_load_acquire(&path->state) == RTRS_CLT_CONNECTED)
 			return path;
 	return NULL;

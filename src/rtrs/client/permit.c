@@ -22,9 +22,15 @@
 
 #define RTRS_CLT_MAX_RESERVE	8	/* admin permits, and likewise spares */
 
+/*
+ * Permits of a dead path rest until it is back; with all of them at rest a
+ * caller gets none rather than sleep for ever.
+ */
+#define RTRS_CLT_PERMIT_WAIT	(60 * HZ)
+
 static unsigned int rtrs_clt_nr_admin(const struct rtrs_clt_sess *sess)
 {
-	return clamp(sess->queue_depth / 16, 1, RTRS_CLT_MAX_RESERVE);
+	return clamp(sess->queue_depth / 8, 1, RTRS_CLT_MAX_RESERVE);
 }
 
 static unsigned int rtrs_clt_nr_spares(const struct rtrs_clt_sess *sess)
@@ -115,7 +121,9 @@ static struct rtrs_permit *rtrs_clt_pool_get(struct rtrs_clt_sess *sess,
 	int nr = sbitmap_get(&pool->map);
 
 	if (nr < 0 && wait == RTRS_PERMIT_WAIT)
-		wait_event(pool->wait, (nr = sbitmap_get(&pool->map)) >= 0);
+		wait_event_timeout(pool->wait,
+				   (nr = sbitmap_get(&pool->map)) >= 0,
+				   RTRS_CLT_PERMIT_WAIT);
 	return nr < 0 ? NULL : rtrs_clt_permit(sess, pool->first + nr);
 }
 
@@ -123,10 +131,10 @@ static struct rtrs_permit *rtrs_clt_pool_get(struct rtrs_clt_sess *sess,
  * rtrs_clt_get_permit() - take a permit
  * @sess: session
  * @con_type: connection the request is for
- * @wait: whether to sleep until there is one
+ * @wait: whether to sleep until there is one, up to a minute
  *
  * Context: any with RTRS_PERMIT_NOWAIT, else process.
- * Return: the permit; NULL if there is none and the caller did not want to wait.
+ * Return: the permit, or NULL if there is none.
  */
 struct rtrs_permit *rtrs_clt_get_permit(struct rtrs_clt_sess *sess,
 					enum rtrs_clt_con_type con_type,
@@ -146,15 +154,19 @@ EXPORT_SYMBOL_GPL(rtrs_clt_get_permit);
 /* Return: true if a request still occupies the chunk; the fence then releases it. */
 static bool rtrs_clt_permit_owe(struct rtrs_permit *permit)
 {
+	/* pairs with the release when the request ends */
 	struct rtrs_clt_req *req = smp_load_acquire(&permit->req);
 	unsigned long flags;
+	bool owed;
 
 	if (likely(!req))
 		return false;
 	spin_lock_irqsave(&req->path->doubt_lock, flags);
-	permit->owed = !!permit->req;
+	owed = req->state == RTRS_CLT_REQ_ORPHAN;
+	if (owed)
+		req->state = RTRS_CLT_REQ_OWED;
 	spin_unlock_irqrestore(&req->path->doubt_lock, flags);
-	return permit->owed;
+	return owed;
 }
 
 /**
@@ -244,6 +256,7 @@ struct rtrs_permit *rtrs_clt_tag_permit(struct rtrs_clt_sess *sess,
 {
 	struct rtrs_permit *permit = sess->tags[tag];
 
+	/* pairs with the release when the request ends */
 	if (unlikely(smp_load_acquire(&permit->req)))
 		permit = rtrs_clt_tag_take_spare(sess, tag);
 	if (likely(permit))

@@ -6,7 +6,8 @@
  * long. Link events are reported by one work item, so the consumer sees them
  * one at a time and in order; it never runs on a path's own work item, so a
  * consumer that waits for an answer inside link_ev() cannot block the path's
- * teardown, which ends that wait.
+ * teardown, which ends that wait. It has a workqueue of its own, because the
+ * paths' work items wait for it.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -49,6 +50,7 @@ static bool rtrs_clt_sess_report(struct rtrs_clt_sess *sess)
 		spin_lock_irq(&sess->link_lock);
 		sess->told_up = false;
 		spin_unlock_irq(&sess->link_lock);
+		wake_up_all(&sess->link_wait);
 	}
 	return true;
 }
@@ -64,12 +66,39 @@ static void rtrs_clt_sess_link_work(struct work_struct *work)
 	memalloc_noio_restore(noio);
 }
 
-/* The last path went down and the consumer has not heard of it yet. */
-static bool rtrs_clt_sess_untold(const struct rtrs_clt_sess *sess)
+/*
+ * Is the session going down, or did the consumer not hear yet that it did?
+ * Counted paths of which none is connected are about to be counted down.
+ */
+static bool rtrs_clt_sess_is_going_down(const struct rtrs_clt_sess *sess)
 {
+	struct rtrs_clt_path *path;
+
 	lockdep_assert_held(&sess->link_lock);
-	return sess->opened && sess->told_up && !sess->nr_up &&
-	       sess->downs != sess->told_downs;
+	if (!sess->nr_up)
+		return sess->opened && sess->told_up &&
+		       sess->downs != sess->told_downs;
+	list_for_each_entry(path, &sess->paths, entry)
+		if (READ_ONCE(path->state) == RTRS_CLT_CONNECTED)
+			return false;
+	return true;
+}
+
+/* Return: false if it has to be tried again after the session went down. */
+static bool rtrs_clt_sess_try_path_up(struct rtrs_clt_path *path, bool *up)
+{
+	struct rtrs_clt_sess *sess = path->sess;
+	bool wait;
+
+	spin_lock_irq(&sess->link_lock);
+	wait = rtrs_clt_sess_is_going_down(sess) &&
+	       READ_ONCE(path->state) == RTRS_CLT_CONNECTING;
+	if (!wait) {
+		*up = rtrs_clt_path_set_connected(path);
+		sess->nr_up += *up;
+	}
+	spin_unlock_irq(&sess->link_lock);
+	return !wait;
 }
 
 /**
@@ -80,26 +109,16 @@ static bool rtrs_clt_sess_untold(const struct rtrs_clt_sess *sess)
  * have forgotten the session meanwhile, and what the consumer knows of the old
  * one must not be sent to the new one.
  *
- * Context: the path's work.
+ * Context: the path's work; waits for the other paths' works and for link_ev().
  * Return: false if the path broke or is to be closed.
  */
 bool rtrs_clt_sess_path_up(struct rtrs_clt_path *path)
 {
 	struct rtrs_clt_sess *sess = path->sess;
-	bool untold, up = false;
+	bool up = false;
 
-	do {
-		spin_lock_irq(&sess->link_lock);
-		untold = rtrs_clt_sess_untold(sess);
-		if (!untold) {
-			up = rtrs_clt_path_set_connected(path);
-			sess->nr_up += up;
-		}
-		spin_unlock_irq(&sess->link_lock);
-		if (untold)
-			flush_work(&sess->link_work);
-	} while (untold);
-	queue_work(rtrs_clt_wq, &sess->link_work);
+	wait_event(sess->link_wait, rtrs_clt_sess_try_path_up(path, &up));
+	queue_work(rtrs_clt_link_wq, &sess->link_work);
 	return up;
 }
 
@@ -113,7 +132,8 @@ void rtrs_clt_sess_path_down(struct rtrs_clt_sess *sess)
 	if (!--sess->nr_up)
 		sess->downs++;
 	spin_unlock_irq(&sess->link_lock);
-	queue_work(rtrs_clt_wq, &sess->link_work);
+	wake_up_all(&sess->link_wait);
+	queue_work(rtrs_clt_link_wq, &sess->link_work);
 }
 
 /* One page more than the data fills: it may start anywhere in its first page. */
@@ -123,8 +143,9 @@ static u32 rtrs_clt_path_max_io(const struct rtrs_clt_path *path)
 
 	if (pages < 2)
 		return 0;
-	return min_t(u64, path->rsp.max_io_size,
-		     (pages - 1) * RTRS_CLT_MR_PAGE);
+	return round_down(min_t(u64, path->rsp.max_io_size,
+				(pages - 1) * RTRS_CLT_MR_PAGE),
+			  RTRS_CLT_MR_PAGE);
 }
 
 static int rtrs_clt_sess_first_geometry(struct rtrs_clt_path *path)
@@ -212,6 +233,7 @@ rtrs_clt_sess_alloc(struct rtrs_clt_ops *ops, const char *sessname,
 	INIT_LIST_HEAD(&sess->paths);
 	mutex_init(&sess->paths_lock);
 	spin_lock_init(&sess->link_lock);
+	init_waitqueue_head(&sess->link_wait);
 	INIT_WORK(&sess->link_work, rtrs_clt_sess_link_work);
 	sess->told_up = true;
 	return sess;
@@ -259,8 +281,15 @@ static void rtrs_clt_sess_destroy(struct rtrs_clt_sess *sess)
 {
 	struct rtrs_clt_path *path, *next;
 
+	/* no event from here on */
+	spin_lock_irq(&sess->link_lock);
+	sess->opened = false;
+	spin_unlock_irq(&sess->link_lock);
+
 	list_for_each_entry(path, &sess->paths, entry)
-		rtrs_clt_path_close(path);
+		rtrs_clt_path_begin_close(path);
+	list_for_each_entry(path, &sess->paths, entry)
+		rtrs_clt_path_end_close(path);
 	cancel_work_sync(&sess->link_work);
 	synchronize_rcu();
 	list_for_each_entry_safe(path, next, &sess->paths, entry)
@@ -316,7 +345,7 @@ struct rtrs_clt_sess *rtrs_clt_open(struct rtrs_clt_ops *ops,
 	spin_lock_irq(&sess->link_lock);
 	sess->opened = true;
 	spin_unlock_irq(&sess->link_lock);
-	queue_work(rtrs_clt_wq, &sess->link_work);
+	queue_work(rtrs_clt_link_wq, &sess->link_work);
 	return sess;
 
 err_destroy:
@@ -329,8 +358,8 @@ EXPORT_SYMBOL_GPL(rtrs_clt_open);
  * rtrs_clt_close() - close a session
  * @sess: session; the consumer issues no more requests
  *
- * Requests that are still unanswered are confirmed with -ECONNABORTED before
- * this returns, and no callback runs after it.
+ * Requests that are still unanswered are confirmed with -ECANCELED before this
+ * returns, and no callback runs after it.
  *
  * Context: process; not from link_ev().
  */

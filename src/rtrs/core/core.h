@@ -126,12 +126,21 @@ int rtrs_iu_post_send(struct rtrs_con *con, struct rtrs_iu *iu, size_t len,
 		      struct ib_send_wr *head);
 
 /**
+ * struct rtrs_hb_timing - when a silent peer is given up
+ * @interval_ms: time between ticks
+ * @missed_max: ticks without any sign of the peer before it is given up
+ */
+struct rtrs_hb_timing {
+	unsigned int		interval_ms;
+	unsigned int		missed_max;
+};
+
+/**
  * struct rtrs_hb - heartbeat of a path, on its admin connection
  * @work: the ticks
  * @wq: where they run
  * @con: admin connection
- * @interval_ms: time between ticks
- * @missed_max: ticks without any sign of the peer before it is given up
+ * @timing: how patient it is
  * @missed: such ticks by now
  * @sent_at: when the unanswered HB_MSG went out
  * @latency_ns: round trip of the last answered one
@@ -145,8 +154,7 @@ struct rtrs_hb {
 	struct delayed_work	work;
 	struct workqueue_struct	*wq;
 	struct rtrs_con		*con;
-	unsigned int		interval_ms;
-	unsigned int		missed_max;
+	struct rtrs_hb_timing	timing;
 	unsigned int		missed;
 	ktime_t			sent_at;
 	s64			latency_ns;
@@ -157,10 +165,10 @@ struct rtrs_hb {
 
 /* hb.c */
 void rtrs_hb_init(struct rtrs_hb *hb, struct workqueue_struct *wq,
-		  unsigned int interval_ms, unsigned int missed_max,
 		  void (*lost)(struct rtrs_hb *hb),
 		  void (*error)(struct rtrs_hb *hb));
-void rtrs_hb_start(struct rtrs_hb *hb, struct rtrs_con *con);
+void rtrs_hb_start(struct rtrs_hb *hb, struct rtrs_con *con, u32 features,
+		   const struct rtrs_hb_timing *timing);
 void rtrs_hb_stop(struct rtrs_hb *hb);
 void rtrs_hb_received(struct rtrs_hb *hb, struct rtrs_con *con,
 		      enum rtrs_imm_type type);

@@ -41,7 +41,7 @@ static void rtrs_hb_tick(struct work_struct *work)
 					  struct rtrs_hb, work);
 	unsigned int missed = READ_ONCE(hb->missed);
 
-	if (missed > hb->missed_max) {
+	if (missed > hb->timing.missed_max) {
 		hb->lost(hb);
 		return;
 	}
@@ -51,27 +51,22 @@ static void rtrs_hb_tick(struct work_struct *work)
 		rtrs_hb_post(hb, hb->con, RTRS_IMM_HB_MSG);
 	}
 	queue_delayed_work(hb->wq, &hb->work,
-			   msecs_to_jiffies(hb->interval_ms));
+			   msecs_to_jiffies(hb->timing.interval_ms));
 }
 
 /**
  * rtrs_hb_init() - set a heartbeat up, once in its life
  * @hb: heartbeat
  * @wq: where its ticks run; WQ_MEM_RECLAIM
- * @interval_ms: time between ticks
- * @missed_max: see struct rtrs_hb
  * @lost: see struct rtrs_hb
  * @error: see struct rtrs_hb
  */
 void rtrs_hb_init(struct rtrs_hb *hb, struct workqueue_struct *wq,
-		  unsigned int interval_ms, unsigned int missed_max,
 		  void (*lost)(struct rtrs_hb *hb),
 		  void (*error)(struct rtrs_hb *hb))
 {
 	INIT_DELAYED_WORK(&hb->work, rtrs_hb_tick);
 	hb->wq = wq;
-	hb->interval_ms = interval_ms;
-	hb->missed_max = missed_max;
 	hb->lost = lost;
 	hb->error = error;
 	hb->cqe.done = rtrs_hb_done;
@@ -82,13 +77,23 @@ EXPORT_SYMBOL_GPL(rtrs_hb_init);
  * rtrs_hb_start() - start the ticks
  * @hb: a stopped heartbeat
  * @con: admin connection, which outlives rtrs_hb_stop()
+ * @features: what the peer knows
+ * @timing: for a peer that answers promptly; one that does not say so may be
+ *	busy with something else for long, and gets the time of an in-tree peer
  */
-void rtrs_hb_start(struct rtrs_hb *hb, struct rtrs_con *con)
+void rtrs_hb_start(struct rtrs_hb *hb, struct rtrs_con *con, u32 features,
+		   const struct rtrs_hb_timing *timing)
 {
+	static const struct rtrs_hb_timing slow = {
+		.interval_ms	= RTRS_SLOW_HB_INTERVAL_MS,
+		.missed_max	= RTRS_SLOW_HB_MISSED_MAX,
+	};
+
 	hb->con = con;
+	hb->timing = features & RTRS_FEATURE_PROMPT_HB ? *timing : slow;
 	WRITE_ONCE(hb->missed, 0);
 	queue_delayed_work(hb->wq, &hb->work,
-			   msecs_to_jiffies(hb->interval_ms));
+			   msecs_to_jiffies(hb->timing.interval_ms));
 }
 EXPORT_SYMBOL_GPL(rtrs_hb_start);
 

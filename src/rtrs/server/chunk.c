@@ -32,8 +32,9 @@ static int rtrs_srv_chunk_init(struct rtrs_srv_chunk *chunk, unsigned int order)
 {
 	spin_lock_init(&chunk->lock);
 	INIT_LIST_HEAD(&chunk->held);
-	chunk->page = alloc_pages(GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN |
-				  __GFP_RETRY_MAYFAIL, order);
+	/* compound: a backend may take references on any of its pages */
+	chunk->page = alloc_pages(GFP_KERNEL | __GFP_COMP | __GFP_ZERO |
+				  __GFP_NOWARN | __GFP_RETRY_MAYFAIL, order);
 	return chunk->page ? 0 : -ENOMEM;
 }
 

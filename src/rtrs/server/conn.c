@@ -273,6 +273,7 @@ static int rtrs_srv_con_accept(struct rtrs_srv_con *con)
 		.max_io_size	= sess->chunk_size - sess->hdr_size,
 		.max_hdr_size	= sess->hdr_size,
 		.new_rkey	= sess->invalidate,
+		.features	= RTRS_FEATURES,
 	};
 	u8 msg[RTRS_CONN_MSG_LEN];
 	struct rdma_conn_param param = {
@@ -329,8 +330,13 @@ static int rtrs_srv_con_join(struct rtrs_srv_ctx *ctx, struct rdma_cm_id *cm_id,
 		return PTR_ERR(path);
 	mutex_lock(&path->mutex);
 	err = rtrs_srv_con_add(path, cm_id, req->cid);
-	/* a path without its first connection has no other way to end */
-	if (err && !req->cid && !path->cons[0])
+	/*
+	 * A path without its first connection has no other way to end. In any
+	 * other state than CONNECTING its parts may be gone already.
+	 */
+	if (err && !req->cid &&
+	    READ_ONCE(path->state) == RTRS_SRV_PATH_CONNECTING &&
+	    !path->cons[0])
 		rtrs_srv_path_close(path, "connection 0: %pe", ERR_PTR(err));
 	mutex_unlock(&path->mutex);
 	rtrs_srv_path_put(path);

@@ -31,8 +31,10 @@ struct rtrs_srv_params rtrs_srv_params = {
 	.chunk_size		= 131072,
 	.queue_depth		= 512,
 	.always_invalidate	= true,
-	.hb_interval_ms		= 1000,
-	.hb_missed_max		= 4,
+	.hb_timing = {
+		.interval_ms	= 1000,
+		.missed_max	= 3,
+	},
 	.handshake_timeout_ms	= RTRS_CM_TIMEOUT_MS,
 };
 
@@ -49,13 +51,13 @@ module_param_named(always_invalidate, rtrs_srv_params.always_invalidate, bool,
 MODULE_PARM_DESC(always_invalidate,
 		 "Revoke the key of a chunk while its request is executed (default: Y)");
 
-module_param_named(hb_interval_ms, rtrs_srv_params.hb_interval_ms, uint, 0444);
+module_param_named(hb_interval_ms, rtrs_srv_params.hb_timing.interval_ms, uint, 0444);
 MODULE_PARM_DESC(hb_interval_ms,
 		 "Milliseconds between heartbeats, 100 ... 60000 (default: 1000)");
 
-module_param_named(hb_missed_max, rtrs_srv_params.hb_missed_max, uint, 0444);
+module_param_named(hb_missed_max, rtrs_srv_params.hb_timing.missed_max, uint, 0444);
 MODULE_PARM_DESC(hb_missed_max,
-		 "Heartbeats without an answer before a client is given up, 1 ... 100 (default: 4)");
+		 "Heartbeats without an answer before a client is given up, 1 ... 100 (default: 3)");
 
 module_param_named(handshake_timeout_ms, rtrs_srv_params.handshake_timeout_ms,
 		   uint, 0444);
@@ -440,9 +442,10 @@ static int rtrs_srv_param_check(const char *name, uint value, uint min, uint max
 
 static int rtrs_srv_params_check_times(const struct rtrs_srv_params *p)
 {
-	if (rtrs_srv_param_check("hb_interval_ms", p->hb_interval_ms,
+	if (rtrs_srv_param_check("hb_interval_ms", p->hb_timing.interval_ms,
 				 100, 60000) ||
-	    rtrs_srv_param_check("hb_missed_max", p->hb_missed_max, 1, 100) ||
+	    rtrs_srv_param_check("hb_missed_max", p->hb_timing.missed_max,
+				 1, 100) ||
 	    rtrs_srv_param_check("handshake_timeout_ms",
 				 p->handshake_timeout_ms, 1000, 600000))
 		return -EINVAL;

@@ -300,7 +300,8 @@ static void rtrs_srv_path_info_work(struct work_struct *work)
 				    ERR_PTR(err));
 		return;
 	}
-	rtrs_hb_start(&path->hb, &path->cons[0]->c);
+	rtrs_hb_start(&path->hb, &path->cons[0]->c, path->features,
+		      &rtrs_srv_params.hb_timing);
 }
 
 static void rtrs_srv_path_hb_lost(struct rtrs_hb *hb)
@@ -308,7 +309,7 @@ static void rtrs_srv_path_hb_lost(struct rtrs_hb *hb)
 	struct rtrs_srv_path *path = container_of(hb, struct rtrs_srv_path, hb);
 
 	rtrs_srv_path_close(path, "the client is silent: %u heartbeats, one each %u ms, missed",
-			    hb->missed_max, hb->interval_ms);
+			    hb->timing.missed_max, hb->timing.interval_ms);
 }
 
 static void rtrs_srv_path_hb_error(struct rtrs_hb *hb)
@@ -419,21 +420,19 @@ static void rtrs_srv_path_init(struct rtrs_srv_path *path,
 			       struct rtrs_srv_dev *dev,
 			       const struct rtrs_conn_req *req)
 {
-	const struct rtrs_srv_params *p = &rtrs_srv_params;
-
 	kref_init(&path->ref);
 	path->sess = sess;
 	path->dev = dev;
 	memcpy(path->uuid, req->path_uuid, RTRS_UUID_LEN);
 	path->recon_cnt = req->recon_cnt;
+	path->features = req->features & RTRS_FEATURES;
 	path->con_num = req->cid_num;
 	path->state = RTRS_SRV_PATH_CONNECTING;
 	spin_lock_init(&path->state_lock);
 	mutex_init(&path->mutex);
 	init_completion(&path->reg_done);
 	init_completion(&path->idle);
-	rtrs_hb_init(&path->hb, sess->ctx->hb_wq, p->hb_interval_ms,
-		     p->hb_missed_max, rtrs_srv_path_hb_lost,
+	rtrs_hb_init(&path->hb, sess->ctx->hb_wq, rtrs_srv_path_hb_lost,
 		     rtrs_srv_path_hb_error);
 	INIT_DELAYED_WORK(&path->handshake, rtrs_srv_path_handshake_expired);
 	INIT_WORK(&path->info_work, rtrs_srv_path_info_work);

@@ -33,16 +33,14 @@
  * @chunk_size: bytes of a chunk
  * @queue_depth: chunks of a session
  * @always_invalidate: a chunk's key is revoked while its request is executed
- * @hb_interval_ms: time between heartbeats
- * @hb_missed_max: heartbeats without an answer before a client is given up
+ * @hb_timing: when a silent client is given up
  * @handshake_timeout_ms: time from a path's last CM request to its info request
  */
 struct rtrs_srv_params {
 	int	chunk_size;
 	int	queue_depth;
 	bool	always_invalidate;
-	uint	hb_interval_ms;
-	uint	hb_missed_max;
+	struct rtrs_hb_timing hb_timing;
 	uint	handshake_timeout_ms;
 };
 
@@ -180,6 +178,7 @@ enum rtrs_srv_path_state {
  * @entry: in sess->paths; under ctx->mutex
  * @uuid: identity, the same in each incarnation
  * @recon_cnt: the incarnation
+ * @features: extensions both sides know
  * @con_num: connections it is to have
  * @local: the server's address
  * @peer: the client's address
@@ -218,6 +217,7 @@ struct rtrs_srv_path {
 	struct list_head		entry;
 	u8				uuid[RTRS_UUID_LEN];
 	u16				recon_cnt;
+	u32				features;
 	u16				con_num;
 	struct sockaddr_storage		local;
 	struct sockaddr_storage		peer;

@@ -5,7 +5,7 @@ import argparse
 import os
 import sys
 
-from . import build, check, demo, host, kernels, roots, shell
+from . import bench, build, check, demo, host, kernels, roots, shell
 
 
 def main() -> int:
@@ -40,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
                               help="always_invalidate of the server (default N)")
     shell_parser.add_argument("--no-modules", action="store_true",
                               help="do not build nor load our modules")
+    bench.add(commands, series)
     clean = commands.add_parser("clean", help="remove builds, runs and results; --all: images too")
     clean.add_argument("--all", action="store_true", help="remove the whole cache")
     clean.set_defaults(run=run_clean)

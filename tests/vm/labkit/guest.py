@@ -284,9 +284,9 @@ class Guest:
 
     # -- for cases --------------------------------------------------------------------------
 
-    def wait_ready(self, hellos: int = 1) -> None:
+    def wait_ready(self, hellos: int = 1, timeout: float = BOOT_TIMEOUT) -> None:
         """Wait until the agent is up."""
-        self.await_news(lambda: self.hellos >= hellos, time.monotonic() + BOOT_TIMEOUT, "boot")
+        self.await_news(lambda: self.hellos >= hellos, time.monotonic() + timeout, "boot")
 
     def start(self, command: str, timeout: float = 60, input: str = "") -> Background:
         """Start a shell command, without waiting for it."""
@@ -402,7 +402,7 @@ class Monitor:
         self.lines.readline()
         self.command("qmp_capabilities")
 
-    def command(self, name: str, **arguments) -> dict:
+    def command(self, name: str, /, **arguments) -> dict:
         """Run a monitor command; events that come in between are of no interest."""
         request = {"execute": name, "arguments": arguments}
         self.sock.sendall(json.dumps(request).encode() + b"\n")

@@ -66,7 +66,7 @@ class Node(Guest):
     def link_up(self, link: int = 0) -> None:
         """Take an interface up again; down loses IPv6 addresses, so they are set again."""
         self.run(f"ip link set eth{link} up && ip addr replace {self.address6(link)}/64 "
-                 f"dev eth{link} nodad")
+                 f"dev eth{link} nodad && ip addr replace fe80::{self.number}/64 dev eth{link} nodad")
 
     def netem(self, rule: str, link: int = 0) -> None:
         """Disturb what this guest sends on a link, like "delay 10ms" or "loss 1%"; "" ends it."""

@@ -34,6 +34,10 @@ def pytest_addoption(parser):
     group.addoption("--report-fd", type=int, default=-1, help="where to report to (lab check)")
     group.addoption("--no-modules", action="store_true", help="boot guests without our modules")
     group.addoption("--once", action="store_true", help="include cases marked once")
+    # pytest's own explanation of a failed assertion asks for it, and the plugin that
+    # has it is switched off
+    group.addoption("--explain", dest="verbose", type=int, default=0,
+                    help="how much of a failed comparison to show")
     group.addoption("--lab-shell", action="store_true", help="a guest shell after the cases")
 
 
