@@ -264,6 +264,8 @@ class Disk:
         """Unmap, and wait until the device is gone."""
         if not force:
             self.client.run("udevadm settle")   # udev opens disks that were just written
+        if not force:
+            self.client.run("udevadm settle")   # its rules have a new disk open for a moment
         error = self.unmap_errno(force, timeout)
         if error:
             raise FileError(error, f"{self.client.name}: unmapping {self.name}")
