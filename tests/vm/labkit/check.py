@@ -121,6 +121,7 @@ def run_combo(combo: str, arguments, home: Path, report: Report) -> None:
     command += ["--modes", arguments.mode] if arguments.mode else []
     command += ["--once"] if combo == (arguments.combo or COMBOS)[0] else []
     command += ["--no-modules"] if arguments.no_modules else []
+    command += ["--all-cases"] if arguments.all else []
     command += ["--lab-shell"] if arguments.shell else []
     host.note(f"{combo}: starting; logs in {run_dir}")
     output = None if arguments.shell else open(run_dir / "pytest.log", "wb")

@@ -83,6 +83,9 @@ def add_check(commands) -> None:
     checker.add_argument("--jobs", type=int, default=2, help="combos at a time (default 2)")
     checker.add_argument("--shell", action="store_true",
                          help="a shell in the guests after the cases (one combo only)")
+    checker.add_argument("--all", action="store_true",
+                         help="every case on every combo in both modes; by default those that "
+                         "depend on neither run once for each kernel")
     checker.add_argument("--no-modules", action="store_true",
                          help="do not build our modules; for cases about the lab itself")
     checker.set_defaults(run=check.run)

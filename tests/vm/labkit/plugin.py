@@ -33,6 +33,8 @@ def pytest_addoption(parser):
     group.addoption("--run-dir", default="", help="where guests and logs live")
     group.addoption("--report-fd", type=int, default=-1, help="where to report to (lab check)")
     group.addoption("--no-modules", action="store_true", help="boot guests without our modules")
+    group.addoption("--all-cases", action="store_true",
+                    help="every case on this combo, in all modes")
     group.addoption("--once", action="store_true", help="include cases marked once")
     # pytest's own explanation of a failed assertion asks for it, and the plugin that
     # has it is switched off
