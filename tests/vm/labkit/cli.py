@@ -80,7 +80,7 @@ def add_check(commands) -> None:
     checker.add_argument("--combo", action="append", metavar="CLIENT-SERVER",
                          help=f"only these kernels; default {' '.join(kernels.COMBOS)}")
     checker.add_argument("--mode", choices="NY", help="only this always_invalidate mode")
-    checker.add_argument("--jobs", type=int, default=2, help="combos at a time (default 2)")
+    checker.add_argument("--jobs", type=int, default=1, help="combos at a time (default 1)")
     checker.add_argument("--shell", action="store_true",
                          help="a shell in the guests after the cases (one combo only)")
     checker.add_argument("--all", action="store_true",
