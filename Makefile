@@ -29,6 +29,9 @@ check: host-packages
 demo: host-packages
 	@tests/vm/lab demo
 
+bench: host-packages
+	@tests/vm/lab bench $(BENCH)
+
 host-packages:
 	@scripts/host-packages
 
@@ -41,10 +44,12 @@ help:
 	@echo 'make compat-verify  compile each compat probe alone; must agree with all at once'
 	@echo 'make check          lint, unit, and the virtual-machine tests; needs root'
 	@echo 'make demo           two virtual machines, one disk between them; needs root'
+	@echo 'make bench          instructions and packets per I/O, against nvme-rdma; needs root'
 	@echo
 	@echo 'KDIR=$(KDIR)'
 	@echo 'Also: C=1, W=1, V=1, CC=, LLVM=1 as for any external module;'
 	@echo 'MODULES="rtrs-core ..." builds some modules only.'
-	@echo 'unit, lint, compat-verify, check and demo install missing Debian packages (root).'
+	@echo 'BENCH="--quick ..." are options for `tests/vm/lab bench`.'
+	@echo 'unit, lint, compat-verify, check, demo and bench install missing Debian packages (root).'
 
-.PHONY: modules install clean unit lint compat-verify check demo host-packages help
+.PHONY: modules install clean unit lint compat-verify check demo bench host-packages help
