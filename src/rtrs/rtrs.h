@@ -172,6 +172,8 @@ int rtrs_srv_get_path_name(struct rtrs_srv_sess *sess, char *name, size_t len);
 int rtrs_srv_get_queue_depth(struct rtrs_srv_sess *sess);
 
 /* extensions */
+u32 rtrs_srv_get_max_io_size(struct rtrs_srv_sess *sess);
+bool rtrs_srv_data_is_stable(struct rtrs_srv_sess *sess);
 bool rtrs_srv_resp_rdma_len(struct rtrs_srv_op *op, int status, size_t len);
 int rtrs_srv_op_dir(const struct rtrs_srv_op *op);
 void *rtrs_srv_op_to_pdu(struct rtrs_srv_op *op);

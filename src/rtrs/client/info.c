@@ -39,9 +39,7 @@ static int rtrs_clt_info_post(struct rtrs_clt_path *path)
 	err = rtrs_iu_post_recv(con, &path->info_rx);
 	if (err)
 		return err;
-	if (!rtrs_sq_get(con, 1))
-		return -EAGAIN;
-	return rtrs_iu_post_send(con, &path->info_tx, RTRS_INFO_REQ_LEN, NULL);
+	return rtrs_iu_post_send(con, &path->info_tx, RTRS_INFO_REQ_LEN);
 }
 
 static int rtrs_clt_info_wait(struct rtrs_clt_path *path)

@@ -285,7 +285,6 @@ static void rtrs_clt_path_slots_done(struct ib_cq *cq, struct ib_wc *wc)
 static int rtrs_clt_path_post_slot_mr(struct rtrs_clt_path *path,
 				      struct ib_mr *mr)
 {
-	struct rtrs_con *con = &path->cons[0].c;
 	const struct ib_reg_wr wr = {
 		.wr.opcode	= IB_WR_REG_MR,
 		.wr.wr_cqe	= &path->slot_cqe,
@@ -294,14 +293,8 @@ static int rtrs_clt_path_post_slot_mr(struct rtrs_clt_path *path,
 		.key		= mr->rkey,
 		.access		= IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE,
 	};
-	int err;
 
-	if (!rtrs_sq_get(con, 1))
-		return -EAGAIN;
-	err = ib_post_send(con->qp, &wr.wr, NULL);
-	if (err)
-		rtrs_sq_put(con, 1);
-	return err;
+	return rtrs_post_one(&path->cons[0].c, &wr.wr);
 }
 
 /* Map pages first ... first + nr - 1 into @mr and tell their slots. */

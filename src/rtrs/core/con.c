@@ -130,6 +130,28 @@ int rtrs_post_recv_empty(struct rtrs_con *con, struct ib_cqe *cqe)
 EXPORT_SYMBOL_GPL(rtrs_post_recv_empty);
 
 /**
+ * rtrs_post_one() - post a signalled work request if there is room
+ * @con: connection
+ * @wr: work request; its completion is to give the room back:
+ *	rtrs_sq_put(con, 1)
+ *
+ * Return: 0, -EAGAIN if the send queue is full, or the errno of the verbs.
+ * Any context.
+ */
+int rtrs_post_one(struct rtrs_con *con, const struct ib_send_wr *wr)
+{
+	int err;
+
+	if (!rtrs_sq_get(con, 1))
+		return -EAGAIN;
+	err = ib_post_send(con->qp, wr, NULL);
+	if (err)
+		rtrs_sq_put(con, 1);
+	return err;
+}
+EXPORT_SYMBOL_GPL(rtrs_post_one);
+
+/**
  * rtrs_post_imm() - send an immediate alone
  * @con: connection
  * @cqe: completion, which is to give the room back: rtrs_sq_put(con, 1)
@@ -146,13 +168,7 @@ int rtrs_post_imm(struct rtrs_con *con, struct ib_cqe *cqe, u32 imm)
 		.wr.send_flags	= IB_SEND_SIGNALED,
 		.wr.ex.imm_data	= cpu_to_be32(imm),
 	};
-	int err;
 
-	if (!rtrs_sq_get(con, 1))
-		return -EAGAIN;
-	err = ib_post_send(con->qp, &wr.wr, NULL);
-	if (err)
-		rtrs_sq_put(con, 1);
-	return err;
+	return rtrs_post_one(con, &wr.wr);
 }
 EXPORT_SYMBOL_GPL(rtrs_post_imm);

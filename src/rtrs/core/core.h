@@ -99,6 +99,7 @@ static inline void rtrs_sq_put(struct rtrs_con *con, int nr)
 }
 
 int rtrs_post_recv_empty(struct rtrs_con *con, struct ib_cqe *cqe);
+int rtrs_post_one(struct rtrs_con *con, const struct ib_send_wr *wr);
 int rtrs_post_imm(struct rtrs_con *con, struct ib_cqe *cqe, u32 imm);
 
 /**
@@ -122,8 +123,7 @@ int rtrs_iu_alloc(struct rtrs_iu *iu, struct ib_device *dev, size_t size,
 		  enum dma_data_direction dir);
 void rtrs_iu_free(struct rtrs_iu *iu, struct ib_device *dev);
 int rtrs_iu_post_recv(struct rtrs_con *con, struct rtrs_iu *iu);
-int rtrs_iu_post_send(struct rtrs_con *con, struct rtrs_iu *iu, size_t len,
-		      struct ib_send_wr *head);
+int rtrs_iu_post_send(struct rtrs_con *con, struct rtrs_iu *iu, size_t len);
 
 /**
  * struct rtrs_hb_timing - when a silent peer is given up

@@ -78,37 +78,30 @@ EXPORT_SYMBOL_GPL(rtrs_iu_post_recv);
 
 /**
  * rtrs_iu_post_send() - send a message
- * @con: connection; the caller reserved room for all work requests
- * @iu: buffer; its cqe completes
+ * @con: connection
+ * @iu: buffer; its cqe completes, and is to give the room in the send queue
+ *	back: rtrs_sq_put(con, 1)
  * @len: bytes of the message
- * @head: work requests to post in front of it, or NULL
  *
- * Return: 0 or the errno of the verbs.
+ * Return: 0, -EAGAIN if the send queue is full, or the errno of the verbs.
  */
-int rtrs_iu_post_send(struct rtrs_con *con, struct rtrs_iu *iu, size_t len,
-		      struct ib_send_wr *head)
+int rtrs_iu_post_send(struct rtrs_con *con, struct rtrs_iu *iu, size_t len)
 {
 	struct ib_sge sge = {
 		.addr	= iu->addr,
 		.length	= len,
 		.lkey	= con->qp->pd->local_dma_lkey,
 	};
-	struct ib_send_wr send = {
+	const struct ib_send_wr wr = {
 		.wr_cqe		= &iu->cqe,
 		.sg_list	= &sge,
 		.num_sge	= 1,
 		.opcode		= IB_WR_SEND,
 		.send_flags	= IB_SEND_SIGNALED,
 	};
-	struct ib_send_wr *tail = head;
 
 	ib_dma_sync_single_for_device(con->qp->device, iu->addr, iu->size,
 				      iu->dir);
-	if (!head)
-		return ib_post_send(con->qp, &send, NULL);
-	while (tail->next)
-		tail = tail->next;
-	tail->next = &send;
-	return ib_post_send(con->qp, head, NULL);
+	return rtrs_post_one(con, &wr);
 }
 EXPORT_SYMBOL_GPL(rtrs_iu_post_send);

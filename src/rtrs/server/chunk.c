@@ -2,9 +2,14 @@
 /*
  * Chunks: their memory, and how a path makes it reachable for its client.
  *
- * The memory belongs to the session. Each path maps it for its device and
- * registers it in its own protection domain, in the info work, before the
- * client is told; that is undone when the queue pairs are gone.
+ * Each path has memory of its own for every chunk of the session. A client
+ * that lost a path sends its requests again on another at once, while the lost
+ * ones may still be executing: what it writes now must not become the data of
+ * then, nor the other way round. And what one path's key opens is nothing but
+ * what came on that path.
+ *
+ * The memory is allocated, mapped and registered in the info work, so a client
+ * gets none by merely knocking; that is undone when the queue pairs are gone.
  *
  * If keys stay valid, a registration covers as many whole chunks as the device
  * takes, and each covers the same number, because in-tree clients divide the
@@ -28,57 +33,54 @@
 
 /* ------------------------------------------------------------- memory */
 
-static int rtrs_srv_chunk_init(struct rtrs_srv_chunk *chunk, unsigned int order)
-{
-	spin_lock_init(&chunk->lock);
-	INIT_LIST_HEAD(&chunk->held);
-	/* compound: a backend may take references on any of its pages */
-	chunk->page = alloc_pages(GFP_KERNEL | __GFP_COMP | __GFP_ZERO |
-				  __GFP_NOWARN | __GFP_RETRY_MAYFAIL, order);
-	return chunk->page ? 0 : -ENOMEM;
-}
-
 /**
  * rtrs_srv_chunks_free() - undo rtrs_srv_chunks_alloc(), complete or not
- * @sess: session
+ * @path: path with its operations
  *
  * Context: process.
  */
-void rtrs_srv_chunks_free(struct rtrs_srv_sess *sess)
+void rtrs_srv_chunks_free(struct rtrs_srv_path *path)
 {
-	unsigned int order = get_order(sess->chunk_size);
+	unsigned int order = get_order(path->sess->chunk_size);
+	struct rtrs_srv_op *op;
 	u32 i;
 
-	for (i = 0; i < sess->queue_depth && sess->chunks[i].page; i++)
-		__free_pages(sess->chunks[i].page, order);
-	kvfree(sess->chunks);
+	for (i = 0; i < path->sess->queue_depth; i++) {
+		op = rtrs_srv_path_op(path, i);
+		if (op->page)
+			__free_pages(op->page, order);
+		op->page = NULL;
+	}
 }
 
 /**
- * rtrs_srv_chunks_alloc() - allocate the chunks of a session, all zero
- * @sess: session with its sizes set
+ * rtrs_srv_chunks_alloc() - allocate the memory of a path's chunks, all zero
+ * @path: path with its operations; undone by rtrs_srv_chunks_free(), also
+ *	after an error
  *
  * Context: process, may sleep.
  * Return: 0 or -ENOMEM.
  */
-int rtrs_srv_chunks_alloc(struct rtrs_srv_sess *sess)
+int rtrs_srv_chunks_alloc(struct rtrs_srv_path *path)
 {
-	unsigned int order = get_order(sess->chunk_size);
+	/* compound: a backend may take references on any of its pages */
+	const gfp_t gfp = GFP_KERNEL | __GFP_COMP | __GFP_ZERO | __GFP_NOWARN |
+			  __GFP_RETRY_MAYFAIL;
+	struct rtrs_srv_sess *sess = path->sess;
+	struct rtrs_srv_op *op;
 	u32 i;
 
-	sess->chunks = kvzalloc_objs(*sess->chunks, sess->queue_depth);
-	if (!sess->chunks)
+	for (i = 0; i < sess->queue_depth; i++) {
+		op = rtrs_srv_path_op(path, i);
+		op->page = alloc_pages(gfp, get_order(sess->chunk_size));
+		if (op->page)
+			continue;
+		rtrs_srv_path_log(path, err,
+				  "no memory for chunk %u of %u, %u contiguous bytes each; lower sess_queue_depth or max_chunk_size\n",
+				  i, sess->queue_depth, sess->chunk_size);
 		return -ENOMEM;
-	for (i = 0; i < sess->queue_depth; i++)
-		if (rtrs_srv_chunk_init(&sess->chunks[i], order))
-			goto err_free;
+	}
 	return 0;
-
-err_free:
-	pr_err_ratelimited("no memory for chunk %u of a session's %u of %u contiguous bytes; lower sess_queue_depth or max_chunk_size\n",
-			   i, sess->queue_depth, sess->chunk_size);
-	rtrs_srv_chunks_free(sess);
-	return -ENOMEM;
 }
 
 /* ------------------------------------------------------------ mapping */
@@ -87,14 +89,14 @@ static int rtrs_srv_chunks_dma_map(struct rtrs_srv_path *path)
 {
 	struct rtrs_srv_sess *sess = path->sess;
 	struct ib_device *ib = path->dev->ib;
-	u64 dma;
+	struct rtrs_srv_op *op;
 
 	for (; path->nr_mapped < sess->queue_depth; path->nr_mapped++) {
-		dma = ib_dma_map_page(ib, sess->chunks[path->nr_mapped].page, 0,
-				      sess->chunk_size, DMA_BIDIRECTIONAL);
-		if (ib_dma_mapping_error(ib, dma))
+		op = rtrs_srv_path_op(path, path->nr_mapped);
+		op->dma = ib_dma_map_page(ib, op->page, 0, sess->chunk_size,
+					  DMA_BIDIRECTIONAL);
+		if (ib_dma_mapping_error(ib, op->dma))
 			return -ENOMEM;
-		rtrs_srv_path_op(path, path->nr_mapped)->dma = dma;
 	}
 	return 0;
 }
@@ -134,9 +136,9 @@ static void rtrs_srv_mr_fill_sgl(const struct rtrs_srv_path *path, u32 first,
 
 	sg_init_table(sgl, path->chunks_per_mr);
 	for (i = 0; i < path->chunks_per_mr; i++) {
-		struct rtrs_srv_op *op = path->ops + (first + i) * path->op_size;
+		struct rtrs_srv_op *op = rtrs_srv_path_op(path, first + i);
 
-		sg_set_page(&sgl[i], op->chunk->page, sess->chunk_size, 0);
+		sg_set_page(&sgl[i], op->page, sess->chunk_size, 0);
 		sg_dma_address(&sgl[i]) = op->dma;
 		sg_dma_len(&sgl[i]) = sess->chunk_size;
 	}

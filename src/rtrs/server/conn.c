@@ -270,7 +270,7 @@ static int rtrs_srv_con_accept(struct rtrs_srv_con *con)
 	const struct rtrs_conn_rsp rsp = {
 		.version	= RTRS_VERSION,
 		.queue_depth	= sess->queue_depth,
-		.max_io_size	= sess->chunk_size - sess->hdr_size,
+		.max_io_size	= rtrs_srv_get_max_io_size(sess),
 		.max_hdr_size	= sess->hdr_size,
 		.new_rkey	= sess->invalidate,
 		.features	= RTRS_FEATURES,

@@ -12,15 +12,17 @@
  *	consumer		ops->rdma_ev() ... rtrs_srv_resp_rdma()
  *	response is posted	rtrs_srv_op_post_resp(): the operation ends
  *
- * Ownership. The chunk's memory belongs to the operation that is chunk->owner.
- * Operations of other paths that come for it meanwhile (a client that lost a
- * path sends its requests again at once) are held in the order they came. The
- * operation itself is taken while op->busy, from its beginning until just
- * before its response is posted: once it is posted, the client may send the
- * next request for the chunk, and that uses the struct again. Between the two,
- * the chunk still has its owner, so that next request is held for a moment.
- * The memory changes hands only after the post, and whoever posted touches
- * nothing of the operation then.
+ * Order. Of the operations for a chunk the one that is chunk->owner is executed.
+ * Those of other paths that come meanwhile (a client that lost a path sends its
+ * requests again at once, in the same chunks) are held in the order they came,
+ * with their data in their own path's memory: so a write that is sent again
+ * never overtakes itself, and none sees the other's data. The operation itself
+ * is taken while op->busy, from its beginning until just before its response is
+ * posted: once it is posted, the client may send the next request for the
+ * chunk, and that uses the struct again. Between the two, the chunk still has
+ * its owner, so that next request is held for a moment. The next one gets its
+ * turn only after the post, and whoever posted touches nothing of the operation
+ * then.
  *
  * Payload of a response. Data and key of a response are read by the device
  * after the operation ended. The client has got them when it sends its next
@@ -67,7 +69,7 @@ static void rtrs_srv_op_submit(struct rtrs_srv_op *op);
 
 /* ------------------------------------------------ chunk and ownership */
 
-/* Hand the memory to the oldest operation that is held, if there is one. */
+/* It is the turn of the oldest operation that is held, if there is one. */
 static void rtrs_srv_chunk_release(struct rtrs_srv_chunk *chunk)
 {
 	struct rtrs_srv_op *next;
@@ -434,7 +436,7 @@ static int rtrs_srv_op_parse(struct rtrs_srv_op *op)
 	ib_dma_sync_single_for_cpu(op->path->dev->ib, op->dma, op->sync_len,
 				   DMA_BIDIRECTIONAL);
 	memset(&op->req, 0, sizeof(op->req));
-	return rtrs_parse_io_hdr(page_address(op->chunk->page),
+	return rtrs_parse_io_hdr(page_address(op->page),
 				 sess->chunk_size, op->off, &op->req);
 }
 
@@ -443,7 +445,7 @@ static int rtrs_srv_op_deliver(struct rtrs_srv_op *op)
 {
 	struct rtrs_srv_sess *sess = op->path->sess;
 	const struct rtrs_io_req *req = &op->req;
-	void *data = page_address(op->chunk->page);
+	void *data = page_address(op->page);
 
 	if (req->usr_len > sess->hdr_size)
 		return -EINVAL;
@@ -659,6 +661,9 @@ void rtrs_srv_ops_free(struct rtrs_srv_path *path)
 {
 	u32 i;
 
+	if (!path->ops)
+		return;
+	rtrs_srv_chunks_free(path);
 	for (i = 0; i < path->sess->queue_depth; i++)
 		rtrs_iu_free(&rtrs_srv_path_op(path, i)->key_msg,
 			     path->dev->ib);
@@ -667,8 +672,8 @@ void rtrs_srv_ops_free(struct rtrs_srv_path *path)
 }
 
 /**
- * rtrs_srv_ops_alloc() - make the operations of a path
- * @path: path
+ * rtrs_srv_ops_alloc() - make the operations of a path, and their chunks' memory
+ * @path: path; undone by rtrs_srv_ops_free(), also after an error
  *
  * Context: process, may sleep.
  * Return: 0 or -ENOMEM.
@@ -685,18 +690,11 @@ int rtrs_srv_ops_alloc(struct rtrs_srv_path *path)
 		return -ENOMEM;
 	path->usr = kvcalloc(sess->queue_depth, sess->hdr_size, GFP_KERNEL);
 	if (!path->usr)
-		goto err_free_ops;
+		return -ENOMEM;
 	for (i = 0; i < sess->queue_depth; i++)
 		if (rtrs_srv_op_init(rtrs_srv_path_op(path, i), path, i))
-			goto err_free_all;
-	return 0;
-
-err_free_all:
-	rtrs_srv_ops_free(path);
-	return -ENOMEM;
-err_free_ops:
-	kvfree(path->ops);
-	return -ENOMEM;
+			return -ENOMEM;
+	return rtrs_srv_chunks_alloc(path);
 }
 
 /* An operation that waits for another path's does not get its turn. */
@@ -746,6 +744,6 @@ void rtrs_srv_ops_abandon(struct rtrs_srv_path *path)
 	for (i = 0; i < path->con_num; i++)
 		if (path->cons[i])
 			rtrs_srv_con_abandon_waiting(path->cons[i]);
-	for (i = 0; i < path->sess->queue_depth; i++)
+	for (i = 0; path->ops && i < path->sess->queue_depth; i++)
 		rtrs_srv_op_abandon_held(rtrs_srv_path_op(path, i));
 }

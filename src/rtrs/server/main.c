@@ -17,7 +17,10 @@
 #include <linux/in6.h>
 #include <linux/log2.h>
 #include <linux/module.h>
+#include <linux/moduleparam.h>
 #include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/sysfs.h>
 #include <net/net_namespace.h>
 #include <rdma/ib.h>
 
@@ -30,7 +33,7 @@ MODULE_VERSION(RNBD_VERSION);
 struct rtrs_srv_params rtrs_srv_params = {
 	.chunk_size		= 131072,
 	.queue_depth		= 512,
-	.always_invalidate	= true,
+	.invalidate		= RTRS_SRV_INVALIDATE_AUTO,
 	.hb_timing = {
 		.interval_ms	= 1000,
 		.missed_max	= 3,
@@ -46,10 +49,45 @@ module_param_named(sess_queue_depth, rtrs_srv_params.queue_depth, int, 0444);
 MODULE_PARM_DESC(sess_queue_depth,
 		 "Chunks of a session, 1 ... 65535 (default: 512)");
 
-module_param_named(always_invalidate, rtrs_srv_params.always_invalidate, bool,
-		   0444);
+static const char * const rtrs_srv_invalidate_names[] = {
+	[RTRS_SRV_INVALIDATE_NO]	= "N",
+	[RTRS_SRV_INVALIDATE_YES]	= "Y",
+	[RTRS_SRV_INVALIDATE_AUTO]	= "auto",
+};
+
+static int rtrs_srv_set_invalidate(const char *val,
+				   const struct kernel_param *kp)
+{
+	bool on;
+	int err;
+
+	if (sysfs_streq(val, "auto")) {
+		rtrs_srv_params.invalidate = RTRS_SRV_INVALIDATE_AUTO;
+		return 0;
+	}
+	err = kstrtobool(val, &on);
+	if (err) {
+		pr_err("always_invalidate=%s is not auto, Y or N\n", val);
+		return err;
+	}
+	rtrs_srv_params.invalidate = on ? RTRS_SRV_INVALIDATE_YES :
+					  RTRS_SRV_INVALIDATE_NO;
+	return 0;
+}
+
+static int rtrs_srv_get_invalidate(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%s\n",
+			  rtrs_srv_invalidate_names[rtrs_srv_params.invalidate]);
+}
+
+static const struct kernel_param_ops rtrs_srv_invalidate_ops = {
+	.set	= rtrs_srv_set_invalidate,
+	.get	= rtrs_srv_get_invalidate,
+};
+module_param_cb(always_invalidate, &rtrs_srv_invalidate_ops, NULL, 0444);
 MODULE_PARM_DESC(always_invalidate,
-		 "Revoke the key of a chunk while its request is executed (default: Y)");
+		 "Revoke the key of a chunk while its request is executed: Y; N; auto: no, but copy what must not change, for devices that need that (default: auto)");
 
 module_param_named(hb_interval_ms, rtrs_srv_params.hb_timing.interval_ms, uint, 0444);
 MODULE_PARM_DESC(hb_interval_ms,

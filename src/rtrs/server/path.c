@@ -222,34 +222,32 @@ static int rtrs_srv_path_post_recvs(struct rtrs_srv_path *path)
 }
 
 /* Everything that requests need, up to telling the consumer. */
+static const struct {
+	int		(*run)(struct rtrs_srv_path *path);
+	const char	*what;
+} rtrs_srv_path_steps[] = {
+	{ rtrs_srv_ops_alloc,		"allocate memory" },
+	{ rtrs_srv_chunks_map,		"map chunks" },
+	{ rtrs_srv_chunks_register,	"register chunks" },
+	{ rtrs_srv_chunks_build_info,	"build the info response" },
+	{ rtrs_srv_path_post_recvs,	"post receives" },
+	{ rtrs_srv_sess_link_up,	"set the session up" },
+};
+
 static int rtrs_srv_path_prepare(struct rtrs_srv_path *path)
 {
-	const char *what = "map chunks";
-	int err = rtrs_srv_chunks_map(path);
+	unsigned int i;
+	int err;
 
-	if (err)
-		goto err_close;
-	what = "register chunks";
-	err = rtrs_srv_chunks_register(path);
-	if (err)
-		goto err_close;
-	what = "build the info response";
-	err = rtrs_srv_chunks_build_info(path);
-	if (err)
-		goto err_close;
-	what = "post receives";
-	err = rtrs_srv_path_post_recvs(path);
-	if (err)
-		goto err_close;
-	what = "set the session up";
-	err = rtrs_srv_sess_link_up(path);
-	if (err)
-		goto err_close;
+	for (i = 0; i < ARRAY_SIZE(rtrs_srv_path_steps); i++) {
+		err = rtrs_srv_path_steps[i].run(path);
+		if (!err)
+			continue;
+		rtrs_srv_path_close(path, "cannot %s: %pe",
+				    rtrs_srv_path_steps[i].what, ERR_PTR(err));
+		return err;
+	}
 	return 0;
-
-err_close:
-	rtrs_srv_path_close(path, "cannot %s: %pe", what, ERR_PTR(err));
-	return err;
 }
 
 static void rtrs_srv_path_info_sent(struct ib_cq *cq, struct ib_wc *wc)
@@ -262,17 +260,9 @@ static void rtrs_srv_path_info_sent(struct ib_cq *cq, struct ib_wc *wc)
 
 static int rtrs_srv_path_send_info(struct rtrs_srv_path *path)
 {
-	struct rtrs_con *con = &path->cons[0]->c;
-	int err;
-
 	path->info_rsp.cqe.done = rtrs_srv_path_info_sent;
-	if (!rtrs_sq_get(con, 1))
-		return -EAGAIN;
-	err = rtrs_iu_post_send(con, &path->info_rsp, path->info_rsp.size,
-				NULL);
-	if (err)
-		rtrs_sq_put(con, 1);
-	return err;
+	return rtrs_iu_post_send(&path->cons[0]->c, &path->info_rsp,
+				 path->info_rsp.size);
 }
 
 /*
@@ -354,7 +344,6 @@ static void rtrs_srv_path_stop_io(struct rtrs_srv_path *path)
 static void rtrs_srv_path_free_parts(struct rtrs_srv_path *path)
 {
 	percpu_ref_exit(&path->inflight);
-	rtrs_srv_ops_free(path);
 	ib_dealloc_pd(path->pd);
 	kvfree(path->cons);
 }
@@ -383,6 +372,7 @@ static void rtrs_srv_path_close_work(struct work_struct *work)
 
 	rtrs_srv_path_destroy_cons(path);
 	rtrs_srv_chunks_unmap(path);
+	rtrs_srv_ops_free(path);
 	rtrs_iu_free(&path->info_rsp, path->dev->ib);
 	rtrs_iu_free(&path->info_req, path->dev->ib);
 	rtrs_srv_path_free_parts(path);
@@ -451,17 +441,12 @@ static int rtrs_srv_path_alloc_parts(struct rtrs_srv_path *path)
 		err = PTR_ERR(path->pd);
 		goto err_free_cons;
 	}
-	err = rtrs_srv_ops_alloc(path);
-	if (err)
-		goto err_dealloc_pd;
 	err = percpu_ref_init(&path->inflight, rtrs_srv_path_idle, 0,
 			      GFP_KERNEL);
 	if (err)
-		goto err_free_ops;
+		goto err_dealloc_pd;
 	return 0;
 
-err_free_ops:
-	rtrs_srv_ops_free(path);
 err_dealloc_pd:
 	ib_dealloc_pd(path->pd);
 err_free_cons:

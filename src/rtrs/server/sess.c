@@ -15,8 +15,10 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/export.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/wait.h>
 
 #include "srv.h"
 
@@ -25,6 +27,7 @@ static struct rtrs_srv_sess *rtrs_srv_sess_create(struct rtrs_srv_ctx *ctx,
 {
 	const struct rtrs_srv_params *p = &rtrs_srv_params;
 	struct rtrs_srv_sess *sess = kzalloc_obj(*sess);
+	u32 i;
 
 	if (!sess)
 		return ERR_PTR(-ENOMEM);
@@ -36,10 +39,15 @@ static struct rtrs_srv_sess *rtrs_srv_sess_create(struct rtrs_srv_ctx *ctx,
 	sess->hdr_size = PAGE_SIZE;
 	sess->queue_depth = p->queue_depth;
 	sess->off_bits = rtrs_off_bits(p->queue_depth);
-	sess->invalidate = p->always_invalidate;
-	if (rtrs_srv_chunks_alloc(sess)) {
+	sess->invalidate = p->invalidate == RTRS_SRV_INVALIDATE_YES;
+	sess->chunks = kvzalloc_objs(*sess->chunks, sess->queue_depth);
+	if (!sess->chunks) {
 		kfree(sess);
 		return ERR_PTR(-ENOMEM);
+	}
+	for (i = 0; i < sess->queue_depth; i++) {
+		spin_lock_init(&sess->chunks[i].lock);
+		INIT_LIST_HEAD(&sess->chunks[i].held);
 	}
 	list_add_tail(&sess->entry, &ctx->sessions);
 	return sess;
@@ -48,7 +56,7 @@ static struct rtrs_srv_sess *rtrs_srv_sess_create(struct rtrs_srv_ctx *ctx,
 /* The session has no path and is not in the list any more. */
 static void rtrs_srv_sess_free(struct rtrs_srv_sess *sess)
 {
-	rtrs_srv_chunks_free(sess);
+	kvfree(sess->chunks);
 	mutex_destroy(&sess->link_mutex);
 	kfree(sess);
 }
@@ -115,6 +123,22 @@ rtrs_srv_sess_add_path(struct rtrs_srv_sess *sess, struct rtrs_srv_dev *dev,
 	return path;
 }
 
+/*
+ * Anybody may knock. A path whose handshake is not over costs a protection
+ * domain and queue pairs, so their number has a limit.
+ */
+static int rtrs_srv_ctx_check_handshakes(struct rtrs_srv_ctx *ctx)
+{
+	struct rtrs_srv_sess *sess;
+	struct rtrs_srv_path *path;
+	unsigned int nr = 0;
+
+	list_for_each_entry(sess, &ctx->sessions, entry)
+		list_for_each_entry(path, &sess->paths, entry)
+			nr += READ_ONCE(path->state) == RTRS_SRV_PATH_CONNECTING;
+	return nr < RTRS_SRV_MAX_HANDSHAKES ? 0 : -EBUSY;
+}
+
 /* @sess is NULL if the path is to be the first of a new session. */
 static struct rtrs_srv_path *
 rtrs_srv_sess_new_path(struct rtrs_srv_ctx *ctx, struct rtrs_srv_sess *sess,
@@ -129,6 +153,7 @@ rtrs_srv_sess_new_path(struct rtrs_srv_ctx *ctx, struct rtrs_srv_sess *sess,
 	if (!dev)
 		return ERR_PTR(-ENODEV);
 	err = sess ? rtrs_srv_sess_check_room(sess, cm_id) : 0;
+	err = err ?: rtrs_srv_ctx_check_handshakes(ctx);
 	if (err)
 		return ERR_PTR(err);
 	if (!sess)
@@ -221,16 +246,7 @@ static bool rtrs_srv_name_taken(struct rtrs_srv_sess *sess, const char *name)
 	return false;
 }
 
-/**
- * rtrs_srv_sess_set_name() - a path told the session's name
- * @sess: session
- * @name: valid name
- *
- * Context: process, may sleep.
- * Return: 0; -EPERM if another session has this name, -EINVAL if this session
- * has another name already.
- */
-int rtrs_srv_sess_set_name(struct rtrs_srv_sess *sess, const char *name)
+static int rtrs_srv_sess_try_name(struct rtrs_srv_sess *sess, const char *name)
 {
 	int err = 0;
 
@@ -242,6 +258,31 @@ int rtrs_srv_sess_set_name(struct rtrs_srv_sess *sess, const char *name)
 	else
 		strscpy(sess->name, name);
 	mutex_unlock(&sess->ctx->mutex);
+	return err;
+}
+
+/**
+ * rtrs_srv_sess_set_name() - a path told the session's name
+ * @sess: session
+ * @name: valid name
+ *
+ * A client that closes a session and opens one of the same name again at once
+ * may be faster than the end of the old one here, so that is waited for.
+ *
+ * Context: process, may sleep for RTRS_SRV_NAME_WAIT.
+ * Return: 0; -EPERM if another session has this name, -EINVAL if this session
+ * has another name already.
+ */
+int rtrs_srv_sess_set_name(struct rtrs_srv_sess *sess, const char *name)
+{
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	long left = RTRS_SRV_NAME_WAIT;
+	int err;
+
+	add_wait_queue(&sess->ctx->path_gone, &wait);
+	while ((err = rtrs_srv_sess_try_name(sess, name)) == -EPERM && left)
+		left = wait_woken(&wait, TASK_UNINTERRUPTIBLE, left);
+	remove_wait_queue(&sess->ctx->path_gone, &wait);
 	return err;
 }
 
@@ -340,3 +381,31 @@ int rtrs_srv_get_queue_depth(struct rtrs_srv_sess *sess)
 	return sess->queue_depth;
 }
 EXPORT_SYMBOL_GPL(rtrs_srv_get_queue_depth);
+
+/**
+ * rtrs_srv_get_max_io_size() - the most data of one operation
+ * @sess: session
+ *
+ * Context: any.
+ * Return: bytes.
+ */
+u32 rtrs_srv_get_max_io_size(struct rtrs_srv_sess *sess)
+{
+	return sess->chunk_size - sess->hdr_size;
+}
+EXPORT_SYMBOL_GPL(rtrs_srv_get_max_io_size);
+
+/**
+ * rtrs_srv_data_is_stable() - does the data of a request stay as it is?
+ * @sess: session
+ *
+ * Context: any.
+ * Return: true if the client cannot change the data area of an operation that
+ * is not answered, or if the administrator said that none does; false if a
+ * consumer that depends on it has to copy the data.
+ */
+bool rtrs_srv_data_is_stable(struct rtrs_srv_sess *sess)
+{
+	return rtrs_srv_params.invalidate != RTRS_SRV_INVALIDATE_AUTO;
+}
+EXPORT_SYMBOL_GPL(rtrs_srv_data_is_stable);

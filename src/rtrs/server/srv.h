@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The server's objects: one context has sessions, a session has paths and
- * chunks, a path has connections and one operation per chunk.
+ * chunks, a path has connections, and for each chunk memory and an operation.
  *
  * Locks, outermost first:
  *	ctx->listen_mutex	listeners
@@ -25,21 +25,35 @@
 #include "../core/core.h"
 
 #define RTRS_SRV_MAX_PATHS	128	/* of a session */
+#define RTRS_SRV_MAX_HANDSHAKES	256	/* at a time */
+#define RTRS_SRV_NAME_WAIT	(3 * HZ)
 #define RTRS_SRV_BACKLOG	64
 #define RTRS_SRV_CON_SLACK	32	/* work requests beside those of operations */
+
+/**
+ * enum rtrs_srv_invalidate - is a chunk's key revoked while its request runs?
+ * @RTRS_SRV_INVALIDATE_NO: no
+ * @RTRS_SRV_INVALIDATE_YES: yes
+ * @RTRS_SRV_INVALIDATE_AUTO: no, and the consumer copies what must not change
+ */
+enum rtrs_srv_invalidate {
+	RTRS_SRV_INVALIDATE_NO,
+	RTRS_SRV_INVALIDATE_YES,
+	RTRS_SRV_INVALIDATE_AUTO,
+};
 
 /**
  * struct rtrs_srv_params - module parameters, constant after load
  * @chunk_size: bytes of a chunk
  * @queue_depth: chunks of a session
- * @always_invalidate: a chunk's key is revoked while its request is executed
+ * @invalidate: see above
  * @hb_timing: when a silent client is given up
  * @handshake_timeout_ms: time from a path's last CM request to its info request
  */
 struct rtrs_srv_params {
 	int	chunk_size;
 	int	queue_depth;
-	bool	always_invalidate;
+	enum rtrs_srv_invalidate invalidate;
 	struct rtrs_hb_timing hb_timing;
 	uint	handshake_timeout_ms;
 };
@@ -103,15 +117,13 @@ struct rtrs_srv_dev {
 };
 
 /**
- * struct rtrs_srv_chunk - memory for one request, shared by all paths
- * @page: its first page
+ * struct rtrs_srv_chunk - a place for one request, whatever path it comes on
  * @lock: protects the rest and the @busy of the chunk's operations from two
  *	beginnings at once
- * @owner: the operation that uses the memory, NULL if there is none
- * @held: operations that wait for it, oldest first
+ * @owner: the operation that is executed, NULL if there is none
+ * @held: operations that wait for it to end, oldest first
  */
 struct rtrs_srv_chunk {
-	struct page		*page;
 	spinlock_t		lock;
 	struct rtrs_srv_op	*owner;
 	struct list_head	held;
@@ -199,7 +211,8 @@ enum rtrs_srv_path_state {
  * @reg_cqe: completion of a batch of registrations
  * @reg_done: it came
  * @reg_status: its status
- * @ops: one operation for each chunk, @op_size bytes each
+ * @ops: one operation for each chunk, @op_size bytes each; NULL before the
+ *	info request
  * @op_size: includes the consumer's pdu
  * @usr: their user messages, sess->hdr_size bytes each
  * @inflight: operations begun and not ended
@@ -287,7 +300,8 @@ enum rtrs_srv_op_phase {
  * @path: owner
  * @chunk: its chunk
  * @id: number of the chunk
- * @dma: DMA address of the chunk on the path's device
+ * @page: the chunk's memory on this path
+ * @dma: DMA address of @page
  * @mr: the chunk's own registration, NULL if keys stay valid
  * @usr: private copy of the user message
  * @busy: begun and not ended; see io.c
@@ -315,6 +329,7 @@ struct rtrs_srv_op {
 	struct rtrs_srv_path	*path;
 	struct rtrs_srv_chunk	*chunk;
 	u16			id;
+	struct page		*page;
 	u64			dma;
 	struct ib_mr		*mr;
 	void			*usr;
@@ -354,7 +369,7 @@ static inline const char *rtrs_srv_sess_label(const struct rtrs_srv_sess *sess)
 	return sess->name[0] ? sess->name : "new session";
 }
 
-static inline struct rtrs_srv_op *rtrs_srv_path_op(struct rtrs_srv_path *path,
+static inline struct rtrs_srv_op *rtrs_srv_path_op(const struct rtrs_srv_path *path,
 						   u32 id)
 {
 	return path->ops + id * path->op_size;
@@ -407,8 +422,8 @@ static inline struct rtrs_srv_con *rtrs_srv_con_of(const struct ib_cq *cq)
 }
 
 /* chunk.c */
-int rtrs_srv_chunks_alloc(struct rtrs_srv_sess *sess);
-void rtrs_srv_chunks_free(struct rtrs_srv_sess *sess);
+int rtrs_srv_chunks_alloc(struct rtrs_srv_path *path);
+void rtrs_srv_chunks_free(struct rtrs_srv_path *path);
 int rtrs_srv_chunks_map(struct rtrs_srv_path *path);
 void rtrs_srv_chunks_unmap(struct rtrs_srv_path *path);
 int rtrs_srv_chunks_register(struct rtrs_srv_path *path);
