@@ -63,7 +63,8 @@ struct rtrs_clt_ops {
  *	that the path died before an answer came and that the request does
  *	not and will not run on the server from now on: it may be issued again.
  *	-ECANCELED says that the path died (an admin request) or that
- *	rtrs_clt_cancel() ended it, and that its outcome is unknown.
+ *	rtrs_clt_cancel() ended it, and that its outcome is unknown: the server
+ *	may be executing it, then and later.
  *	Context: softirq or process; must not sleep.
  */
 struct rtrs_clt_req_ops {
@@ -118,7 +119,8 @@ void *rtrs_permit_to_pdu(struct rtrs_permit *permit);
 int rtrs_clt_use_tags(struct rtrs_clt_sess *sess);
 struct rtrs_permit *rtrs_clt_tag_permit(struct rtrs_clt_sess *sess,
 					unsigned int tag, unsigned int queue);
-bool rtrs_clt_cancel(struct rtrs_clt_sess *sess, struct rtrs_permit *permit);
+bool rtrs_clt_cancel(struct rtrs_clt_sess *sess, struct rtrs_permit *permit,
+		     const void *priv);
 
 int rtrs_clt_request(int dir, struct rtrs_clt_req_ops *ops,
 		     struct rtrs_clt_sess *sess, struct rtrs_permit *permit,

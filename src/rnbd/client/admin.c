@@ -3,53 +3,95 @@
  * Admin messages: SESS_INFO, OPEN, CLOSE.
  *
  * A message is an object of its own with two owners, the sender and the
- * transport, so that a sender may give up waiting. What answers an abandoned
- * OPEN is lost, and that is harmless: to open the same name again gives the
- * same id.
+ * transport, so that a sender may give up waiting. If an abandoned OPEN succeeds
+ * after all, the device is open on the server and nobody here knows: other
+ * clients could not have it for writing as long as the session lives. So
+ * late_work closes it, unless a device of this name is mapped: to open the same
+ * name again gives the same id, and closing that is up to the device.
  *
  * OPEN and CLOSE name or yield ids that hold for one incarnation of the
  * session. They are sent only while the session is connected and greeted, with
  * msg_sem held for reading; the greeting takes it for writing. So a CLOSE that
  * was overtaken by a loss of the session reaches the server, if at all, before
- * anything is open there again.
+ * anything is open there again. late_work holds it for writing, too, so that no
+ * OPEN of the same name is under way while it looks and closes.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/completion.h>
 #include <linux/delay.h>
 #include <linux/refcount.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
 #include "clt.h"
 
 #define RNBD_CLT_MSG_TIMEOUT	(60 * HZ)
+#define RNBD_CLT_CLOSE_TIMEOUT	(5 * HZ)	/* nobody needs the answer */
+#define RNBD_CLT_LATE_INTERVAL	(5 * HZ)
 #define RNBD_CLT_MSG_TRIES	3	/* when a path died under it */
 #define RNBD_CLT_POST_TRIES	500
 #define RNBD_CLT_POST_RETRY_MS	10
 
 /**
+ * struct rnbd_clt_call - a message to be sent
+ * @usr: the message
+ * @answer: where the answer goes to, NULL if there is none
+ * @answer_len: its length
+ * @timeout: how long to wait, in jiffies
+ * @open: name of the device if it is an OPEN, else NULL
+ * @incarnation: of the session, for an OPEN
+ */
+struct rnbd_clt_call {
+	struct kvec	usr;
+	void		*answer;
+	size_t		answer_len;
+	unsigned long	timeout;
+	const char	*open;
+	u32		incarnation;
+};
+
+/** enum rnbd_clt_fate - what became of a message first */
+enum rnbd_clt_fate {
+	RNBD_CLT_MSG_WAITED,
+	RNBD_CLT_MSG_ANSWERED,
+	RNBD_CLT_MSG_ABANDONED,
+};
+
+/**
  * struct rnbd_clt_msg - an admin message under way
- * @ref: the sender and, once it took the request, the transport
+ * @ref: the sender and, once it took the request, the transport; after that
+ *	sess->late, if it is there
+ * @fate: enum rnbd_clt_fate
  * @done: the transport is done with it
  * @err: how it ended, valid after @done
  * @sess: session
  * @permit: given back when the request ends
  * @sg: @answer
  * @answer: memory of its own, because it is a DMA target
+ * @answer_len: its length
+ * @late: in sess->late
+ * @incarnation: of the session, for an OPEN
+ * @open: name of the device if it is an OPEN, else empty
  */
 struct rnbd_clt_msg {
 	refcount_t		ref;
+	atomic_t		fate;
 	struct completion	done;
 	int			err;
 	struct rnbd_clt_sess	*sess;
 	struct rtrs_permit	*permit;
 	struct scatterlist	sg;
 	void			*answer;
+	size_t			answer_len;
+	struct list_head	late;
+	u32			incarnation;
+	char			open[RNBD_NAME_LEN];
 };
 
 static struct rnbd_clt_msg *rnbd_clt_msg_alloc(struct rnbd_clt_sess *sess,
-					       size_t answer_len)
+					       const struct rnbd_clt_call *call)
 {
 	struct rnbd_clt_msg *msg = kzalloc_obj(*msg);
 
@@ -58,15 +100,19 @@ static struct rnbd_clt_msg *rnbd_clt_msg_alloc(struct rnbd_clt_sess *sess,
 	refcount_set(&msg->ref, 1);
 	init_completion(&msg->done);
 	msg->sess = sess;
-	if (!answer_len)
+	msg->incarnation = call->incarnation;
+	if (call->open)
+		strscpy(msg->open, call->open);
+	if (!call->answer_len)
 		return msg;
 
-	msg->answer = kzalloc(answer_len, GFP_KERNEL);
+	msg->answer = kzalloc(call->answer_len, GFP_KERNEL);
 	if (!msg->answer) {
 		kfree(msg);
 		return NULL;
 	}
-	sg_init_one(&msg->sg, msg->answer, answer_len);
+	msg->answer_len = call->answer_len;
+	sg_init_one(&msg->sg, msg->answer, msg->answer_len);
 	return msg;
 }
 
@@ -78,21 +124,44 @@ static void rnbd_clt_msg_put(struct rnbd_clt_msg *msg)
 	kfree(msg);
 }
 
+/* Leave a message to late_work. Any context. */
+static void rnbd_clt_msg_is_late(struct rnbd_clt_msg *msg)
+{
+	struct rnbd_clt_sess *sess = msg->sess;
+	unsigned long flags;
+	bool off;
+
+	spin_lock_irqsave(&sess->late_lock, flags);
+	off = sess->late_off;
+	if (!off) {
+		list_add_tail(&msg->late, &sess->late);
+		mod_delayed_work(rnbd_clt_wq, &sess->late_work, 0);
+	}
+	spin_unlock_irqrestore(&sess->late_lock, flags);
+	if (off)
+		rnbd_clt_msg_put(msg);
+}
+
 /* Softirq or process context. */
 static void rnbd_clt_msg_done(void *priv, int err)
 {
 	struct rnbd_clt_msg *msg = priv;
+	int fate;
 
 	rtrs_clt_put_permit(msg->sess->rtrs, msg->permit);
 	msg->err = err;
+	fate = atomic_xchg(&msg->fate, RNBD_CLT_MSG_ANSWERED);
 	complete(&msg->done);
-	rnbd_clt_msg_put(msg);
+	if (fate == RNBD_CLT_MSG_ABANDONED && !err && *msg->open)
+		rnbd_clt_msg_is_late(msg);
+	else
+		rnbd_clt_msg_put(msg);
 }
 
 /* Hand the message to the transport; wait out a full send queue. */
-static int rnbd_clt_msg_post(struct rnbd_clt_msg *msg, const struct kvec *usr,
-			     size_t answer_len)
+static int rnbd_clt_msg_post(struct rnbd_clt_msg *msg, const struct kvec *usr)
 {
+	size_t answer_len = msg->answer_len;
 	struct rtrs_clt_req_ops ops = {
 		.priv		= msg,
 		.conf_fn	= rnbd_clt_msg_done,
@@ -123,24 +192,36 @@ static int rnbd_clt_msg_post(struct rnbd_clt_msg *msg, const struct kvec *usr,
 	return err;
 }
 
-static int rnbd_clt_msg_try(struct rnbd_clt_sess *sess, const struct kvec *usr,
-			    void *answer, size_t answer_len)
+/* Return: false if the sender has given up; what comes later is not for it. */
+static bool rnbd_clt_msg_wait(struct rnbd_clt_msg *msg, unsigned long timeout)
 {
-	struct rnbd_clt_msg *msg = rnbd_clt_msg_alloc(sess, answer_len);
+	if (wait_for_completion_timeout(&msg->done, timeout))
+		return true;
+	if (atomic_cmpxchg(&msg->fate, RNBD_CLT_MSG_WAITED,
+			   RNBD_CLT_MSG_ABANDONED) == RNBD_CLT_MSG_WAITED)
+		return false;
+	wait_for_completion(&msg->done);
+	return true;
+}
+
+static int rnbd_clt_msg_try(struct rnbd_clt_sess *sess,
+			    const struct rnbd_clt_call *call)
+{
+	struct rnbd_clt_msg *msg = rnbd_clt_msg_alloc(sess, call);
 	int err;
 
 	if (!msg)
 		return -ENOMEM;
-	err = rnbd_clt_msg_post(msg, usr, answer_len);
+	err = rnbd_clt_msg_post(msg, &call->usr);
 	if (err)
 		goto out_put;
-	if (!wait_for_completion_timeout(&msg->done, RNBD_CLT_MSG_TIMEOUT)) {
+	if (!rnbd_clt_msg_wait(msg, call->timeout)) {
 		err = -ETIMEDOUT;
 		goto out_put;
 	}
 	err = msg->err;
-	if (!err && answer_len)
-		memcpy(answer, msg->answer, answer_len);
+	if (!err && call->answer)
+		memcpy(call->answer, msg->answer, call->answer_len);
 out_put:
 	rnbd_clt_msg_put(msg);
 	return err;
@@ -150,15 +231,14 @@ out_put:
  * Send and wait. All messages may be sent twice; a session with another path
  * need not fail one because a path died.
  */
-static int rnbd_clt_msg_send(struct rnbd_clt_sess *sess, void *usr,
-			     size_t usr_len, void *answer, size_t answer_len)
+static int rnbd_clt_msg_send(struct rnbd_clt_sess *sess,
+			     const struct rnbd_clt_call *call)
 {
-	struct kvec vec = { .iov_base = usr, .iov_len = usr_len };
 	int tries = RNBD_CLT_MSG_TRIES;
 	int err;
 
 	do {
-		err = rnbd_clt_msg_try(sess, &vec, answer, answer_len);
+		err = rnbd_clt_msg_try(sess, call);
 	} while (err == -ECANCELED && --tries);
 	if (err == -ECANCELED)
 		err = -ECONNABORTED;
@@ -219,10 +299,16 @@ static int rnbd_clt_sess_set_greeted(struct rnbd_clt_sess *sess, u8 ver,
 static int rnbd_clt_send_sess_info(struct rnbd_clt_sess *sess, u8 *ver)
 {
 	u8 usr[RNBD_SESS_INFO_LEN], answer[RNBD_SESS_INFO_LEN];
+	const struct rnbd_clt_call call = {
+		.usr		= { usr, sizeof(usr) },
+		.answer		= answer,
+		.answer_len	= sizeof(answer),
+		.timeout	= RNBD_CLT_MSG_TIMEOUT,
+	};
 	int err;
 
 	rnbd_build_sess_info(usr, RNBD_PROTO_VER);
-	err = rnbd_clt_msg_send(sess, usr, sizeof(usr), answer, sizeof(answer));
+	err = rnbd_clt_msg_send(sess, &call);
 	if (err)
 		return err;
 	return rnbd_parse_sess_info_rsp(answer, sizeof(answer), ver);
@@ -271,6 +357,13 @@ int rnbd_clt_send_open(struct rnbd_clt_dev *dev, struct rnbd_open_rsp *rsp,
 {
 	u8 usr[RNBD_OPEN_LEN], answer[RNBD_OPEN_RSP_LEN];
 	struct rnbd_clt_sess *sess = dev->sess;
+	struct rnbd_clt_call call = {
+		.usr		= { usr, sizeof(usr) },
+		.answer		= answer,
+		.answer_len	= sizeof(answer),
+		.timeout	= RNBD_CLT_MSG_TIMEOUT,
+		.open		= dev->path,
+	};
 	int err;
 
 	err = rnbd_clt_sess_greet(sess);
@@ -283,11 +376,25 @@ int rnbd_clt_send_open(struct rnbd_clt_dev *dev, struct rnbd_open_rsp *rsp,
 	err = rnbd_clt_msg_enter(sess, incarnation);
 	if (err)
 		return err;
-	err = rnbd_clt_msg_send(sess, usr, sizeof(usr), answer, sizeof(answer));
+	call.incarnation = *incarnation;
+	err = rnbd_clt_msg_send(sess, &call);
 	up_read(&sess->msg_sem);
 	if (err)
 		return err;
 	return rnbd_parse_open_rsp(answer, sizeof(answer), sess->ver, rsp);
+}
+
+/* msg_sem is held, and the session is the one that @device_id is of. */
+static int rnbd_clt_msg_close(struct rnbd_clt_sess *sess, u32 device_id)
+{
+	u8 usr[RNBD_CLOSE_LEN];
+	const struct rnbd_clt_call call = {
+		.usr		= { usr, sizeof(usr) },
+		.timeout	= RNBD_CLT_CLOSE_TIMEOUT,
+	};
+
+	rnbd_build_close(usr, device_id);
+	return rnbd_clt_msg_send(sess, &call);
 }
 
 /**
@@ -297,24 +404,149 @@ int rnbd_clt_send_open(struct rnbd_clt_dev *dev, struct rnbd_open_rsp *rsp,
  * @incarnation: of the session, for which @device_id holds; if that is gone,
  *	then so is what is to be closed
  *
+ * Gives up after some seconds: the server answers when the I/O has ended, and
+ * its device may be frozen.
+ *
  * Context: process.
  */
 void rnbd_clt_send_close(struct rnbd_clt_dev *dev, u32 device_id,
 			 u32 incarnation)
 {
 	struct rnbd_clt_sess *sess = dev->sess;
-	u8 usr[RNBD_CLOSE_LEN];
 	u32 now;
 	int err;
 
-	rnbd_build_close(usr, device_id);
 	err = rnbd_clt_msg_enter(sess, &now);
 	if (err)
 		return;
 	if (now == incarnation)
-		err = rnbd_clt_msg_send(sess, usr, sizeof(usr), NULL, 0);
+		err = rnbd_clt_msg_close(sess, device_id);
 	up_read(&sess->msg_sem);
 	if (err && err != -ENOENT)	/* closed there already is fine */
 		pr_warn("<%s>: cannot close %s on the server: %d\n",
 			sess->name, dev->path, err);
+}
+
+/* ------------------------------------------------------- late answers */
+
+/** enum rnbd_clt_late - what to do with what an abandoned OPEN opened */
+enum rnbd_clt_late {
+	RNBD_CLT_LATE_CLOSE,	/* nobody has it */
+	RNBD_CLT_LATE_FORGET,	/* it is gone, or a device has it */
+	RNBD_CLT_LATE_WAIT,	/* a device may get it, or give up */
+};
+
+/* msg_sem is held for writing. */
+static enum rnbd_clt_late rnbd_clt_late_decide(const struct rnbd_clt_msg *msg)
+{
+	enum rnbd_clt_late what = RNBD_CLT_LATE_CLOSE;
+	struct rnbd_clt_sess *sess = msg->sess;
+	struct rnbd_clt_dev *dev;
+
+	mutex_lock(&sess->dev_lock);
+	list_for_each_entry(dev, &sess->devs, entry) {
+		if (strcmp(dev->path, msg->open))
+			continue;
+		what = dev->state == RNBD_CLT_OPEN ? RNBD_CLT_LATE_FORGET :
+						     RNBD_CLT_LATE_WAIT;
+	}
+	if (!sess->connected || sess->greeted != sess->incarnation ||
+	    sess->incarnation != msg->incarnation)
+		what = RNBD_CLT_LATE_FORGET;
+	mutex_unlock(&sess->dev_lock);
+	return what;
+}
+
+/* Return: false if it has to be looked at again. */
+static bool rnbd_clt_late_handle(struct rnbd_clt_msg *msg)
+{
+	struct rnbd_clt_sess *sess = msg->sess;
+	struct rnbd_open_rsp rsp;
+	enum rnbd_clt_late what;
+	int err = 0;
+
+	if (rnbd_parse_open_rsp(msg->answer, msg->answer_len, sess->ver, &rsp))
+		return true;
+	down_write(&sess->msg_sem);
+	what = rnbd_clt_late_decide(msg);
+	if (what == RNBD_CLT_LATE_CLOSE)
+		err = rnbd_clt_msg_close(sess, rsp.device_id);
+	up_write(&sess->msg_sem);
+	if (what == RNBD_CLT_LATE_CLOSE)
+		pr_info("<%s>: the server opened %s too late, closed it: %d\n",
+			sess->name, msg->open, err);
+	return what != RNBD_CLT_LATE_WAIT;
+}
+
+static void rnbd_clt_late_take(struct rnbd_clt_sess *sess,
+			       struct list_head *list)
+{
+	spin_lock_irq(&sess->late_lock);
+	list_splice_init(&sess->late, list);
+	spin_unlock_irq(&sess->late_lock);
+}
+
+static void rnbd_clt_late_drop(struct list_head *list)
+{
+	struct rnbd_clt_msg *msg, *next;
+
+	list_for_each_entry_safe(msg, next, list, late)
+		rnbd_clt_msg_put(msg);
+}
+
+static void rnbd_clt_late_work(struct work_struct *work)
+{
+	struct rnbd_clt_sess *sess =
+		container_of(to_delayed_work(work), struct rnbd_clt_sess,
+			     late_work);
+	unsigned int noio = memalloc_noio_save();
+	struct rnbd_clt_msg *msg, *next;
+	LIST_HEAD(done);
+	LIST_HEAD(list);
+
+	rnbd_clt_late_take(sess, &list);
+	list_for_each_entry_safe(msg, next, &list, late)
+		if (rnbd_clt_late_handle(msg))
+			list_move(&msg->late, &done);
+	rnbd_clt_late_drop(&done);
+
+	spin_lock_irq(&sess->late_lock);
+	if (!list_empty(&list) && !sess->late_off)
+		queue_delayed_work(rnbd_clt_wq, &sess->late_work,
+				   RNBD_CLT_LATE_INTERVAL);
+	list_splice(&list, &sess->late);
+	spin_unlock_irq(&sess->late_lock);
+	memalloc_noio_restore(noio);
+}
+
+void rnbd_clt_late_init(struct rnbd_clt_sess *sess)
+{
+	spin_lock_init(&sess->late_lock);
+	INIT_LIST_HEAD(&sess->late);
+	INIT_DELAYED_WORK(&sess->late_work, rnbd_clt_late_work);
+}
+
+void rnbd_clt_late_start(struct rnbd_clt_sess *sess)
+{
+	spin_lock_irq(&sess->late_lock);
+	sess->late_off = false;
+	spin_unlock_irq(&sess->late_lock);
+}
+
+/**
+ * rnbd_clt_late_stop() - forget about late answers
+ * @sess: session that is about to be closed, which closes all it has opened
+ *
+ * Context: process; waits for a message under way.
+ */
+void rnbd_clt_late_stop(struct rnbd_clt_sess *sess)
+{
+	LIST_HEAD(list);
+
+	spin_lock_irq(&sess->late_lock);
+	sess->late_off = true;
+	spin_unlock_irq(&sess->late_lock);
+	cancel_delayed_work_sync(&sess->late_work);
+	rnbd_clt_late_take(sess, &list);
+	rnbd_clt_late_drop(&list);
 }

@@ -68,6 +68,10 @@ enum rnbd_clt_state {
  * @ver: protocol version both sides speak
  * @pass: number of the pass of @reopen_work
  * @reopen_work: opens what is closed
+ * @late_lock: protects the next two; any context
+ * @late: answers to OPEN that came when nobody waited any more
+ * @late_off: they are not looked at any more
+ * @late_work: closes what they opened
  * @name: constant
  */
 struct rnbd_clt_sess {
@@ -90,6 +94,10 @@ struct rnbd_clt_sess {
 	u8			ver;
 	u32			pass;
 	struct delayed_work	reopen_work;
+	spinlock_t		late_lock;
+	struct list_head	late;
+	bool			late_off;
+	struct delayed_work	late_work;
 	char			name[RTRS_NAME_LEN];
 };
 
@@ -179,7 +187,7 @@ void rnbd_clt_limits_work(struct work_struct *work);
 /* io.c */
 extern const struct blk_mq_ops rnbd_clt_mq_ops;
 size_t rnbd_clt_rq_size(u32 max_segments);
-unsigned int rnbd_clt_cancel_dev(struct rnbd_clt_dev *dev);
+unsigned int rnbd_clt_cancel_dev(struct rnbd_clt_dev *dev, bool cancel);
 
 /* admin.c */
 int rnbd_clt_sess_greet(struct rnbd_clt_sess *sess);
@@ -187,5 +195,8 @@ int rnbd_clt_send_open(struct rnbd_clt_dev *dev, struct rnbd_open_rsp *rsp,
 		       u32 *incarnation);
 void rnbd_clt_send_close(struct rnbd_clt_dev *dev, u32 device_id,
 			 u32 incarnation);
+void rnbd_clt_late_init(struct rnbd_clt_sess *sess);
+void rnbd_clt_late_start(struct rnbd_clt_sess *sess);
+void rnbd_clt_late_stop(struct rnbd_clt_sess *sess);
 
 #endif

@@ -28,6 +28,7 @@
 
 #define RNBD_CLT_DRAIN_MIN_MS	10
 #define RNBD_CLT_DRAIN_MAX_MS	200
+#define RNBD_CLT_DRAIN_GRACE_MS	2000	/* the server may answer before that */
 #define RNBD_CLT_DRAIN_WARN_MS	10000
 
 static DEFINE_IDA(rnbd_clt_ida);	/* N of rnbdN, the lowest free */
@@ -287,22 +288,26 @@ int rnbd_clt_dev_resize(struct rnbd_clt_dev *dev, u64 nsectors)
 }
 
 /*
- * End all I/O of an unmapped device. New and held requests fail by themselves;
- * those the transport has are waited for, unless their path is dead: then they
- * are taken back. Afterwards nobody kicks the requeue list any more.
+ * End all I/O of an unmapped device. New and held requests fail by themselves.
+ * Those the transport has are answered, as a rule, within the grace period;
+ * what is not is cancelled then: the path may be dead or the server's device
+ * frozen. Not at once, because the answer to a cancelled read may break the
+ * path. Afterwards nobody kicks the requeue list any more.
  */
 static void rnbd_clt_dev_drain(struct rnbd_clt_dev *dev)
 {
 	unsigned int delay = RNBD_CLT_DRAIN_MIN_MS, waited = 0, busy;
+	unsigned int warn = RNBD_CLT_DRAIN_WARN_MS;
 
 	synchronize_rcu();
-	while ((busy = rnbd_clt_cancel_dev(dev))) {
+	while ((busy = rnbd_clt_cancel_dev(dev, waited >=
+					   RNBD_CLT_DRAIN_GRACE_MS))) {
 		msleep(delay);
 		waited += delay;
-		if (waited >= RNBD_CLT_DRAIN_WARN_MS) {
-			pr_warn("%s: unmapping waits for %u requests the server has not answered\n",
+		if (waited >= warn) {
+			pr_warn("%s: unmapping waits for %u requests\n",
 				dev->disk->disk_name, busy);
-			waited = 0;
+			warn += RNBD_CLT_DRAIN_WARN_MS;
 		}
 		delay = min_t(unsigned int, 2 * delay, RNBD_CLT_DRAIN_MAX_MS);
 	}

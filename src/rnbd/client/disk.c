@@ -63,18 +63,26 @@ static void rnbd_clt_limits_cache(const struct rnbd_open_rsp *rsp,
 		lim->features |= BLK_FEAT_FUA;
 }
 
+/* A range is whole blocks, and its length in bytes has 32 bits on the wire. */
+static u32 rnbd_clt_limits_range(const struct rnbd_open_rsp *rsp, u32 sectors)
+{
+	return round_down(min_t(u32, sectors, RNBD_CLT_MAX_RANGE),
+			  rsp->logical_block_size >> SECTOR_SHIFT);
+}
+
 static void rnbd_clt_limits_ranges(const struct rnbd_open_rsp *rsp,
 				   struct queue_limits *lim)
 {
-	u32 discard = min_t(u32, rsp->max_discard_sectors, RNBD_CLT_MAX_RANGE);
+	u32 discard = rnbd_clt_limits_range(rsp, rsp->max_discard_sectors);
 
 	lim->max_hw_discard_sectors = discard;
-	lim->discard_granularity = rsp->discard_granularity;
+	/* a server may leave it out; the block layer takes no 0 then */
+	lim->discard_granularity = discard ? max_t(u32, rsp->discard_granularity,
+						   rsp->logical_block_size) : 0;
 	lim->discard_alignment = rsp->discard_alignment;
 	lim->max_secure_erase_sectors = rsp->secure_discard ? discard : 0;
-	lim->max_write_zeroes_sectors = min_t(u32,
-					      rsp->max_write_zeroes_sectors,
-					      RNBD_CLT_MAX_RANGE);
+	lim->max_write_zeroes_sectors =
+		rnbd_clt_limits_range(rsp, rsp->max_write_zeroes_sectors);
 }
 
 /*

@@ -266,6 +266,7 @@ const struct blk_mq_ops rnbd_clt_mq_ops = {
 
 struct rnbd_clt_cancel {
 	struct rnbd_clt_dev	*dev;
+	bool			cancel;
 	unsigned int		busy;
 };
 
@@ -279,25 +280,30 @@ static bool rnbd_clt_rq_cancel(struct request *rq, void *data)
 	if (rq->q->queuedata != cancel->dev)
 		return true;
 	permit = READ_ONCE(crq->permit);
-	if (permit) {
-		cancel->busy++;
-		rtrs_clt_cancel(cancel->dev->sess->rtrs, permit);
-	}
+	if (!permit)
+		return true;
+	cancel->busy++;
+	/* of two requests with this permit, only ours has this priv */
+	if (cancel->cancel)
+		rtrs_clt_cancel(cancel->dev->sess->rtrs, permit, rq);
 	return true;
 }
 
 /**
- * rnbd_clt_cancel_dev() - take requests back from dead paths
+ * rnbd_clt_cancel_dev() - end what the server does not answer
  * @dev: an unmapped device, or one that requests still may end for
+ * @cancel: false: only count
+ *
+ * To be called again until it returns 0, see rtrs_clt_cancel().
  *
  * Context: process.
  * Return: how many requests of the device the transport had.
  */
-unsigned int rnbd_clt_cancel_dev(struct rnbd_clt_dev *dev)
+unsigned int rnbd_clt_cancel_dev(struct rnbd_clt_dev *dev, bool cancel)
 {
-	struct rnbd_clt_cancel cancel = { .dev = dev };
+	struct rnbd_clt_cancel iter = { .dev = dev, .cancel = cancel };
 
 	blk_mq_tagset_busy_iter(&dev->sess->tag_set, rnbd_clt_rq_cancel,
-				&cancel);
-	return cancel.busy;
+				&iter);
+	return iter.busy;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The module rnbd-client: what exists once, and the order it comes and goes in. */
 #include <linux/module.h>
+#include <linux/sched/mm.h>
 
 #include "clt.h"
 
@@ -55,6 +56,7 @@ err_destroy_wq:
  */
 static void __exit rnbd_clt_exit(void)
 {
+	unsigned int noio = memalloc_noio_save();
 	struct rnbd_clt_dev *dev;
 
 	rnbd_clt_sysfs_no_map();
@@ -62,6 +64,7 @@ static void __exit rnbd_clt_exit(void)
 		rnbd_clt_dev_unmap(dev, true);
 		kobject_put(&dev->kobj);
 	}
+	memalloc_noio_restore(noio);
 	rnbd_clt_sysfs_exit();
 	unregister_blkdev(rnbd_clt_major, "rnbd");
 	destroy_workqueue(rnbd_clt_close_wq);	/* finishes what is closing */

@@ -14,6 +14,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -49,7 +50,7 @@ static void rnbd_clt_sess_lost(struct rnbd_clt_sess *sess)
 	/* a partition scan that nobody could end */
 	list_for_each_entry(dev, &sess->devs, entry)
 		if (dev->state == RNBD_CLT_UNMAPPED && !dev->announced)
-			rnbd_clt_cancel_dev(dev);
+			rnbd_clt_cancel_dev(dev, true);
 	mutex_unlock(&sess->dev_lock);
 }
 
@@ -232,6 +233,7 @@ out_free:
 static void rnbd_clt_sess_disconnect(struct rnbd_clt_sess *sess)
 {
 	cancel_delayed_work_sync(&sess->reopen_work);
+	rnbd_clt_late_stop(sess);
 	rtrs_clt_close(sess->rtrs);
 	sess->rtrs = NULL;
 	cancel_delayed_work_sync(&sess->reopen_work);
@@ -247,6 +249,7 @@ static int rnbd_clt_sess_open(struct rnbd_clt_sess *sess,
 	sess->connected = true;
 	mutex_unlock(&sess->dev_lock);
 	sess->nr_poll_queues = map->nr_poll_queues;
+	rnbd_clt_late_start(sess);
 
 	err = rnbd_clt_sess_connect(sess, map);
 	if (err)
@@ -340,6 +343,7 @@ static struct rnbd_clt_sess *rnbd_clt_sess_alloc(const char *name)
 	init_rwsem(&sess->msg_sem);
 	INIT_LIST_HEAD(&sess->devs);
 	INIT_DELAYED_WORK(&sess->reopen_work, rnbd_clt_reopen_work);
+	rnbd_clt_late_init(sess);
 	INIT_WORK(&sess->close_work, rnbd_clt_close_work);
 	sess->ops.priv = sess;
 	sess->ops.link_ev = rnbd_clt_link_ev;
@@ -453,10 +457,18 @@ static bool rnbd_clt_sess_is_closing(const struct rnbd_clt_sess *closed)
  */
 void rnbd_clt_sess_put(struct rnbd_clt_sess *sess)
 {
-	if (rnbd_clt_sess_put_last(sess) &&
-	    !wait_event_timeout(rnbd_clt_sess_gone,
-				!rnbd_clt_sess_is_closing(sess),
-				RNBD_CLT_CLOSE_WAIT))
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	long left = RNBD_CLT_CLOSE_WAIT;
+	bool closing;
+
+	if (!rnbd_clt_sess_put_last(sess))
+		return;
+	/* to ask takes a mutex, which the plain wait_event() must not */
+	add_wait_queue(&rnbd_clt_sess_gone, &wait);
+	while ((closing = rnbd_clt_sess_is_closing(sess)) && left)
+		left = wait_woken(&wait, TASK_UNINTERRUPTIBLE, left);
+	remove_wait_queue(&rnbd_clt_sess_gone, &wait);
+	if (closing)
 		pr_warn("a session is still being closed, its server does not answer\n");
 }
 

@@ -6,11 +6,16 @@
  * A write to unmap_device removes its own file. It gives up the protection
  * that would make the removal wait for it, and holds the module instead, so
  * that unloading waits.
+ *
+ * Whatever a write does holds locks that the recovery of a lost session takes
+ * as well. So it allocates without waiting for I/O, which may be that of a disk
+ * whose session is lost.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/device.h>
 #include <linux/module.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
@@ -43,17 +48,20 @@ static ssize_t map_device_store(struct device *ctl,
 				size_t count)
 {
 	struct rnbd_clt_map map;
+	unsigned int noio;
 	char *line;
 	int err;
 
 	line = kstrndup(buf, count, GFP_KERNEL);
 	if (!line)
 		return -ENOMEM;
+	noio = memalloc_noio_save();
 	err = rnbd_clt_map_parse(line, nr_cpu_ids, &map);
 	if (err)
 		pr_err("map_device: %s \"%s\"\n", map.why, map.where);
 	else
 		err = rnbd_clt_dev_map(&map);
+	memalloc_noio_restore(noio);
 	kfree(line);
 	return err ?: count;
 }
@@ -89,6 +97,7 @@ static ssize_t unmap_device_store(struct kobject *kobj,
 				  size_t count)
 {
 	bool force = sysfs_streq(buf, "force");
+	unsigned int noio;
 	int err;
 
 	if (!force && !sysfs_streq(buf, "normal")) {
@@ -97,7 +106,9 @@ static ssize_t unmap_device_store(struct kobject *kobj,
 	}
 	if (!try_module_get(THIS_MODULE))
 		return -EALREADY;
+	noio = memalloc_noio_save();
 	err = rnbd_clt_unmap_self(kobj, attr, force);
+	memalloc_noio_restore(noio);
 	if (err)
 		pr_err("unmap_device: cannot unmap: %d\n", err);
 	module_put(THIS_MODULE);
@@ -113,11 +124,13 @@ static ssize_t resize_show(struct kobject *kobj, struct kobj_attribute *attr,
 static ssize_t resize_store(struct kobject *kobj, struct kobj_attribute *attr,
 			    const char *buf, size_t count)
 {
+	unsigned int noio = memalloc_noio_save();
 	u64 nsectors;
 	int err;
 
 	err = kstrtou64(buf, 0, &nsectors) ?:
 	      rnbd_clt_dev_resize(rnbd_clt_dev_of(kobj), nsectors);
+	memalloc_noio_restore(noio);
 	if (err)
 		pr_err("resize: cannot resize: %d\n", err);
 	return err ?: count;
@@ -133,11 +146,17 @@ static ssize_t remap_device_store(struct kobject *kobj,
 				  struct kobj_attribute *attr, const char *buf,
 				  size_t count)
 {
+	unsigned int noio;
+	int err;
+
 	if (!sysfs_streq(buf, "1")) {
 		pr_err("remap_device: not 1\n");
 		return -EINVAL;
 	}
-	return rnbd_clt_dev_remap(rnbd_clt_dev_of(kobj)) ?: count;
+	noio = memalloc_noio_save();
+	err = rnbd_clt_dev_remap(rnbd_clt_dev_of(kobj));
+	memalloc_noio_restore(noio);
+	return err ?: count;
 }
 
 static ssize_t state_show(struct kobject *kobj, struct kobj_attribute *attr,

@@ -43,6 +43,10 @@ struct rtrs_clt_path;
  *	on this connection. Only the completion handler touches it.
  * @inval_seen: @inval_key is valid
  * @poll_lock: serialises the consumer's polling
+ * @cancel_cqe: completion of a work request that does nothing but run
+ *	rtrs_clt_cancel_done() among the other completions. Its room in the
+ *	send queue is reserved for ever, so that it can always be posted.
+ * @cancel_posted: bit 0: it is under way
  * @cm_done: the connect attempt ended, path->wait was woken
  * @cm_err: how
  * @established: rdma_disconnect() is due at the end
@@ -64,6 +68,8 @@ struct rtrs_clt_con {
 	bool			established;
 	bool			closing;
 	spinlock_t		poll_lock;
+	struct ib_cqe		cancel_cqe;
+	unsigned long		cancel_posted;
 };
 
 /**
@@ -89,12 +95,15 @@ struct rtrs_clt_arena {
  * @admin: to be sent on the admin connection
  * @req: request that occupies the chunk, NULL if there is none. A request may
  *	outlive the consumer's interest in it: see io.c.
+ * @held: the holder of a tag has it, from rtrs_clt_tag_permit() to the end of
+ *	the request; see permit.c
  * @pdu: memory of the consumer
  */
 struct rtrs_permit {
 	u16			id;
 	u16			queue;
 	bool			admin;
+	bool			held;
 	struct rtrs_clt_req	*req;
 	u8			pdu[] __aligned(8);
 };
@@ -102,6 +111,7 @@ struct rtrs_permit {
 /** enum rtrs_clt_key - what has to happen to a request's registration */
 enum rtrs_clt_key {
 	RTRS_CLT_KEY_NONE,	/* nothing registered, or already invalid */
+	RTRS_CLT_KEY_REVOKED,	/* invalid already, but the server was asked to */
 	RTRS_CLT_KEY_LOCAL,	/* ours to invalidate */
 	RTRS_CLT_KEY_REMOTE,	/* the server was asked to invalidate */
 };
@@ -112,9 +122,10 @@ enum rtrs_clt_key {
  * @RTRS_CLT_REQ_POSTED: on its way
  * @RTRS_CLT_REQ_DOUBT: its path died before the answer; the server may still
  *	be executing it
- * @RTRS_CLT_REQ_ORPHAN: in doubt, but its consumer was told so and left
+ * @RTRS_CLT_REQ_ORPHAN: unanswered, but its consumer was told so and left. The
+ *	late answer ends it, or the fence if the path dies before.
  * @RTRS_CLT_REQ_OWED: the same, and the consumer gave the permit back: it
- *	returns to its pool with the fence
+ *	returns to its pool then
  */
 enum rtrs_clt_req_state {
 	RTRS_CLT_REQ_IDLE,
@@ -131,6 +142,13 @@ enum rtrs_clt_req_state {
  * @con: connection it was posted to
  * @state: see above. IDLE -> POSTED by the poster, POSTED -> IDLE by the last
  *	reference, everything from and to the others under path->doubt_lock.
+ * @seq: changes with each request, so that a cancellation that comes late does
+ *	not hit the next one. Written behind everything that describes the
+ *	request, before it is posted.
+ * @cancel_seq: @seq of the request that is to be cancelled. Written by anybody,
+ *	compared by the completion handlers.
+ * @canceled: its key is being invalidated for a cancellation. Of the completion
+ *	handlers, like @refs.
  * @refs: reply, send completion, local invalidation: what is still to come.
  *	All of them complete on one CQ, one after another, so it is no atomic.
  * @answered: the reply came, @err is its errno. Written before the reply's
@@ -160,6 +178,9 @@ struct rtrs_clt_req {
 	struct rtrs_permit		*permit;
 	struct rtrs_clt_con		*con;
 	enum rtrs_clt_req_state		state;
+	unsigned long			seq;
+	unsigned long			cancel_seq;
+	bool				canceled;
 	unsigned int			refs;
 	bool				answered;
 	int				err;
@@ -210,7 +231,9 @@ enum rtrs_clt_path_state {
  * @work: the path's only thread of control; connects, tears down, retries
  * @torn_down: nothing of an incarnation exists. Of @work only.
  * @up: counted in sess->nr_up. Of @work only.
- * @attempts: failed attempts since the path was last up. Of @work only.
+ * @up_since: jiffies when that happened. Of @work only.
+ * @attempts: attempts since the path was last up for some time that failed, or
+ *	after which it broke soon. Of @work only.
  * @first_err: result of the first attempt
  * @first_done: it ended
  * @dev: device of the incarnation; this and all below is of the incarnation,
@@ -251,6 +274,7 @@ struct rtrs_clt_path {
 	struct delayed_work		work;
 	bool				torn_down;
 	bool				up;
+	unsigned long			up_since;
 	unsigned int			attempts;
 	int				first_err;
 	struct completion		first_done;
@@ -289,6 +313,13 @@ struct rtrs_clt_pool {
 	u16			first;
 };
 
+/** enum rtrs_clt_steal - may a tag take the chunk of an idle one; see permit.c */
+enum rtrs_clt_steal {
+	RTRS_CLT_STEAL_OFF,	/* each tag has its own, no lock needed */
+	RTRS_CLT_STEAL_WAIT,	/* some may still believe that */
+	RTRS_CLT_STEAL_ON,
+};
+
 /**
  * struct rtrs_clt_sess - a session
  * @ops: consumer
@@ -315,7 +346,14 @@ struct rtrs_clt_pool {
  * @nr_tags: entries of @tags, 0 until rtrs_clt_use_tags()
  * @permits: one per chunk
  * @permit_sz: distance between them
- * @tags: tag to permit. An entry is changed only by the holder of the tag.
+ * @tags: tag to permit, NULL while there is none for it. An entry is changed
+ *	under @tag_lock; by another than the holder of the tag only while it is
+ *	NULL or while @steal is ON.
+ * @tag_lock: protects the next four
+ * @nr_short: NULL entries of @tags
+ * @steal_next: tag to look at first
+ * @steal: also read without the lock
+ * @steal_rcu: turns it from WAIT to ON
  * @io: permits for I/O outside @tags
  * @admin: permits of the admin connection
  */
@@ -345,6 +383,11 @@ struct rtrs_clt_sess {
 	void			*permits;
 	size_t			permit_sz;
 	struct rtrs_permit	**tags;
+	spinlock_t		tag_lock;
+	unsigned int		nr_short;
+	unsigned int		steal_next;
+	enum rtrs_clt_steal	steal;
+	struct rcu_head		steal_rcu;
 	struct rtrs_clt_pool	io;
 	struct rtrs_clt_pool	admin;
 };
@@ -431,6 +474,7 @@ bool rtrs_clt_wc_failed(struct rtrs_clt_path *path, const struct ib_wc *wc,
 			const char *what);
 void rtrs_clt_recv_done(struct ib_cq *cq, struct ib_wc *wc);
 void rtrs_clt_recv_rx_done(struct ib_cq *cq, struct ib_wc *wc);
+void rtrs_clt_cancel_done(struct ib_cq *cq, struct ib_wc *wc);
 void rtrs_clt_path_doubt_requests(struct rtrs_clt_path *path);
 void rtrs_clt_path_fence_requests(struct rtrs_clt_path *path);
 void rtrs_clt_path_abandon_requests(struct rtrs_clt_path *path);

@@ -32,6 +32,30 @@
  * is it confirmed with -ECONNABORTED. A consumer that cannot wait cancels it;
  * its chunk rests on. Requests of the admin connection are cancelled at once:
  * the sender waits, and what it waits for has to be asked again anyway.
+ *
+ * Cancellation on a living path. The server may not answer for ever: its device
+ * is frozen. Whoever cancels marks the request and posts a work request that
+ * does nothing; its completion runs on the CQ of the connection like all others
+ * and finds either that the answer was faster, or a request that only lacks its
+ * answer. What the server may still do to the consumer's buffers then depends
+ * on their key:
+ *
+ *   none		nothing: a write was sent, a small read goes to the slot
+ *   local		nothing, but the key has to be invalidated as ever
+ *   the server's	it may write; the key is invalidated before that
+ *
+ * So as soon as there is no valid key, the consumer is told -ECANCELED and
+ * leaves an orphan. That keeps chunk, header and slot until its late answer
+ * comes, which ends it without anybody noticing, or, if the path dies before,
+ * until the fence. Only the late data of a larger read finds no key: that is an
+ * access error, which breaks the queue pair. The path reconnects at once then,
+ * because the server's device has thawed.
+ *
+ * The mark is the number of the request, because its struct may be in use for
+ * another one when the work request completes: then the numbers differ. If they
+ * are equal and the send has completed, nobody but the completion handlers has
+ * the request. If it has not completed, which includes that the poster is not
+ * done yet, nothing happens, and the consumer asks again.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -62,10 +86,14 @@ static void rtrs_clt_req_unmap(struct rtrs_clt_req *req)
 	req->mapped = false;
 }
 
-/* The chunk is free again; the caller confirms. */
+/*
+ * The chunk is free again, and the struct may be in use for another request as
+ * soon as this returns; the caller confirms.
+ */
 static void rtrs_clt_req_release(struct rtrs_clt_req *req)
 {
 	req->state = RTRS_CLT_REQ_IDLE;
+	WRITE_ONCE(req->permit->held, false);
 	/* whoever sees the chunk free sees the request idle */
 	smp_store_release(&req->permit->req, NULL);
 }
@@ -85,7 +113,7 @@ static void rtrs_clt_req_finish(struct rtrs_clt_req *req)
 	rtrs_clt_req_confirm(req, req->err);
 }
 
-static void rtrs_clt_req_invalidate(struct rtrs_clt_req *req)
+static void rtrs_clt_req_post_inv(struct rtrs_clt_req *req)
 {
 	const struct ib_send_wr wr = {
 		.wr_cqe			= &req->inv_cqe,
@@ -94,20 +122,46 @@ static void rtrs_clt_req_invalidate(struct rtrs_clt_req *req)
 		.ex.invalidate_rkey	= req->mr->rkey,
 	};
 
-	req->refs = 1;
+	req->refs++;
 	/* on failure the teardown of the path confirms the request */
 	if (ib_post_send(req->con->c.qp, &wr, NULL))
 		rtrs_clt_path_error(req->path);
+}
+
+static bool rtrs_clt_req_has_key(const struct rtrs_clt_req *req)
+{
+	return req->key == RTRS_CLT_KEY_LOCAL ||
+	       req->key == RTRS_CLT_KEY_REMOTE;
 }
 
 static void rtrs_clt_req_put(struct rtrs_clt_req *req)
 {
 	if (--req->refs)
 		return;
-	if (req->key == RTRS_CLT_KEY_NONE)
+	if (!rtrs_clt_req_has_key(req))
 		rtrs_clt_req_finish(req);
 	else
-		rtrs_clt_req_invalidate(req);
+		rtrs_clt_req_post_inv(req);
+}
+
+static void rtrs_clt_req_set_state(struct rtrs_clt_req *req,
+				   enum rtrs_clt_req_state state)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&req->path->doubt_lock, flags);
+	req->state = state;
+	spin_unlock_irqrestore(&req->path->doubt_lock, flags);
+}
+
+/* The consumer leaves; the chunk stays occupied. */
+static void rtrs_clt_req_orphan(struct rtrs_clt_req *req)
+{
+	const struct rtrs_clt_req_ops ops = req->ops;
+
+	rtrs_clt_req_unmap(req);
+	rtrs_clt_req_set_state(req, RTRS_CLT_REQ_ORPHAN);
+	ops.conf_fn(ops.priv, -ECANCELED);
 }
 
 /**
@@ -141,6 +195,17 @@ static void rtrs_clt_send_done(struct ib_cq *cq, struct ib_wc *wc)
 		rtrs_clt_req_put(req);
 }
 
+/* Nothing is missing but the answer, and no key is valid any more. */
+static void rtrs_clt_req_canceled(struct rtrs_clt_req *req)
+{
+	req->refs = 1;
+	req->key = req->key == RTRS_CLT_KEY_REMOTE ? RTRS_CLT_KEY_REVOKED :
+						     RTRS_CLT_KEY_NONE;
+	/* all its work requests completed */
+	rtrs_sq_put(&req->con->c, req->nr_wr);
+	rtrs_clt_req_orphan(req);
+}
+
 static void rtrs_clt_inv_done(struct ib_cq *cq, struct ib_wc *wc)
 {
 	struct rtrs_clt_req *req = container_of(wc->wr_cqe, struct rtrs_clt_req,
@@ -148,6 +213,10 @@ static void rtrs_clt_inv_done(struct ib_cq *cq, struct ib_wc *wc)
 
 	if (rtrs_clt_wc_failed(req->path, wc, "invalidation of a key"))
 		return;
+	if (unlikely(req->canceled && !req->answered)) {
+		rtrs_clt_req_canceled(req);
+		return;
+	}
 	req->key = RTRS_CLT_KEY_NONE;
 	rtrs_clt_req_put(req);
 }
@@ -160,6 +229,25 @@ static void rtrs_clt_reg_done(struct ib_cq *cq, struct ib_wc *wc)
 	rtrs_clt_wc_failed(req->path, wc, "registration of data");
 }
 
+/* The server is done with a request that nobody waits for, or that is in doubt. */
+static void rtrs_clt_req_fence(struct rtrs_clt_req *req)
+{
+	enum rtrs_clt_req_state state;
+	struct rtrs_clt_req_ops ops;
+	unsigned long flags;
+
+	spin_lock_irqsave(&req->path->doubt_lock, flags);
+	state = req->state;
+	ops = req->ops;
+	if (state >= RTRS_CLT_REQ_DOUBT)
+		rtrs_clt_req_release(req);
+	spin_unlock_irqrestore(&req->path->doubt_lock, flags);
+	if (state == RTRS_CLT_REQ_OWED)
+		rtrs_clt_permit_release(req->path->sess, req->permit);
+	if (state == RTRS_CLT_REQ_DOUBT)
+		ops.conf_fn(ops.priv, -ECONNABORTED);
+}
+
 /* ----------------------------------------------------------- receiving */
 
 static void rtrs_clt_protocol_error(struct rtrs_clt_con *con, const char *what)
@@ -167,6 +255,14 @@ static void rtrs_clt_protocol_error(struct rtrs_clt_con *con, const char *what)
 	rtrs_clt_err_rl(con->path, "connection %u: server broke the protocol: %s\n",
 			con->c.cid, what);
 	rtrs_clt_path_error(con->path);
+}
+
+/* On a living path nothing is in doubt, but a consumer may have left. */
+static bool rtrs_clt_req_is_orphan(const struct rtrs_clt_req *req)
+{
+	enum rtrs_clt_req_state state = READ_ONCE(req->state);
+
+	return state == RTRS_CLT_REQ_ORPHAN || state == RTRS_CLT_REQ_OWED;
 }
 
 static struct rtrs_clt_req *rtrs_clt_con_find_req(struct rtrs_clt_con *con,
@@ -177,8 +273,9 @@ static struct rtrs_clt_req *rtrs_clt_con_find_req(struct rtrs_clt_con *con,
 	if (id >= con->path->sess->queue_depth)
 		return NULL;
 	req = &con->path->reqs[id];
-	if (req->state != RTRS_CLT_REQ_POSTED || req->answered ||
-	    req->con != con)
+	if (req->answered || req->con != con)
+		return NULL;
+	if (req->state != RTRS_CLT_REQ_POSTED && !rtrs_clt_req_is_orphan(req))
 		return NULL;
 	return req;
 }
@@ -194,7 +291,9 @@ static const char *rtrs_clt_check_inval(struct rtrs_clt_con *con,
 		return seen ? "invalidation that its response does not name" : NULL;
 	if (!seen)
 		return "response names an invalidation that did not come";
-	if (req->key != RTRS_CLT_KEY_REMOTE || con->inval_key != req->mr->rkey)
+	if ((req->key != RTRS_CLT_KEY_REMOTE &&
+	     req->key != RTRS_CLT_KEY_REVOKED) ||
+	    con->inval_key != req->mr->rkey)
 		return "invalidation of a key that is not the request's";
 	req->key = RTRS_CLT_KEY_NONE;
 	return NULL;
@@ -264,10 +363,14 @@ static void rtrs_clt_con_response(struct rtrs_clt_con *con, u32 imm,
 		rtrs_clt_protocol_error(con, wrong);
 		return;
 	}
+	req->answered = true;
+	if (unlikely(rtrs_clt_req_is_orphan(req))) {
+		rtrs_clt_req_fence(req);
+		return;
+	}
 	if (req->slot && !err)
 		rtrs_clt_req_copy_slot(req);
 	req->err = rtrs_clt_wire_err(err);
-	req->answered = true;
 	rtrs_clt_req_put(req);
 }
 
@@ -522,6 +625,7 @@ static void rtrs_clt_req_prepare(struct rtrs_clt_req *req,
 {
 	req->refs = 2;
 	req->answered = false;
+	req->canceled = false;
 	req->err = 0;
 	req->key = RTRS_CLT_KEY_NONE;
 	req->slot = false;
@@ -530,6 +634,8 @@ static void rtrs_clt_req_prepare(struct rtrs_clt_req *req,
 	req->sg_cnt = sg_cnt;
 	req->data_len = data_len;
 	req->dir = dir == READ ? DMA_FROM_DEVICE : DMA_TO_DEVICE;
+	/* whoever sees the number sees the request it belongs to */
+	smp_store_release(&req->seq, req->seq + 1);
 }
 
 static int rtrs_clt_req_send(struct rtrs_clt_req *req, const struct kvec *vec,
@@ -543,12 +649,16 @@ static int rtrs_clt_req_send(struct rtrs_clt_req *req, const struct kvec *vec,
 	segs = req->dir == DMA_FROM_DEVICE ?
 	       rtrs_clt_build_read(req, &post, usr_len) :
 	       rtrs_clt_build_write(req, &post, usr_len);
-	if (segs < 0)
-		return segs;
+	if (segs < 0) {
+		err = segs;
+		goto err_release;
+	}
 	/* registration and, later, invalidation */
 	req->nr_wr = post.registered ? 3 : 1;
-	if (!rtrs_sq_get(&req->con->c, req->nr_wr))
-		return -EAGAIN;
+	if (!rtrs_sq_get(&req->con->c, req->nr_wr)) {
+		err = -EAGAIN;
+		goto err_release;
+	}
 	req->state = RTRS_CLT_REQ_POSTED;
 	/* pairs with the readers of permit->req, which look at the request */
 	smp_store_release(&req->permit->req, req);
@@ -556,9 +666,12 @@ static int rtrs_clt_req_send(struct rtrs_clt_req *req, const struct kvec *vec,
 	if (!err)
 		return 0;
 	rtrs_sq_put(&req->con->c, req->nr_wr);
-	rtrs_clt_req_release(req);
 	rtrs_clt_path_error(req->path);
-	return -ENOTCONN;
+	err = -ENOTCONN;
+err_release:
+	rtrs_clt_req_unmap(req);
+	rtrs_clt_req_release(req);
+	return err;
 }
 
 static struct rtrs_clt_con *rtrs_clt_choose_con(struct rtrs_clt_path *path,
@@ -602,14 +715,13 @@ int rtrs_clt_request(int dir, struct rtrs_clt_req_ops *ops,
 	path = rtrs_clt_path_select(sess);
 	if (!path) {
 		rcu_read_unlock();
+		WRITE_ONCE(permit->held, false);
 		return -ENOTCONN;
 	}
 	req = &path->reqs[permit->id];
 	req->con = rtrs_clt_choose_con(path, permit);
 	rtrs_clt_req_prepare(req, ops, dir, data_len, sg, sg_cnt);
 	err = rtrs_clt_req_send(req, vec, nr, usr_len);
-	if (err)
-		rtrs_clt_req_unmap(req);
 	rcu_read_unlock();
 	return err;
 }
@@ -654,48 +766,36 @@ EXPORT_SYMBOL_GPL(rtrs_clt_rdma_cq_direct);
 
 /* ------------------------------------------------------------ recovery */
 
+static bool rtrs_clt_req_is_unwanted(const struct rtrs_clt_req *req)
+{
+	return req->permit->admin || READ_ONCE(req->cancel_seq) == req->seq;
+}
+
 static void rtrs_clt_req_doubt(struct rtrs_clt_req *req)
 {
-	const struct rtrs_clt_req_ops ops = req->ops;
-	unsigned long flags;
-
+	if (rtrs_clt_req_is_unwanted(req)) {
+		rtrs_clt_req_orphan(req);
+		return;
+	}
 	rtrs_clt_req_unmap(req);
-	spin_lock_irqsave(&req->path->doubt_lock, flags);
-	req->state = req->permit->admin ? RTRS_CLT_REQ_ORPHAN :
-					  RTRS_CLT_REQ_DOUBT;
-	spin_unlock_irqrestore(&req->path->doubt_lock, flags);
-	if (req->permit->admin)
-		ops.conf_fn(ops.priv, -ECANCELED);
+	rtrs_clt_req_set_state(req, RTRS_CLT_REQ_DOUBT);
 }
 
-static void rtrs_clt_req_fence(struct rtrs_clt_req *req)
-{
-	enum rtrs_clt_req_state state;
-	struct rtrs_clt_req_ops ops;
-	unsigned long flags;
-
-	spin_lock_irqsave(&req->path->doubt_lock, flags);
-	state = req->state;
-	ops = req->ops;
-	if (state >= RTRS_CLT_REQ_DOUBT)
-		rtrs_clt_req_release(req);
-	spin_unlock_irqrestore(&req->path->doubt_lock, flags);
-	if (state == RTRS_CLT_REQ_OWED)
-		rtrs_clt_permit_release(req->path->sess, req->permit);
-	if (state == RTRS_CLT_REQ_DOUBT)
-		ops.conf_fn(ops.priv, -ECONNABORTED);
-}
-
-/* Return: true if the request was in doubt and was confirmed as such. */
-static bool rtrs_clt_req_cancel(struct rtrs_clt_req *req)
+/*
+ * The request in doubt was confirmed as such; only one with @priv, unless that
+ * is NULL. Return: true if there was one.
+ */
+static bool rtrs_clt_req_cancel_doubt(struct rtrs_clt_req *req,
+				      const void *priv)
 {
 	struct rtrs_clt_req_ops ops;
 	unsigned long flags;
 	bool doubt;
 
 	spin_lock_irqsave(&req->path->doubt_lock, flags);
-	doubt = req->state == RTRS_CLT_REQ_DOUBT;
 	ops = req->ops;
+	doubt = req->state == RTRS_CLT_REQ_DOUBT &&
+		(!priv || ops.priv == priv);
 	if (doubt)
 		req->state = RTRS_CLT_REQ_ORPHAN;
 	spin_unlock_irqrestore(&req->path->doubt_lock, flags);
@@ -706,7 +806,7 @@ static bool rtrs_clt_req_cancel(struct rtrs_clt_req *req)
 
 static void rtrs_clt_req_abandon(struct rtrs_clt_req *req)
 {
-	rtrs_clt_req_cancel(req);
+	rtrs_clt_req_cancel_doubt(req, NULL);
 }
 
 static void rtrs_clt_path_visit_reqs(struct rtrs_clt_path *path,
@@ -763,23 +863,119 @@ void rtrs_clt_path_abandon_requests(struct rtrs_clt_path *path)
 	rtrs_clt_path_visit_reqs(path, rtrs_clt_req_abandon);
 }
 
+/* -------------------------------------------------------- cancellation */
+
+/* A request that was marked. Runs among its connection's completion handlers. */
+static void rtrs_clt_req_cancel_marked(struct rtrs_clt_req *req,
+				       struct rtrs_clt_con *con)
+{
+	unsigned long seq = READ_ONCE(req->cancel_seq);
+
+	/* pairs with the release when the request was prepared */
+	if (!seq || smp_load_acquire(&req->seq) != seq || req->con != con ||
+	    READ_ONCE(req->state) != RTRS_CLT_REQ_POSTED)
+		return;
+	/* refs of 2: not even sent, or just being posted */
+	if (req->answered || req->canceled || req->refs != 1)
+		return;
+	if (rtrs_clt_req_has_key(req)) {
+		req->canceled = true;
+		rtrs_clt_req_post_inv(req);
+	} else {
+		rtrs_clt_req_canceled(req);
+	}
+}
+
+/* Completion of the work request that does nothing. */
+void rtrs_clt_cancel_done(struct ib_cq *cq, struct ib_wc *wc)
+{
+	struct rtrs_clt_con *con = rtrs_clt_con_of(cq);
+	struct rtrs_clt_path *path = con->path;
+	u16 id;
+
+	if (rtrs_clt_wc_failed(path, wc, "cancellation"))
+		return;
+	clear_bit(0, &con->cancel_posted);
+	/* first the bit, then the marks; see rtrs_clt_con_cancel() */
+	smp_mb__after_atomic();
+	for (id = 0; id < path->sess->queue_depth; id++)
+		rtrs_clt_req_cancel_marked(&path->reqs[id], con);
+}
+
+/* Some requests of a connection that takes requests are marked. */
+static void rtrs_clt_con_cancel(struct rtrs_clt_con *con)
+{
+	const struct ib_rdma_wr wr = {
+		.wr.wr_cqe	= &con->cancel_cqe,
+		.wr.opcode	= IB_WR_RDMA_WRITE,
+		.wr.send_flags	= IB_SEND_SIGNALED,
+	};
+
+	/* a barrier between the mark and the bit */
+	if (!test_and_set_bit(0, &con->cancel_posted) &&
+	    ib_post_send(con->c.qp, &wr.wr, NULL))
+		rtrs_clt_path_error(con->path);
+	if (con->c.cid > con->path->sess->nr_queues)
+		rtrs_clt_con_poll(con);
+}
+
+/*
+ * The connection is that of the permit: req->con may be a dead incarnation's if
+ * the request has just ended. A mark that comes too late hits nothing.
+ */
+static void rtrs_clt_req_mark(struct rtrs_clt_req *req, const void *priv)
+{
+	struct rtrs_clt_path *path = req->path;
+	unsigned long seq;
+
+	/* pairs with the release when the request was prepared */
+	seq = smp_load_acquire(&req->seq);
+	if (READ_ONCE(req->ops.priv) != priv)
+		return;
+	WRITE_ONCE(req->cancel_seq, seq);
+	/* pairs with the release when it got connected */
+	if (smp_load_acquire(&path->state) == RTRS_CLT_CONNECTED)
+		rtrs_clt_con_cancel(rtrs_clt_choose_con(path, req->permit));
+}
+
 /**
- * rtrs_clt_cancel() - end a request whose path died
+ * rtrs_clt_cancel() - end a request although there is no answer
  * @sess: session
  * @permit: permit of the request
+ * @priv: the request's, which tells it from a later one with this permit. It
+ *	must not be given to another request before this returns.
  *
- * A request that is in doubt is confirmed with -ECANCELED before this returns;
- * its outcome stays unknown and its chunk rests until a fence. A request on a
- * living path is left alone: its answer or the death of the path ends it.
+ * A request in doubt, because its path died, is confirmed with -ECANCELED
+ * before this returns. On a living path that happens a little later, unless the
+ * answer is faster: as soon as neither the device nor the server can touch the
+ * data any more. To be called again every now and then until the request is
+ * confirmed: it may have been too early, and a polled connection needs to be
+ * polled.
  *
- * Context: any.
- * Return: true if the request was confirmed by this call.
+ * The outcome stays unknown. The chunk rests until the late answer comes, or,
+ * if the path dies before that, until a fence. The path stays as it is; but if
+ * the request was a read of more than 4 KiB and the server does answer it with
+ * data one day, that has nowhere to go, and the path has to be connected again.
+ *
+ * Context: process or softirq; conf_fn() may be called from here, for any
+ * request of a polled connection.
+ * Return: true if the request was confirmed as one in doubt.
  */
-bool rtrs_clt_cancel(struct rtrs_clt_sess *sess, struct rtrs_permit *permit)
+bool rtrs_clt_cancel(struct rtrs_clt_sess *sess, struct rtrs_permit *permit,
+		     const void *priv)
 {
-	/* pairs with the release when the request was posted */
-	struct rtrs_clt_req *req = smp_load_acquire(&permit->req);
+	struct rtrs_clt_req *req;
+	bool done = false;
 
-	return req && rtrs_clt_req_cancel(req);
+	rcu_read_lock();
+	/* pairs with the release when the request was posted */
+	req = smp_load_acquire(&permit->req);
+	if (req) {
+		done = rtrs_clt_req_cancel_doubt(req, priv);
+		if (!done)
+			rtrs_clt_req_mark(req, priv);
+	}
+	rcu_read_unlock();
+	return done;
 }
 EXPORT_SYMBOL_GPL(rtrs_clt_cancel);

@@ -25,6 +25,9 @@
 
 #define RTRS_CLT_FIRST_DELAY_MS	250
 
+/* A path that was up for less than that was not worth connecting */
+#define RTRS_CLT_STABLE		(10 * HZ)
+
 static const u8 rtrs_clt_path_next[RTRS_CLT_NR_STATES] = {
 	[RTRS_CLT_CONNECTING]	= BIT(RTRS_CLT_CONNECTED) |
 				  BIT(RTRS_CLT_RECONNECTING) |
@@ -50,16 +53,31 @@ static bool rtrs_clt_path_set_locked(struct rtrs_clt_path *path,
 	return true;
 }
 
-static bool rtrs_clt_path_set(struct rtrs_clt_path *path,
-			      enum rtrs_clt_path_state state)
+static bool rtrs_clt_path_change(struct rtrs_clt_path *path,
+				 enum rtrs_clt_path_state state, bool kick)
 {
 	unsigned long flags;
 	bool done;
 
 	spin_lock_irqsave(&path->state_lock, flags);
 	done = rtrs_clt_path_set_locked(path, state);
+	if (done && kick)
+		mod_delayed_work(rtrs_clt_wq, &path->work, 0);
 	spin_unlock_irqrestore(&path->state_lock, flags);
 	return done;
+}
+
+static bool rtrs_clt_path_set(struct rtrs_clt_path *path,
+			      enum rtrs_clt_path_state state)
+{
+	return rtrs_clt_path_change(path, state, false);
+}
+
+/* Change the state and let the work item see to it. */
+static void rtrs_clt_path_kick(struct rtrs_clt_path *path,
+			       enum rtrs_clt_path_state state)
+{
+	rtrs_clt_path_change(path, state, true);
 }
 
 /**
@@ -72,21 +90,6 @@ static bool rtrs_clt_path_set(struct rtrs_clt_path *path,
 bool rtrs_clt_path_set_connected(struct rtrs_clt_path *path)
 {
 	return rtrs_clt_path_set(path, RTRS_CLT_CONNECTED);
-}
-
-/* Change the state and let the work item see to it. */
-static bool rtrs_clt_path_kick(struct rtrs_clt_path *path,
-			       enum rtrs_clt_path_state state)
-{
-	unsigned long flags;
-	bool done;
-
-	spin_lock_irqsave(&path->state_lock, flags);
-	done = rtrs_clt_path_set_locked(path, state);
-	if (done)
-		mod_delayed_work(rtrs_clt_wq, &path->work, 0);
-	spin_unlock_irqrestore(&path->state_lock, flags);
-	return done;
 }
 
 /**
@@ -137,6 +140,10 @@ static void rtrs_clt_path_teardown(struct rtrs_clt_path *path)
 	/* now, when the consumer may cancel what is in doubt */
 	if (path->up) {
 		path->up = false;
+		if (time_after(jiffies, path->up_since + RTRS_CLT_STABLE))
+			path->attempts = 0;
+		else
+			path->attempts++;
 		rtrs_clt_info(path, "disconnected\n");
 		rtrs_clt_sess_path_down(path->sess);
 	}
@@ -147,7 +154,7 @@ static void rtrs_clt_path_is_up(struct rtrs_clt_path *path)
 	const struct rtrs_hb_timing timing = rtrs_clt_param_hb_timing();
 
 	path->up = true;
-	path->attempts = 0;
+	path->up_since = jiffies;
 	rtrs_clt_info(path, "connected, device %s port %u, %u connections\n",
 		      path->dev->name, path->cons[0].c.cm_id->port_num,
 		      path->sess->nr_cons);

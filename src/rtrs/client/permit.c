@@ -10,12 +10,24 @@
  * A consumer without tags of its own takes I/O permits from a bitmap. One with
  * tags (blk-mq) turns all but a few of them into a table indexed by tag, and
  * from then on allocates nothing. The few left are spares: when a request was
- * cancelled whose path died, the server may still be executing it, so its
- * chunk must rest until a fence; meanwhile its tag gets a spare chunk.
+ * cancelled, the server may still be executing it, so its chunk must rest until
+ * the late answer or a fence; meanwhile its tag gets a spare chunk.
+ *
+ * When the spares are used up, a tag without a chunk takes that of a tag that
+ * nobody holds. Otherwise its next request, of whatever device, would wait for
+ * a server's device that may be frozen for ever, and everything behind it in
+ * the queue. So many cancelled requests make the queue less deep until they are
+ * answered, and if they are as many as there are chunks, everything waits.
+ *
+ * A tag is idle if its permit is not held. The holder of a tag says so without
+ * a lock, so nobody may steal before all who do not know of it yet are out of
+ * their RCU read section (WAIT). From then on all go through tag_lock, until
+ * each tag has a chunk again.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/export.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 
 #include "clt.h"
@@ -91,6 +103,8 @@ void rtrs_clt_permits_free(struct rtrs_clt_sess *sess)
 {
 	if (!sess->permits)
 		return;
+	if (READ_ONCE(sess->steal) != RTRS_CLT_STEAL_OFF)
+		rcu_barrier();
 	sbitmap_free(&sess->admin.map);
 	sbitmap_free(&sess->io.map);
 	kvfree(sess->tags);
@@ -151,7 +165,10 @@ struct rtrs_permit *rtrs_clt_get_permit(struct rtrs_clt_sess *sess,
 }
 EXPORT_SYMBOL_GPL(rtrs_clt_get_permit);
 
-/* Return: true if a request still occupies the chunk; the fence then releases it. */
+/*
+ * Return: true if a request still occupies the chunk; its late answer or the
+ * fence then releases it.
+ */
 static bool rtrs_clt_permit_owe(struct rtrs_permit *permit)
 {
 	/* pairs with the release when the request ends */
@@ -214,6 +231,7 @@ int rtrs_clt_use_tags(struct rtrs_clt_sess *sess)
 	sess->tags = kvzalloc_objs(*sess->tags, nr);
 	if (!sess->tags)
 		return -ENOMEM;
+	spin_lock_init(&sess->tag_lock);
 	for (i = 0; i < nr; i++) {
 		sess->tags[i] = rtrs_clt_permit(sess, i);
 		sbitmap_set_bit(&sess->io.map, i);
@@ -223,19 +241,125 @@ int rtrs_clt_use_tags(struct rtrs_clt_sess *sess)
 }
 EXPORT_SYMBOL_GPL(rtrs_clt_use_tags);
 
-static struct rtrs_permit *rtrs_clt_tag_take_spare(struct rtrs_clt_sess *sess,
-						   unsigned int tag)
+static void rtrs_clt_tag_set(struct rtrs_clt_sess *sess, unsigned int tag,
+			     struct rtrs_permit *permit)
 {
-	struct rtrs_permit *spare;
+	lockdep_assert_held(&sess->tag_lock);
+	sess->nr_short += !permit - !sess->tags[tag];
+	/* whoever sees the permit sees its chunk free */
+	smp_store_release(&sess->tags[tag], permit);
+}
 
-	spare = rtrs_clt_pool_get(sess, &sess->io, RTRS_PERMIT_NOWAIT);
-	if (!spare)
+/* Everybody knows by now that tags have to be looked at under the lock. */
+static void rtrs_clt_tag_steal_on(struct rcu_head *rcu)
+{
+	struct rtrs_clt_sess *sess = container_of(rcu, struct rtrs_clt_sess,
+						  steal_rcu);
+	unsigned long flags;
+
+	spin_lock_irqsave(&sess->tag_lock, flags);
+	sess->steal = RTRS_CLT_STEAL_ON;
+	spin_unlock_irqrestore(&sess->tag_lock, flags);
+}
+
+/* Return: true if the permit is of a tag that nobody holds. */
+static bool rtrs_clt_permit_is_idle(const struct rtrs_permit *permit)
+{
+	/* free first, then not held: see rtrs_clt_req_release() */
+	return permit && !smp_load_acquire(&permit->req) &&
+	       !READ_ONCE(permit->held);
+}
+
+/* The permit of an idle tag, which has none then, or NULL. */
+static struct rtrs_permit *rtrs_clt_tag_steal(struct rtrs_clt_sess *sess)
+{
+	struct rtrs_permit *permit;
+	unsigned int i, tag;
+
+	lockdep_assert_held(&sess->tag_lock);
+	if (sess->steal == RTRS_CLT_STEAL_OFF) {
+		WRITE_ONCE(sess->steal, RTRS_CLT_STEAL_WAIT);
+		call_rcu(&sess->steal_rcu, rtrs_clt_tag_steal_on);
+	}
+	if (sess->steal != RTRS_CLT_STEAL_ON)
 		return NULL;
-	if (rtrs_clt_permit_owe(sess->tags[tag]))
-		sess->tags[tag] = spare;
-	else
-		rtrs_clt_permit_release(sess, spare);
-	return sess->tags[tag];
+	for (i = 0; i < sess->nr_tags; i++) {
+		tag = sess->steal_next++ % sess->nr_tags;
+		permit = sess->tags[tag];
+		if (rtrs_clt_permit_is_idle(permit)) {
+			rtrs_clt_tag_set(sess, tag, NULL);
+			return permit;
+		}
+	}
+	return NULL;
+}
+
+/* Chunks that came back go to tags that have none; then all is as before. */
+static void rtrs_clt_tags_refill(struct rtrs_clt_sess *sess)
+{
+	struct rtrs_permit *permit;
+	unsigned int tag;
+
+	lockdep_assert_held(&sess->tag_lock);
+	for (tag = 0; tag < sess->nr_tags && sess->nr_short; tag++) {
+		if (sess->tags[tag])
+			continue;
+		permit = rtrs_clt_pool_get(sess, &sess->io, RTRS_PERMIT_NOWAIT);
+		if (!permit)
+			return;
+		rtrs_clt_tag_set(sess, tag, permit);
+	}
+	if (sess->steal == RTRS_CLT_STEAL_ON) {
+		/* whoever sees this sees the tags' permits */
+		smp_store_release(&sess->steal, RTRS_CLT_STEAL_OFF);
+	}
+}
+
+/* The tag has no chunk, or one that rests, or others might steal it. */
+static struct rtrs_permit *rtrs_clt_tag_find(struct rtrs_clt_sess *sess,
+					     unsigned int tag)
+{
+	struct rtrs_permit *permit;
+	unsigned long flags;
+
+	spin_lock_irqsave(&sess->tag_lock, flags);
+	permit = sess->tags[tag];
+	if (permit && rtrs_clt_permit_owe(permit)) {
+		permit = NULL;
+		rtrs_clt_tag_set(sess, tag, NULL);
+	}
+	if (!permit) {
+		permit = rtrs_clt_pool_get(sess, &sess->io,
+					   RTRS_PERMIT_NOWAIT) ?:
+			 rtrs_clt_tag_steal(sess);
+		rtrs_clt_tag_set(sess, tag, permit);
+	}
+	if (permit) {
+		WRITE_ONCE(permit->held, true);
+		rtrs_clt_tags_refill(sess);
+	}
+	spin_unlock_irqrestore(&sess->tag_lock, flags);
+	return permit;
+}
+
+/* The usual case: the tag has its chunk, and nobody else wants it. */
+static struct rtrs_permit *rtrs_clt_tag_try(struct rtrs_clt_sess *sess,
+					    unsigned int tag)
+{
+	struct rtrs_permit *permit;
+
+	/* pairs with the release when each tag has its chunk again */
+	if (unlikely(smp_load_acquire(&sess->steal) != RTRS_CLT_STEAL_OFF))
+		return NULL;
+	/* pairs with the release when the tag got it */
+	permit = smp_load_acquire(&sess->tags[tag]);
+	if (unlikely(!permit))
+		return NULL;
+	/* pairs with the release when the request ends */
+	if (unlikely(smp_load_acquire(&permit->req)))
+		return NULL;
+	WRITE_ONCE(permit->held, true);
+	return permit;
 }
 
 /**
@@ -245,20 +369,25 @@ static struct rtrs_permit *rtrs_clt_tag_take_spare(struct rtrs_clt_sess *sess,
  * @queue: I/O connection to send on; 0 ... nr_queues - 1, behind them the
  *	polled ones
  *
- * There is nothing to give back: the permit is the tag's.
+ * There is nothing to give back: the permit is the tag's, but only for one
+ * call of rtrs_clt_request(), and until its request is confirmed or it fails.
+ * After that it may be another tag's.
  *
  * Any context.
- * Return: the permit, or NULL if the tag's chunk waits for a fence and no spare
- * is left; try again later.
+ * Return: the permit, or NULL if there is no free chunk for the tag at the
+ * moment, because of requests that were cancelled and are not answered yet; try
+ * again later.
  */
 struct rtrs_permit *rtrs_clt_tag_permit(struct rtrs_clt_sess *sess,
 					unsigned int tag, unsigned int queue)
 {
-	struct rtrs_permit *permit = sess->tags[tag];
+	struct rtrs_permit *permit;
 
-	/* pairs with the release when the request ends */
-	if (unlikely(smp_load_acquire(&permit->req)))
-		permit = rtrs_clt_tag_take_spare(sess, tag);
+	rcu_read_lock();	/* see rtrs_clt_tag_steal() */
+	permit = rtrs_clt_tag_try(sess, tag);
+	rcu_read_unlock();
+	if (unlikely(!permit))
+		permit = rtrs_clt_tag_find(sess, tag);
 	if (likely(permit))
 		permit->queue = queue;
 	return permit;
