@@ -3,7 +3,8 @@
  * Control messages: SESS_INFO, OPEN, CLOSE. They are executed on a workqueue,
  * because to open or to close may take long and the transport's context serves
  * I/O meanwhile; those of one session one after the other, in the order they
- * came. Nothing of an operation may be touched once it is answered.
+ * came. Only a CLOSE that waits for I/O long does not keep the others waiting.
+ * Nothing of an operation may be touched once it is answered.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -63,7 +64,7 @@ static int rnbd_srv_close_msg(struct rnbd_srv_ctl *ctl, size_t *answer_len)
 	err = rnbd_parse_close(ctl->usr, ctl->usr_len, &id);
 	if (err)
 		return err;
-	return rnbd_srv_close_id(ctl->sess, id);
+	return rnbd_srv_close_id(ctl->sess, id, ctl->op);
 }
 
 static const struct {
@@ -82,6 +83,8 @@ static void rnbd_srv_ctl_run(struct rnbd_srv_ctl *ctl)
 	int err;
 
 	err = rnbd_srv_ctls[type].run(ctl, &answer_len);
+	if (err == -EINPROGRESS)	/* it is answered later, or was just now */
+		return;
 	rtrs_srv_resp_rdma_len(ctl->op, err, answer_len);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Block devices: who has one open, and may another one.
+ * Devices: who has one open, and may another one.
  *
  * A device is in the list, and in sysfs, from its first open to its last
  * close. All of that happens under rnbd_srv_devs_lock; files that are removed
@@ -10,6 +10,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/slab.h>
+#include <linux/string.h>
 
 #include "srv.h"
 
@@ -28,16 +29,18 @@ void rnbd_srv_dev_release(struct kobject *kobj)
 	kfree(container_of(kobj, struct rnbd_srv_dev, kobj));
 }
 
-static struct rnbd_srv_dev *rnbd_srv_dev_create(struct block_device *bdev)
+static struct rnbd_srv_dev *rnbd_srv_dev_create(const struct rnbd_srv_open *open)
 {
 	struct rnbd_srv_dev *dev = kzalloc_obj(*dev);
 	int err;
 
 	if (!dev)
 		return ERR_PTR(-ENOMEM);
-	dev->bdev = bdev;
+	dev->bdev = open->bdev;
+	dev->inode = open->bdev ? NULL : file_inode(open->file);
 	INIT_LIST_HEAD(&dev->opens);
-	err = rnbd_srv_sysfs_add_dev(dev);	/* owns the memory from here */
+	/* owns the memory from here */
+	err = rnbd_srv_sysfs_add_dev(dev, open->file);
 	if (err)
 		return ERR_PTR(err);
 	list_add_tail(&dev->entry, &rnbd_srv_devs);
@@ -50,14 +53,33 @@ static void rnbd_srv_dev_destroy(struct rnbd_srv_dev *dev)
 	rnbd_srv_sysfs_del_dev(dev);
 }
 
-static struct rnbd_srv_dev *rnbd_srv_dev_find(struct block_device *bdev)
+static bool rnbd_srv_dev_is_of(const struct rnbd_srv_dev *dev,
+			       const struct rnbd_srv_open *open)
+{
+	if (open->bdev)
+		return dev->bdev == open->bdev;
+	return dev->inode == file_inode(open->file);
+}
+
+static struct rnbd_srv_dev *rnbd_srv_dev_find(const struct rnbd_srv_open *open)
 {
 	struct rnbd_srv_dev *dev;
 
 	list_for_each_entry(dev, &rnbd_srv_devs, entry)
-		if (dev->bdev == bdev)
+		if (rnbd_srv_dev_is_of(dev, open))
 			return dev;
-	return rnbd_srv_dev_create(bdev);
+	return rnbd_srv_dev_create(open);
+}
+
+/* Is there one of this name? Under rnbd_srv_devs_lock. */
+bool rnbd_srv_dev_has_name(const char *name)
+{
+	struct rnbd_srv_dev *dev;
+
+	list_for_each_entry(dev, &rnbd_srv_devs, entry)
+		if (!strcmp(kobject_name(&dev->kobj), name))
+			return true;
+	return false;
 }
 
 /* May @open have the device too? */
@@ -67,9 +89,11 @@ static int rnbd_srv_dev_admit(struct rnbd_srv_dev *dev,
 	unsigned int max_writers = rnbd_srv_max_writers[open->mode];
 	struct rnbd_srv_open *other;
 
+	/* @open is being made, so its session's lock is held */
 	list_for_each_entry(other, &dev->opens, dev_entry)
 		if (other->sess == open->sess)
-			return -EEXIST;
+			return list_empty(&other->sess_entry) ? -EBUSY :
+								-EEXIST;
 	if (max_writers && dev->writers >= max_writers)
 		return -EPERM;
 	return 0;
@@ -95,10 +119,11 @@ static int rnbd_srv_dev_add(struct rnbd_srv_dev *dev,
 
 /**
  * rnbd_srv_dev_attach() - let a new open have its device, if the rules allow
- * @open: open, whose block device is open
+ * @open: open, whose device is open
  *
  * Return: 0; -EPERM if there are too many that write; -EEXIST if the session
- * has the device open under another name; -ENOMEM.
+ * has the device open under another name; -EBUSY if its close waits for I/O;
+ * -ENOMEM.
  */
 int rnbd_srv_dev_attach(struct rnbd_srv_open *open)
 {
@@ -106,7 +131,7 @@ int rnbd_srv_dev_attach(struct rnbd_srv_open *open)
 	int err;
 
 	mutex_lock(&rnbd_srv_devs_lock);
-	dev = rnbd_srv_dev_find(open->bdev);
+	dev = rnbd_srv_dev_find(open);
 	if (IS_ERR(dev)) {
 		err = PTR_ERR(dev);
 		goto out_unlock;

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * I/O: from the transport to the block layer and back.
+ * I/O: from the transport to the device and back.
  *
  * Everything the client says is checked against the table of operations before
- * anything is submitted. Nothing is allocated: bio and bvec are in the pdu of
- * the operation, and there is one of those for each chunk.
+ * anything is submitted. Nothing is allocated: what an I/O needs is in the pdu
+ * of the operation, and there is one of those for each chunk.
+ *
+ * An I/O arrives in the context that all I/O of a connection arrives in, so
+ * there it must not wait for a device that is frozen or has no tag left: reads
+ * and writes are submitted so that they fail with -EAGAIN instead, and only
+ * then go to a workqueue, where they wait. The operations that are rare and may
+ * take long go there at once.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/ioprio.h>
-#include <linux/mm.h>
 #include <linux/ratelimit.h>
 
 #include "srv.h"
@@ -27,36 +32,30 @@ enum rnbd_srv_data {
 };
 
 /**
- * struct rnbd_srv_io_op - how an operation of the wire is executed
+ * struct rnbd_srv_io_op - what an operation of the wire has to look like
  * @name: for messages
- * @opf: operation of the block layer
  * @dir: direction of the transport's request
  * @data: see above
  * @writes: refused if the device is open read-only
  * @flags: RNBD_F_* that mean something; the rest is ignored
- * @limit: the largest range the device takes; NULL: there is no such limit
  */
 struct rnbd_srv_io_op {
 	const char		*name;
-	blk_opf_t		opf;
 	int			dir;
 	enum rnbd_srv_data	data;
 	bool			writes;
 	u32			flags;
-	unsigned int		(*limit)(struct block_device *bdev);
 };
 
 static const struct rnbd_srv_io_op rnbd_srv_io_ops[RNBD_NR_OPS] = {
 	[RNBD_OP_READ] = {
 		.name	= "read",
-		.opf	= REQ_OP_READ,
 		.dir	= READ,
 		.data	= RNBD_SRV_DATA,
 		.flags	= RNBD_F_SYNC,
 	},
 	[RNBD_OP_WRITE] = {
 		.name	= "write",
-		.opf	= REQ_OP_WRITE,
 		.dir	= WRITE,
 		.data	= RNBD_SRV_DATA,
 		.writes	= true,
@@ -64,55 +63,32 @@ static const struct rnbd_srv_io_op rnbd_srv_io_ops[RNBD_NR_OPS] = {
 	},
 	[RNBD_OP_FLUSH] = {
 		.name	= "flush",
-		.opf	= REQ_OP_WRITE | REQ_PREFLUSH,
 		.dir	= READ,
 		.data	= RNBD_SRV_NOTHING,
 		.flags	= RNBD_F_SYNC,
 	},
 	[RNBD_OP_DISCARD] = {
 		.name	= "discard",
-		.opf	= REQ_OP_DISCARD,
 		.dir	= WRITE,
 		.data	= RNBD_SRV_RANGE,
 		.writes	= true,
 		.flags	= RNBD_F_SYNC,
-		.limit	= bdev_max_discard_sectors,
 	},
 	[RNBD_OP_SECURE_ERASE] = {
 		.name	= "secure erase",
-		.opf	= REQ_OP_SECURE_ERASE,
 		.dir	= WRITE,
 		.data	= RNBD_SRV_RANGE,
 		.writes	= true,
 		.flags	= RNBD_F_SYNC,
-		.limit	= bdev_max_secure_erase_sectors,
 	},
 	[RNBD_OP_WRITE_ZEROES] = {
 		.name	= "write zeroes",
-		.opf	= REQ_OP_WRITE_ZEROES,
 		.dir	= WRITE,
 		.data	= RNBD_SRV_RANGE,
 		.writes	= true,
 		.flags	= RNBD_F_SYNC | RNBD_F_NOUNMAP,
-		.limit	= bdev_write_zeroes_sectors,
 	},
 };
-
-static blk_opf_t rnbd_srv_io_opf(const struct rnbd_srv_io_op *row, u32 flags)
-{
-	blk_opf_t opf = row->opf;
-
-	flags &= row->flags;
-	if (flags & RNBD_F_SYNC)
-		opf |= REQ_SYNC;
-	if (flags & RNBD_F_FUA)
-		opf |= REQ_FUA;
-	if (flags & RNBD_F_PREFLUSH)
-		opf |= REQ_PREFLUSH;
-	if (flags & RNBD_F_NOUNMAP)
-		opf |= REQ_NOUNMAP;
-	return opf;
-}
 
 /* I/O schedulers index tables by the class, so an unknown one is not let in. */
 static u16 rnbd_srv_io_prio(u16 prio)
@@ -134,11 +110,11 @@ static bool rnbd_srv_io_len_ok(const struct rnbd_srv_io_op *row,
 	}
 }
 
-static bool rnbd_srv_io_range_ok(struct block_device *bdev,
+static bool rnbd_srv_io_range_ok(const struct rnbd_srv_open *open,
 				 const struct rnbd_io *msg)
 {
-	u32 mask = (bdev_logical_block_size(bdev) >> SECTOR_SHIFT) - 1;
-	u64 size = bdev_nr_sectors(bdev);
+	u32 mask = (open->block_size >> SECTOR_SHIFT) - 1;
+	u64 size = rnbd_srv_open_sectors(open);
 	u32 nr = msg->len >> SECTOR_SHIFT;
 
 	if (msg->len & (SECTOR_SIZE - 1) || nr & mask || msg->sector & mask)
@@ -161,49 +137,76 @@ static int rnbd_srv_io_check(const struct rnbd_srv_open *open,
 		return -EINVAL;
 	if (row->writes && open->mode == RNBD_ACCESS_RO)
 		return -EROFS;
-	if (row->data != RNBD_SRV_NOTHING &&
-	    !rnbd_srv_io_range_ok(open->bdev, msg))
+	if (row->data != RNBD_SRV_NOTHING && !rnbd_srv_io_range_ok(open, msg))
 		return -EINVAL;
-	if (row->limit && !row->limit(open->bdev))
+	if (row->data == RNBD_SRV_RANGE &&
+	    !open->backend->supports(open, msg->op))
 		return -EOPNOTSUPP;
 	return 0;
 }
 
-/*
+static void rnbd_srv_io_work(struct work_struct *work)
+{
+	struct rnbd_srv_io *io = container_of(work, struct rnbd_srv_io, work);
+
+	if (io->copy && !io->copied)
+		rnbd_srv_copy_data(io);
+	io->nowait = false;
+	io->open->backend->submit(io);
+}
+
+/**
+ * rnbd_srv_io_resume() - go on where it is allowed to wait
+ * @io: I/O that is not submitted
+ *
+ * Context: any.
+ */
+void rnbd_srv_io_resume(struct rnbd_srv_io *io)
+{
+	INIT_WORK(&io->work, rnbd_srv_io_work);
+	queue_work(rnbd_srv_io_wq, &io->work);
+}
+
+/**
+ * rnbd_srv_io_done() - an I/O was executed
+ * @io: I/O, nothing of which may be touched any more
+ * @err: 0 or an errno; -EAGAIN if @io was not to wait, but has to
+ *
  * The transport may use the operation again as soon as it is answered, and the
  * open may be gone as soon as its reference is: so each is the last to be
- * touched. Any context.
+ * touched.
+ *
+ * Context: any.
  */
-static void rnbd_srv_io_done(struct bio *bio)
+void rnbd_srv_io_done(struct rnbd_srv_io *io, int err)
 {
-	struct rnbd_srv_io *io = container_of(bio, struct rnbd_srv_io, bio);
-	int err = blk_status_to_errno(bio->bi_status);
 	struct rtrs_srv_op *op = io->op;
-	u32 len = err ? 0 : io->len;
+	u32 len = !err && io->msg.op == RNBD_OP_READ ? io->msg.len : 0;
 
-	bio_uninit(bio);
+	if (unlikely(err == -EAGAIN && io->nowait)) {
+		rnbd_srv_io_resume(io);
+		return;
+	}
+	if (io->copy)
+		rnbd_srv_copy_put(io);
 	rnbd_srv_open_put(io->open);
 	rtrs_srv_resp_rdma_len(op, err, len);
 }
 
 static void rnbd_srv_io_submit(struct rnbd_srv_io *io,
-			       const struct rnbd_srv_io_op *row,
-			       const struct rnbd_io *msg, void *data)
+			       const struct rnbd_srv_io_op *row)
 {
-	struct bio *bio = &io->bio;
-
-	bio_init(bio, io->open->bdev, &io->bvec, 1,
-		 rnbd_srv_io_opf(row, msg->flags));
-	bio->bi_ioprio = rnbd_srv_io_prio(msg->prio);
-	bio->bi_end_io = rnbd_srv_io_done;
-	if (row->data != RNBD_SRV_NOTHING)
-		bio->bi_iter.bi_sector = msg->sector;
-	if (row->data == RNBD_SRV_DATA)
-		__bio_add_page(bio, virt_to_page(data), msg->len,
-			       offset_in_page(data));
-	else
-		bio->bi_iter.bi_size = msg->len;
-	submit_bio(bio);
+	if (row->data != RNBD_SRV_DATA) {
+		rnbd_srv_io_resume(io);
+		return;
+	}
+	if (io->open->copies && row->writes) {
+		if (!rnbd_srv_copy_get(io))
+			return;
+		rnbd_srv_copy_data(io);
+	}
+	io->nowait = true;
+	io->open->backend->submit(io);
 }
 
 static void rnbd_srv_io_refuse(const struct rnbd_srv_sess *sess,
@@ -254,9 +257,14 @@ int rnbd_srv_io(struct rnbd_srv_sess *sess, struct rtrs_srv_op *op, void *data,
 			rnbd_srv_open_put(open);
 		return err;
 	}
+	msg.flags &= row->flags;
+	msg.prio = rnbd_srv_io_prio(msg.prio);
 	io->op = op;
 	io->open = open;
-	io->len = row->dir == READ ? msg.len : 0;
-	rnbd_srv_io_submit(io, row, &msg, data);
+	io->msg = msg;
+	io->data = row->data == RNBD_SRV_DATA ? data : NULL;
+	io->copy = NULL;
+	io->copied = false;
+	rnbd_srv_io_submit(io, row);
 	return 0;
 }

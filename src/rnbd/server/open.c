@@ -6,17 +6,21 @@
  * with each request. There are three that close it: the client's message, a
  * write to force_close, the end of the session. Whichever takes it out of the
  * session's list, under the session's lock, closes it; for the others it does
- * not exist any more. Closing waits for the I/O in flight without that lock.
+ * not exist any more. Closing waits for the I/O in flight without that lock;
+ * if it takes long, because the device is frozen, on a work item of its own, so
+ * that the session's other devices can be opened and closed meanwhile.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/fs_struct.h>
 #include <linux/limits.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
 #include "path.h"
 #include "srv.h"
+
+#define RNBD_SRV_CLOSE_WAIT	(HZ / 2)	/* of the session's control messages */
 
 /* The memory goes with the kobject: a reader of sysfs may outlive the open. */
 void rnbd_srv_open_release(struct kobject *kobj)
@@ -53,9 +57,29 @@ struct rnbd_srv_open *rnbd_srv_open_get(struct rnbd_srv_sess *sess, u32 id)
 	return open;
 }
 
-static int rnbd_srv_open_bdev(struct rnbd_srv_open *open)
+/*
+ * Files are served only below a directory that the administrator has named: by
+ * default that is "/", and all files of the host were within reach.
+ */
+static bool rnbd_srv_files_served(void)
 {
-	blk_mode_t mode = BLK_OPEN_READ;
+	return strcmp(rnbd_srv_search_path(), "/");
+}
+
+static int rnbd_srv_open_path(struct rnbd_srv_open *open, const char *path)
+{
+	int err;
+
+	open->backend = &rnbd_srv_bdev;
+	err = open->backend->open(open, path);
+	if (err != -ENOTBLK || !rnbd_srv_files_served())
+		return err;
+	open->backend = &rnbd_srv_file;
+	return open->backend->open(open, path);
+}
+
+static int rnbd_srv_open_backend(struct rnbd_srv_open *open)
+{
 	char *path;
 	int err;
 
@@ -64,18 +88,8 @@ static int rnbd_srv_open_bdev(struct rnbd_srv_open *open)
 		return -ENOMEM;
 	err = rnbd_srv_path_join(rnbd_srv_search_path(), open->sess->name,
 				 open->name, path, PATH_MAX);
-	if (err)
-		goto out_free;
-	if (open->mode != RNBD_ACCESS_RO)
-		mode |= BLK_OPEN_WRITE;
-	/* this is a kernel thread, whose own root directory may be empty */
-	scoped_with_init_fs()
-		open->file = bdev_file_open_by_path(path, mode, NULL, NULL);
-	if (IS_ERR(open->file))
-		err = PTR_ERR(open->file);
-	else
-		open->bdev = file_bdev(open->file);
-out_free:
+	if (!err)
+		err = rnbd_srv_open_path(open, path);
 	kfree(path);
 	return err;
 }
@@ -83,46 +97,40 @@ out_free:
 /* The wire has 16 bits for a block size. */
 static int rnbd_srv_open_check(const struct rnbd_srv_open *open)
 {
-	if (bdev_logical_block_size(open->bdev) <= U16_MAX)
+	if (open->block_size <= U16_MAX)
 		return 0;
 	pr_err("<%s>: %s has blocks of %u bytes, which cannot be served\n",
-	       open->sess->name, open->name,
-	       bdev_logical_block_size(open->bdev));
+	       open->sess->name, open->name, open->block_size);
 	return -EINVAL;
 }
 
-static u8 rnbd_srv_cache_policy(struct block_device *bdev)
+static int rnbd_srv_open_use_copies(struct rnbd_srv_open *open)
 {
-	u8 policy = 0;
+	int err;
 
-	if (bdev_write_cache(bdev))
-		policy |= RNBD_CACHE_WRITEBACK;
-	if (bdev_fua(bdev))
-		policy |= RNBD_CACHE_FUA;
-	return policy;
+	if (!open->sess->copies || !open->stable ||
+	    open->mode == RNBD_ACCESS_RO)
+		return 0;
+	err = rnbd_srv_copies_use(open->sess->max_io_size);
+	open->copies = !err;
+	return err;
+}
+
+/* Undo what made a device of it, and open it was. */
+static void rnbd_srv_open_release_backend(struct rnbd_srv_open *open)
+{
+	if (open->copies)
+		rnbd_srv_copies_unuse();
+	open->backend->close(open);
 }
 
 static void rnbd_srv_open_describe(const struct rnbd_srv_open *open,
 				   struct rnbd_open_rsp *rsp)
 {
-	struct block_device *bdev = open->bdev;
-
-	*rsp = (struct rnbd_open_rsp) {
-		.device_id		= open->id,
-		.nsectors		= bdev_nr_sectors(bdev),
-		.max_hw_sectors		= queue_max_hw_sectors(bdev_get_queue(bdev)),
-		.max_write_zeroes_sectors = bdev_write_zeroes_sectors(bdev),
-		.max_discard_sectors	= bdev_max_discard_sectors(bdev),
-		.discard_granularity	= bdev_discard_granularity(bdev),
-		.discard_alignment	= bdev_discard_alignment(bdev),
-		.physical_block_size	= min_t(u32, bdev_physical_block_size(bdev),
-						rounddown_pow_of_two(U16_MAX)),
-		.logical_block_size	= bdev_logical_block_size(bdev),
-		.max_segments		= min_t(u32, bdev_max_segments(bdev),
-						U16_MAX),
-		.secure_discard		= !!bdev_max_secure_erase_sectors(bdev),
-		.cache_policy		= rnbd_srv_cache_policy(bdev),
-	};
+	open->backend->describe(open, rsp);
+	rsp->device_id = open->id;
+	rsp->nsectors = rnbd_srv_open_sectors(open);
+	rsp->logical_block_size = open->block_size;
 }
 
 static struct rnbd_srv_open *rnbd_srv_open_alloc(struct rnbd_srv_sess *sess,
@@ -176,23 +184,47 @@ static bool rnbd_srv_open_unlink(struct rnbd_srv_open *open)
 }
 
 /*
- * An unlinked open. The last reference is dropped a grace period after the
- * kill at the earliest, so nobody who looked the id up before still uses it.
+ * An unlinked open without I/O. The last reference is dropped a grace period
+ * after the kill at the earliest, so nobody who looked the id up before still
+ * uses it.
  */
-static void rnbd_srv_open_close(struct rnbd_srv_open *open)
+static void rnbd_srv_open_finish(struct rnbd_srv_open *open)
 {
 	struct rnbd_srv_sess *sess = open->sess;
 
-	percpu_ref_kill(&open->ref);
-	wait_for_completion(&open->idle);
 	pr_info("<%s>: closed %s\n", sess->name, open->name);
 	rnbd_srv_dev_detach(open);
-	bdev_fput(open->file);
+	rnbd_srv_open_release_backend(open);
 	kref_get(&sess->ref);
 	kobject_put(&open->kobj);
 	if (atomic_dec_and_test(&sess->nr_opens))
 		wake_up(&sess->wait);
 	rnbd_srv_sess_put(sess);
+}
+
+/* An unlinked open. */
+static void rnbd_srv_open_close(struct rnbd_srv_open *open)
+{
+	percpu_ref_kill(&open->ref);
+	wait_for_completion(&open->idle);
+	rnbd_srv_open_finish(open);
+}
+
+/*
+ * The rest of rnbd_srv_close_id(). The session lives until the message is
+ * answered.
+ */
+static void rnbd_srv_open_close_work(struct work_struct *work)
+{
+	struct rnbd_srv_open *open = container_of(work, struct rnbd_srv_open,
+						  close_work);
+	struct rtrs_srv_op *op = open->close_op;
+	unsigned int noio = memalloc_noio_save();
+
+	wait_for_completion(&open->idle);
+	rnbd_srv_open_finish(open);
+	memalloc_noio_restore(noio);
+	rtrs_srv_resp_rdma(op, 0);
 }
 
 /* Make an open that works but is not linked yet. sess->lock is held. */
@@ -205,19 +237,22 @@ static struct rnbd_srv_open *rnbd_srv_open_make(struct rnbd_srv_sess *sess,
 
 	if (!open)
 		return ERR_PTR(-ENOMEM);
-	err = rnbd_srv_open_bdev(open);
+	err = rnbd_srv_open_backend(open);
 	if (err)
 		goto err_put;
 	err = rnbd_srv_open_check(open);
 	if (err)
-		goto err_fput;
+		goto err_release;
+	err = rnbd_srv_open_use_copies(open);
+	if (err)
+		goto err_release;
 	err = rnbd_srv_dev_attach(open);
 	if (err)
-		goto err_fput;
+		goto err_release;
 	return open;
 
-err_fput:
-	bdev_fput(open->file);
+err_release:
+	rnbd_srv_open_release_backend(open);
 err_put:
 	kobject_put(&open->kobj);
 	return ERR_PTR(err);
@@ -244,7 +279,7 @@ static struct rnbd_srv_open *rnbd_srv_open_new(struct rnbd_srv_sess *sess,
 
 err_undo:
 	rnbd_srv_dev_detach(open);
-	bdev_fput(open->file);
+	rnbd_srv_open_release_backend(open);
 	kobject_put(&open->kobj);
 	return ERR_PTR(err);
 }
@@ -292,11 +327,13 @@ int rnbd_srv_open_dev(struct rnbd_srv_sess *sess, const char *name,
  * rnbd_srv_close_id() - close a device for a session
  * @sess: session
  * @id: its id
+ * @op: the message
  *
  * Return: 0 when it is closed, -ENOENT if there is none or someone else closes
- * it.
+ * it; -EINPROGRESS if that takes longer: then @op will be answered.
  */
-int rnbd_srv_close_id(struct rnbd_srv_sess *sess, u32 id)
+int rnbd_srv_close_id(struct rnbd_srv_sess *sess, u32 id,
+		      struct rtrs_srv_op *op)
 {
 	struct rnbd_srv_open *open;
 
@@ -307,8 +344,16 @@ int rnbd_srv_close_id(struct rnbd_srv_sess *sess, u32 id)
 	mutex_unlock(&sess->lock);
 	if (!open)
 		return -ENOENT;
-	rnbd_srv_open_close(open);
-	return 0;
+	percpu_ref_kill(&open->ref);
+	if (wait_for_completion_timeout(&open->idle, RNBD_SRV_CLOSE_WAIT)) {
+		rnbd_srv_open_finish(open);
+		return 0;
+	}
+	pr_warn("<%s>: closing %s waits for its I/O\n", sess->name, open->name);
+	open->close_op = op;
+	INIT_WORK(&open->close_work, rnbd_srv_open_close_work);
+	queue_work(rnbd_srv_wq, &open->close_work);
+	return -EINPROGRESS;
 }
 
 /**

@@ -37,6 +37,8 @@ struct rnbd_srv_sess *rnbd_srv_sess_create(struct rtrs_srv_sess *rtrs)
 	INIT_WORK(&sess->ctl_work, rnbd_srv_ctl_work);
 	spin_lock_init(&sess->ctl_lock);
 	INIT_LIST_HEAD(&sess->ctls);
+	sess->copies = !rtrs_srv_data_is_stable(rtrs);
+	sess->max_io_size = rtrs_srv_get_max_io_size(rtrs);
 	sess->ver = 1;	/* until the client says more */
 	pr_info("<%s>: connected\n", sess->name);
 	return sess;

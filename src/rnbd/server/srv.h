@@ -4,8 +4,9 @@
  *
  * Objects: a session (sess.c) is one client; an open (open.c) is one device
  * that one session has open and is what a device id stands for; a device
- * (dev.c) is one block device and ties all opens of it together; an I/O (io.c)
- * and a control message (ctl.c) live in the pdu of the transport's operation.
+ * (dev.c) is one block device (bdev.c) or file (file.c) and ties all opens of it
+ * together; an I/O (io.c) and a control message (ctl.c) live in the pdu of the
+ * transport's operation.
  *
  * Lock order, outer first: rnbd_srv_sess::lock, rnbd_srv_devs_lock.
  */
@@ -15,6 +16,7 @@
 #include <linux/bio.h>
 #include <linux/blkdev.h>
 #include <linux/completion.h>
+#include <linux/fs.h>
 #include <linux/kobject.h>
 #include <linux/kref.h>
 #include <linux/list.h>
@@ -27,6 +29,10 @@
 #include "../../rtrs/proto.h"
 #include "../../rtrs/rtrs.h"
 #include "../proto.h"
+
+struct rnbd_srv_copy;
+struct rnbd_srv_io;
+struct rnbd_srv_open;
 
 /**
  * struct rnbd_srv_sess - a client's session
@@ -42,6 +48,8 @@
  * @closed: no more opens
  * @nr_opens: opens that are not closed completely
  * @wait: woken when @nr_opens becomes 0
+ * @copies: data for devices that need it stable is copied
+ * @max_io_size: the most bytes of data in an I/O
  * @ver: protocol version of the client; READ_ONCE
  * @ctl_work: executes control messages, one after the other
  * @ctl_lock: protects @ctls
@@ -58,6 +66,8 @@ struct rnbd_srv_sess {
 	bool			closed;
 	atomic_t		nr_opens;
 	wait_queue_head_t	wait;
+	bool			copies;
+	u32			max_io_size;
 	u8			ver;
 	struct work_struct	ctl_work;
 	spinlock_t		ctl_lock;
@@ -66,9 +76,30 @@ struct rnbd_srv_sess {
 };
 
 /**
- * struct rnbd_srv_dev - a block device that is open
+ * struct rnbd_srv_backend - a kind of device
+ * @open: open what a path leads to, in open->mode; sets file, bdev, block_size
+ *	and stable. -ENOTBLK: it is of another kind.
+ * @close: undo @open
+ * @describe: what the client is told, but for id, size and block size
+ * @supports: whether an operation on a range is known. Any context.
+ * @submit: execute an I/O that was checked, and call rnbd_srv_io_done(). With
+ *	io->nowait that gets -EAGAIN rather than that @submit waits. Process
+ *	context.
+ */
+struct rnbd_srv_backend {
+	int	(*open)(struct rnbd_srv_open *open, const char *path);
+	void	(*close)(struct rnbd_srv_open *open);
+	void	(*describe)(const struct rnbd_srv_open *open,
+			    struct rnbd_open_rsp *rsp);
+	bool	(*supports)(const struct rnbd_srv_open *open, enum rnbd_op op);
+	void	(*submit)(struct rnbd_srv_io *io);
+};
+
+/**
+ * struct rnbd_srv_dev - a block device or a file that is open
  * @entry: in the list of devices; rnbd_srv_devs_lock
- * @bdev: compared only; whoever has it open keeps it
+ * @bdev: compared only; whoever has it open keeps it. NULL for a file
+ * @inode: the same for a file, else NULL
  * @opens: struct rnbd_srv_open; rnbd_srv_devs_lock
  * @writers: opens that may write; rnbd_srv_devs_lock
  * @kobj: directory named like the device, and the memory
@@ -77,6 +108,7 @@ struct rnbd_srv_sess {
 struct rnbd_srv_dev {
 	struct list_head	entry;
 	struct block_device	*bdev;
+	struct inode		*inode;
 	struct list_head	opens;
 	unsigned int		writers;
 	struct kobject		kobj;
@@ -88,12 +120,18 @@ struct rnbd_srv_dev {
  * @kobj: directory of the session below the device, and the memory
  * @ref: I/O in flight; killed when the open is closed
  * @idle: @ref dropped to zero
+ * @close_work: closes it if that takes long
+ * @close_op: the message that is answered then
  * @sess: session
  * @sess_entry: in its list, empty once it was unlinked; sess->lock
  * @dev: device
  * @dev_entry: in its list; rnbd_srv_devs_lock
- * @file: the open block device
- * @bdev: the same
+ * @backend: kind of the device
+ * @file: the open device
+ * @bdev: the same, NULL if it is a file
+ * @block_size: logical block size, bytes
+ * @stable: its write data must not change while it is written
+ * @copies: so it is copied
  * @id: on the wire
  * @mode: what the client asked for
  * @name: what the client calls the device
@@ -102,12 +140,18 @@ struct rnbd_srv_open {
 	struct kobject		kobj;
 	struct percpu_ref	ref;
 	struct completion	idle;
+	struct work_struct	close_work;
+	struct rtrs_srv_op	*close_op;
 	struct rnbd_srv_sess	*sess;
 	struct list_head	sess_entry;
 	struct rnbd_srv_dev	*dev;
 	struct list_head	dev_entry;
+	const struct rnbd_srv_backend *backend;
 	struct file		*file;
 	struct block_device	*bdev;
+	u32			block_size;
+	bool			stable;
+	bool			copies;
 	u32			id;
 	enum rnbd_access_mode	mode;
 	char			name[RNBD_NAME_LEN];
@@ -117,16 +161,32 @@ struct rnbd_srv_open {
  * struct rnbd_srv_io - an I/O under way
  * @op: operation of the transport; this is in its pdu
  * @open: where it goes to, with a reference
- * @len: bytes the answer has if all goes well
- * @bvec: the data: the chunk is one piece of memory
- * @bio: used again for each I/O of the chunk
+ * @msg: what the client wants, checked; flags without effect are cleared
+ * @data: its data, one piece of memory; NULL if it has none
+ * @nowait: to be given up rather than to wait for the device
+ * @copied: @data is in @copy
+ * @copy: buffer for a copy of the data, NULL if it needs none
+ * @waiting: for @copy
+ * @work: does what may wait
+ * @bvec: @data
+ * @bio: for a block device
+ * @iocb: for a file
  */
 struct rnbd_srv_io {
 	struct rtrs_srv_op	*op;
 	struct rnbd_srv_open	*open;
-	u32			len;
+	struct rnbd_io		msg;
+	void			*data;
+	bool			nowait;
+	bool			copied;
+	struct rnbd_srv_copy	*copy;
+	struct list_head	waiting;
+	struct work_struct	work;
 	struct bio_vec		bvec;
-	struct bio		bio;
+	union {
+		struct bio	bio;
+		struct kiocb	iocb;
+	};
 };
 
 /**
@@ -157,6 +217,7 @@ union rnbd_srv_pdu {
 
 /* main.c */
 extern struct workqueue_struct *rnbd_srv_wq;
+extern struct workqueue_struct *rnbd_srv_io_wq;
 const char *rnbd_srv_search_path(void);
 
 /* sess.c */
@@ -167,7 +228,8 @@ void rnbd_srv_sess_put(struct rnbd_srv_sess *sess);
 /* open.c */
 int rnbd_srv_open_dev(struct rnbd_srv_sess *sess, const char *name,
 		      enum rnbd_access_mode mode, struct rnbd_open_rsp *rsp);
-int rnbd_srv_close_id(struct rnbd_srv_sess *sess, u32 id);
+int rnbd_srv_close_id(struct rnbd_srv_sess *sess, u32 id,
+		      struct rtrs_srv_op *op);
 void rnbd_srv_close_all(struct rnbd_srv_sess *sess);
 bool rnbd_srv_open_force_close(struct rnbd_srv_open *open);
 struct rnbd_srv_open *rnbd_srv_open_get(struct rnbd_srv_sess *sess, u32 id);
@@ -178,14 +240,36 @@ static inline void rnbd_srv_open_put(struct rnbd_srv_open *open)
 	percpu_ref_put(&open->ref);
 }
 
+static inline u64 rnbd_srv_open_sectors(const struct rnbd_srv_open *open)
+{
+	if (open->bdev)
+		return bdev_nr_sectors(open->bdev);
+	return round_down(i_size_read(file_inode(open->file)),
+			  open->block_size) >> SECTOR_SHIFT;
+}
+
+/* bdev.c, file.c */
+extern const struct rnbd_srv_backend rnbd_srv_bdev;
+extern const struct rnbd_srv_backend rnbd_srv_file;
+
+/* copy.c */
+int rnbd_srv_copies_use(size_t size);
+void rnbd_srv_copies_unuse(void);
+bool rnbd_srv_copy_get(struct rnbd_srv_io *io);
+void rnbd_srv_copy_put(struct rnbd_srv_io *io);
+void rnbd_srv_copy_data(struct rnbd_srv_io *io);
+
 /* dev.c */
 int rnbd_srv_dev_attach(struct rnbd_srv_open *open);
 void rnbd_srv_dev_detach(struct rnbd_srv_open *open);
+bool rnbd_srv_dev_has_name(const char *name);
 void rnbd_srv_dev_release(struct kobject *kobj);
 
 /* io.c */
 int rnbd_srv_io(struct rnbd_srv_sess *sess, struct rtrs_srv_op *op, void *data,
 		size_t data_len, const void *usr, size_t usr_len);
+void rnbd_srv_io_resume(struct rnbd_srv_io *io);
+void rnbd_srv_io_done(struct rnbd_srv_io *io, int err);
 
 /* ctl.c */
 void rnbd_srv_ctl_work(struct work_struct *work);
@@ -196,7 +280,7 @@ int rnbd_srv_ctl(struct rnbd_srv_sess *sess, struct rtrs_srv_op *op, void *data,
 extern const struct kobj_type rnbd_srv_open_ktype;
 int rnbd_srv_sysfs_init(void);
 void rnbd_srv_sysfs_exit(void);
-int rnbd_srv_sysfs_add_dev(struct rnbd_srv_dev *dev);
+int rnbd_srv_sysfs_add_dev(struct rnbd_srv_dev *dev, struct file *file);
 void rnbd_srv_sysfs_del_dev(struct rnbd_srv_dev *dev);
 int rnbd_srv_sysfs_add_open(struct rnbd_srv_open *open);
 void rnbd_srv_sysfs_del_open(struct rnbd_srv_open *open);

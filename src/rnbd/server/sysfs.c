@@ -5,6 +5,9 @@
  *	<device>/block_dev
  *	<device>/sessions/<session>/{access_mode,read_only,mapping_path,force_close}
  *
+ * The name of a device is the kernel's; that of a file is its path, with "!" for
+ * each "/", and it has no block_dev.
+ *
  * A write to force_close removes its own file. It gives up the protection that
  * would make the removal wait for it, and holds the module instead, so that
  * unloading waits.
@@ -12,7 +15,11 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/device.h>
+#include <linux/fs_struct.h>
+#include <linux/limits.h>
 #include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/sysfs.h>
 
 #include "srv.h"
@@ -117,33 +124,68 @@ static const struct kobj_type rnbd_srv_dev_ktype = {
 	.sysfs_ops	= &kobj_sysfs_ops,
 };
 
-/**
- * rnbd_srv_sysfs_add_dev() - create the directory of a device
- * @dev: new device
- *
- * Return: 0, or an errno; @dev is freed then.
- */
-int rnbd_srv_sysfs_add_dev(struct rnbd_srv_dev *dev)
+static int rnbd_srv_sysfs_add_bdev(struct rnbd_srv_dev *dev)
 {
 	struct kobject *disk = &disk_to_dev(dev->bdev->bd_disk)->kobj;
 	int err;
 
-	err = kobject_init_and_add(&dev->kobj, &rnbd_srv_dev_ktype,
-				   rnbd_srv_devices, "%pg", dev->bdev);
+	err = kobject_add(&dev->kobj, rnbd_srv_devices, "%pg", dev->bdev);
+	return err ?: sysfs_create_link(&dev->kobj, disk, "block_dev");
+}
+
+static int rnbd_srv_sysfs_add_file(struct rnbd_srv_dev *dev, struct file *file)
+{
+	char *path = ERR_PTR(-ENOENT);
+	char *buf;
+	int err;
+
+	buf = kmalloc(PATH_MAX, GFP_KERNEL);
+	if (!buf)
+		return -ENOMEM;
+	/* as the administrator sees it */
+	scoped_with_init_fs()
+		path = file_path(file, buf, PATH_MAX);
+	if (IS_ERR(path))
+		err = PTR_ERR(path);
+	else if (strlen(path) > NAME_MAX)
+		err = -ENAMETOOLONG;
+	else
+		err = kobject_set_name(&dev->kobj, "%s", path);
+	kfree(buf);
 	if (err)
-		goto err_put;
-	err = sysfs_create_link(&dev->kobj, disk, "block_dev");
+		return err;
+	/* the file of another one may have been replaced */
+	if (rnbd_srv_dev_has_name(kobject_name(&dev->kobj))) {
+		pr_err("a file that was %s before is still served\n",
+		       kobject_name(&dev->kobj));
+		return -EBUSY;
+	}
+	return kobject_add(&dev->kobj, rnbd_srv_devices, NULL);
+}
+
+/**
+ * rnbd_srv_sysfs_add_dev() - create the directory of a device
+ * @dev: new device
+ * @file: one that is open on it
+ *
+ * Return: 0, or an errno; @dev is freed then.
+ */
+int rnbd_srv_sysfs_add_dev(struct rnbd_srv_dev *dev, struct file *file)
+{
+	int err;
+
+	kobject_init(&dev->kobj, &rnbd_srv_dev_ktype);
+	err = dev->bdev ? rnbd_srv_sysfs_add_bdev(dev) :
+			  rnbd_srv_sysfs_add_file(dev, file);
 	if (err)
 		goto err_put;
 	dev->sessions = kobject_create_and_add("sessions", &dev->kobj);
 	if (!dev->sessions) {
 		err = -ENOMEM;
-		goto err_remove_link;
+		goto err_put;
 	}
 	return 0;
 
-err_remove_link:
-	sysfs_remove_link(&dev->kobj, "block_dev");
 err_put:
 	kobject_put(&dev->kobj);
 	return err;
@@ -154,7 +196,6 @@ void rnbd_srv_sysfs_del_dev(struct rnbd_srv_dev *dev)
 {
 	kobject_del(dev->sessions);
 	kobject_put(dev->sessions);
-	sysfs_remove_link(&dev->kobj, "block_dev");
 	kobject_del(&dev->kobj);
 	kobject_put(&dev->kobj);
 }

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Devices that are block devices. */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/fs_struct.h>
+#include <linux/mm.h>
+
+#include "srv.h"
+
+/**
+ * struct rnbd_srv_bdev_op - how an operation of the wire is executed
+ * @opf: operation of the block layer
+ * @limit: the largest range the device takes; NULL: there is no such limit
+ */
+struct rnbd_srv_bdev_op {
+	blk_opf_t	opf;
+	unsigned int	(*limit)(struct block_device *bdev);
+};
+
+static const struct rnbd_srv_bdev_op rnbd_srv_bdev_ops[RNBD_NR_OPS] = {
+	[RNBD_OP_READ]		= { REQ_OP_READ },
+	[RNBD_OP_WRITE]		= { REQ_OP_WRITE },
+	[RNBD_OP_FLUSH]		= { REQ_OP_WRITE | REQ_PREFLUSH },
+	[RNBD_OP_DISCARD]	= { REQ_OP_DISCARD, bdev_max_discard_sectors },
+	[RNBD_OP_SECURE_ERASE]	= { REQ_OP_SECURE_ERASE,
+				    bdev_max_secure_erase_sectors },
+	[RNBD_OP_WRITE_ZEROES]	= { REQ_OP_WRITE_ZEROES,
+				    bdev_write_zeroes_sectors },
+};
+
+static int rnbd_srv_bdev_open(struct rnbd_srv_open *open, const char *path)
+{
+	blk_mode_t mode = BLK_OPEN_READ;
+
+	if (open->mode != RNBD_ACCESS_RO)
+		mode |= BLK_OPEN_WRITE;
+	/* this is a kernel thread, whose own root directory may be empty */
+	scoped_with_init_fs()
+		open->file = bdev_file_open_by_path(path, mode, NULL, NULL);
+	if (IS_ERR(open->file))
+		return PTR_ERR(open->file);
+	open->bdev = file_bdev(open->file);
+	open->block_size = bdev_logical_block_size(open->bdev);
+	open->stable = bdev_stable_writes(open->bdev);
+	return 0;
+}
+
+static void rnbd_srv_bdev_close(struct rnbd_srv_open *open)
+{
+	bdev_fput(open->file);
+}
+
+static u8 rnbd_srv_bdev_cache_policy(struct block_device *bdev)
+{
+	u8 policy = 0;
+
+	if (bdev_write_cache(bdev))
+		policy |= RNBD_CACHE_WRITEBACK;
+	if (bdev_fua(bdev))
+		policy |= RNBD_CACHE_FUA;
+	return policy;
+}
+
+static void rnbd_srv_bdev_describe(const struct rnbd_srv_open *open,
+				   struct rnbd_open_rsp *rsp)
+{
+	struct block_device *bdev = open->bdev;
+
+	*rsp = (struct rnbd_open_rsp) {
+		.max_hw_sectors		= queue_max_hw_sectors(bdev_get_queue(bdev)),
+		.max_write_zeroes_sectors = bdev_write_zeroes_sectors(bdev),
+		.max_discard_sectors	= bdev_max_discard_sectors(bdev),
+		.discard_granularity	= bdev_discard_granularity(bdev),
+		.discard_alignment	= bdev_discard_alignment(bdev),
+		.physical_block_size	= min_t(u32, bdev_physical_block_size(bdev),
+						rounddown_pow_of_two(U16_MAX)),
+		.max_segments		= min_t(u32, bdev_max_segments(bdev),
+						U16_MAX),
+		.secure_discard		= !!bdev_max_secure_erase_sectors(bdev),
+		.cache_policy		= rnbd_srv_bdev_cache_policy(bdev),
+	};
+}
+
+static bool rnbd_srv_bdev_supports(const struct rnbd_srv_open *open,
+				   enum rnbd_op op)
+{
+	const struct rnbd_srv_bdev_op *row = &rnbd_srv_bdev_ops[op];
+
+	return !row->limit || row->limit(open->bdev);
+}
+
+/* Any context. */
+static void rnbd_srv_bdev_done(struct bio *bio)
+{
+	struct rnbd_srv_io *io = container_of(bio, struct rnbd_srv_io, bio);
+	int err = blk_status_to_errno(bio->bi_status);
+
+	bio_uninit(bio);
+	rnbd_srv_io_done(io, err);
+}
+
+static blk_opf_t rnbd_srv_bdev_opf(const struct rnbd_srv_io *io)
+{
+	blk_opf_t opf = rnbd_srv_bdev_ops[io->msg.op].opf;
+
+	if (io->msg.flags & RNBD_F_SYNC)
+		opf |= REQ_SYNC;
+	if (io->msg.flags & RNBD_F_FUA)
+		opf |= REQ_FUA;
+	if (io->msg.flags & RNBD_F_PREFLUSH)
+		opf |= REQ_PREFLUSH;
+	if (io->msg.flags & RNBD_F_NOUNMAP)
+		opf |= REQ_NOUNMAP;
+	if (io->nowait && bdev_nowait(io->open->bdev))
+		opf |= REQ_NOWAIT;
+	return opf;
+}
+
+static void rnbd_srv_bdev_submit(struct rnbd_srv_io *io)
+{
+	struct bio *bio = &io->bio;
+
+	bio_init(bio, io->open->bdev, &io->bvec, 1, rnbd_srv_bdev_opf(io));
+	bio->bi_ioprio = io->msg.prio;
+	bio->bi_end_io = rnbd_srv_bdev_done;
+	if (io->msg.len)
+		bio->bi_iter.bi_sector = io->msg.sector;
+	if (io->data)
+		__bio_add_page(bio, virt_to_page(io->data), io->msg.len,
+			       offset_in_page(io->data));
+	else
+		bio->bi_iter.bi_size = io->msg.len;
+	submit_bio(bio);
+}
+
+const struct rnbd_srv_backend rnbd_srv_bdev = {
+	.open		= rnbd_srv_bdev_open,
+	.close		= rnbd_srv_bdev_close,
+	.describe	= rnbd_srv_bdev_describe,
+	.supports	= rnbd_srv_bdev_supports,
+	.submit		= rnbd_srv_bdev_submit,
+};

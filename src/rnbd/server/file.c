@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Devices that are regular files, read and written past the page cache.
+ *
+ * Reads are tried without waiting first. Everything else runs on a workqueue:
+ * a write may have to allocate, or to wait for the inode, and there is no way
+ * to start it that is sure not to.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/bvec.h>
+#include <linux/falloc.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/fs_struct.h>
+#include <linux/mm.h>
+#include <linux/namei.h>
+#include <linux/uio.h>
+
+#include "srv.h"
+
+#define RNBD_SRV_FILE_MAX_SECTORS	(UINT_MAX >> SECTOR_SHIFT)
+
+static struct file *rnbd_srv_file_open_path(const struct path *path, int flags)
+{
+	if (!S_ISREG(d_inode(path->dentry)->i_mode))
+		return ERR_PTR(-ENOTBLK);
+	return dentry_open(path, flags, current_cred());
+}
+
+static struct file *rnbd_srv_file_lookup(const char *name, int flags)
+{
+	struct file *file;
+	struct path path;
+	int err;
+
+	err = kern_path(name, LOOKUP_FOLLOW, &path);
+	if (err)
+		return ERR_PTR(err);
+	file = rnbd_srv_file_open_path(&path, flags);
+	path_put(&path);
+	return file;
+}
+
+/* What direct I/O has to be aligned to. */
+static u32 rnbd_srv_file_block_size(const struct inode *inode)
+{
+	struct block_device *bdev = inode->i_sb->s_bdev;
+
+	return bdev ? bdev_logical_block_size(bdev) : SECTOR_SIZE;
+}
+
+static int rnbd_srv_file_open(struct rnbd_srv_open *open, const char *path)
+{
+	int flags = O_DIRECT | O_LARGEFILE;
+	struct file *file = ERR_PTR(-ENOTBLK);
+
+	flags |= open->mode == RNBD_ACCESS_RO ? O_RDONLY : O_RDWR;
+	/* this is a kernel thread, whose own root directory may be empty */
+	scoped_with_init_fs()
+		file = rnbd_srv_file_lookup(path, flags);
+	if (file == ERR_PTR(-EINVAL)) {
+		pr_err("<%s>: %s is on a file system without direct I/O, which is needed\n",
+		       open->sess->name, path);
+		return -EOPNOTSUPP;
+	}
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	open->file = file;
+	open->block_size = rnbd_srv_file_block_size(file_inode(file));
+	open->stable = true;
+	return 0;
+}
+
+static void rnbd_srv_file_close(struct rnbd_srv_open *open)
+{
+	fput(open->file);
+}
+
+static void rnbd_srv_file_describe(const struct rnbd_srv_open *open,
+				   struct rnbd_open_rsp *rsp)
+{
+	u32 fs_block = i_blocksize(file_inode(open->file));
+	u32 range = open->file->f_op->fallocate ? RNBD_SRV_FILE_MAX_SECTORS : 0;
+
+	*rsp = (struct rnbd_open_rsp) {
+		.max_hw_sectors		= RNBD_SRV_FILE_MAX_SECTORS,
+		.max_write_zeroes_sectors = range,
+		.max_discard_sectors	= range,
+		.discard_granularity	= range ? fs_block : 0,
+		.physical_block_size	= clamp_t(u32, fs_block, open->block_size,
+						  rounddown_pow_of_two(U16_MAX)),
+		.max_segments		= U16_MAX,
+		.cache_policy		= RNBD_CACHE_WRITEBACK | RNBD_CACHE_FUA,
+	};
+}
+
+static bool rnbd_srv_file_supports(const struct rnbd_srv_open *open,
+				   enum rnbd_op op)
+{
+	switch (op) {
+	case RNBD_OP_DISCARD:
+	case RNBD_OP_WRITE_ZEROES:
+		return open->file->f_op->fallocate;
+	default:
+		return op != RNBD_OP_SECURE_ERASE;
+	}
+}
+
+/* Any context. */
+static void rnbd_srv_file_rw_done(struct kiocb *iocb, long ret)
+{
+	struct rnbd_srv_io *io = container_of(iocb, struct rnbd_srv_io, iocb);
+	int err = 0;
+
+	if (iocb->ki_flags & IOCB_WRITE)
+		kiocb_end_write(iocb);
+	if (ret < 0)
+		err = ret;
+	else if (ret != io->msg.len)	/* the file was cut short */
+		err = -EIO;
+	rnbd_srv_io_done(io, err);
+}
+
+static int rnbd_srv_file_rw_flags(const struct rnbd_srv_io *io)
+{
+	int flags = IOCB_DIRECT;
+
+	if (io->msg.op == RNBD_OP_WRITE)
+		flags |= IOCB_WRITE;
+	if (io->msg.flags & RNBD_F_FUA)
+		flags |= IOCB_DSYNC;
+	if (io->nowait)
+		flags |= IOCB_NOWAIT;
+	return flags;
+}
+
+static void rnbd_srv_file_rw(struct rnbd_srv_io *io)
+{
+	bool write = io->msg.op == RNBD_OP_WRITE;
+	struct file *file = io->open->file;
+	struct kiocb *iocb = &io->iocb;
+	struct iov_iter iter;
+	ssize_t ret;
+
+	bvec_set_page(&io->bvec, virt_to_page(io->data), io->msg.len,
+		      offset_in_page(io->data));
+	iov_iter_bvec(&iter, write ? ITER_SOURCE : ITER_DEST, &io->bvec, 1,
+		      io->msg.len);
+	*iocb = (struct kiocb) {
+		.ki_filp	= file,
+		.ki_pos		= (loff_t)io->msg.sector << SECTOR_SHIFT,
+		.ki_complete	= rnbd_srv_file_rw_done,
+		.ki_flags	= rnbd_srv_file_rw_flags(io),
+		.ki_ioprio	= io->msg.prio,
+	};
+	if (write) {
+		kiocb_start_write(iocb);
+		ret = file->f_op->write_iter(iocb, &iter);
+	} else {
+		ret = file->f_op->read_iter(iocb, &iter);
+	}
+	if (ret != -EIOCBQUEUED)
+		rnbd_srv_file_rw_done(iocb, ret);
+}
+
+static void rnbd_srv_file_write(struct rnbd_srv_io *io)
+{
+	int err = 0;
+
+	if (io->msg.flags & RNBD_F_PREFLUSH)
+		err = vfs_fsync(io->open->file, 1);
+	if (err)
+		rnbd_srv_io_done(io, err);
+	else
+		rnbd_srv_file_rw(io);
+}
+
+static int rnbd_srv_file_fallocate(struct rnbd_srv_io *io, int mode)
+{
+	return vfs_fallocate(io->open->file, mode | FALLOC_FL_KEEP_SIZE,
+			     (loff_t)io->msg.sector << SECTOR_SHIFT,
+			     io->msg.len);
+}
+
+static int rnbd_srv_file_zeroes(struct rnbd_srv_io *io)
+{
+	int mode = io->msg.flags & RNBD_F_NOUNMAP ? FALLOC_FL_ZERO_RANGE :
+						    FALLOC_FL_PUNCH_HOLE;
+
+	return rnbd_srv_file_fallocate(io, mode);
+}
+
+static void rnbd_srv_file_submit(struct rnbd_srv_io *io)
+{
+	if (io->nowait && (io->msg.op != RNBD_OP_READ ||
+			   !(io->open->file->f_mode & FMODE_NOWAIT))) {
+		rnbd_srv_io_done(io, -EAGAIN);
+		return;
+	}
+	switch (io->msg.op) {
+	case RNBD_OP_READ:
+		rnbd_srv_file_rw(io);
+		break;
+	case RNBD_OP_WRITE:
+		rnbd_srv_file_write(io);
+		break;
+	case RNBD_OP_FLUSH:
+		rnbd_srv_io_done(io, vfs_fsync(io->open->file, 1));
+		break;
+	case RNBD_OP_DISCARD:
+		rnbd_srv_io_done(io, rnbd_srv_file_fallocate(io, FALLOC_FL_PUNCH_HOLE));
+		break;
+	case RNBD_OP_WRITE_ZEROES:
+		rnbd_srv_io_done(io, rnbd_srv_file_zeroes(io));
+		break;
+	default:
+		rnbd_srv_io_done(io, -EOPNOTSUPP);
+	}
+}
+
+const struct rnbd_srv_backend rnbd_srv_file = {
+	.open		= rnbd_srv_file_open,
+	.close		= rnbd_srv_file_close,
+	.describe	= rnbd_srv_file_describe,
+	.supports	= rnbd_srv_file_supports,
+	.submit		= rnbd_srv_file_submit,
+};
