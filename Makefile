@@ -26,6 +26,9 @@ compat-verify: host-packages
 check: host-packages
 	@scripts/check
 
+check-debug: host-packages
+	@tests/vm/lab check --debug
+
 demo: host-packages
 	@tests/vm/lab demo
 
@@ -43,6 +46,7 @@ help:
 	@echo 'make lint           static checks: sparse, W=1, checkpatch, shellcheck, house rules'
 	@echo 'make compat-verify  compile each compat probe alone; must agree with all at once'
 	@echo 'make check          lint, unit, and the virtual-machine tests; needs root'
+	@echo 'make check-debug    the virtual-machine tests on a kernel that looks for bugs; hours'
 	@echo 'make demo           two virtual machines, one disk between them; needs root'
 	@echo 'make bench          instructions and packets per I/O, against nvme-rdma; needs root'
 	@echo
@@ -50,6 +54,6 @@ help:
 	@echo 'Also: C=1, W=1, V=1, CC=, LLVM=1 as for any external module;'
 	@echo 'MODULES="rtrs-core ..." builds some modules only.'
 	@echo 'BENCH="--quick ..." are options for `tests/vm/lab bench`.'
-	@echo 'unit, lint, compat-verify, check, demo and bench install missing Debian packages (root).'
+	@echo 'unit, lint, compat-verify, check..., demo and bench install missing Debian packages (root).'
 
-.PHONY: modules install clean unit lint compat-verify check demo bench host-packages help
+.PHONY: modules install clean unit lint compat-verify check check-debug demo bench host-packages help

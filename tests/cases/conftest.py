@@ -1,21 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which cases run where, and in which order."""
 
-# What the data path, the life of sessions, or memory decide: on each combo of kernels, in both
-# modes. The other promises depend on neither how chunks are registered nor on the peer's kernel;
-# they run on the combos of equal kernels in mode N, and with `lab check --all` like these.
+# What the data path, the life of sessions, or memory decide.  Each combo has them in one mode, so
+# that each kernel has them in both modes, as client and as server.
 EVERYWHERE = (
     "test_a_file_system_survives_remounting",
     "test_data_read_back_is_what_was_written",
     "test_devices_share_sessions",
+    "test_failed_mappings_say_why_and_leave_nothing",
     "test_io_survives_server_restarts",
     "test_nothing_is_left_behind",
     "test_requests_reach_the_backend_as_what_they_are",
     "test_unmapping_ends_whatever_goes_on",
 )
+MODES = {"6.1-6.1": "Y", "7.3-7.3": "Y", "6.1-7.3": "auto", "7.3-6.1": "auto"}
+
+# The other promises depend on neither how chunks are registered nor on the peer's kernel.
+ONCE = "6.1-7.3"
 
 # Files whose cases load the modules in a way of their own.
-LAST = ("test_the_search_path_confines_clients", "test_any_geometry_of_the_server_works")
+LAST = ("test_any_geometry_of_the_server_works", "test_the_search_path_confines_clients",
+        "test_unloading_gives_all_memory_back")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -24,13 +29,18 @@ def pytest_collection_modifyitems(config, items):
         left_out = [item for item in items if not runs_here(config, item)]
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
-    items.sort(key=lambda item: (mode_of(item), item.path.stem in LAST, item.path))
+    items.sort(key=lambda item: (item.get_closest_marker("expect_death") is not None,
+                                 mode_of(item), item.path.stem in LAST, item.path))
 
 
 def runs_here(config, item):
     """Whether a case belongs to this combo and its mode."""
-    client, server = config.getoption("combo").split("-")
-    return item.path.stem in EVERYWHERE or (client == server and mode_of(item) != "Y")
+    combo = config.getoption("combo")
+    if item.get_closest_marker("long"):
+        return False
+    if combo not in MODES or item.get_closest_marker("once"):
+        return True
+    return mode_of(item) in ("", MODES[combo]) and (item.path.stem in EVERYWHERE or combo == ONCE)
 
 
 def mode_of(item):

@@ -3,6 +3,7 @@
 
 import contextlib
 import json
+import re
 
 from labkit.guest import FileError
 from labkit.pair import CTL, SERVER_DEVICES, wait_until
@@ -10,6 +11,9 @@ from labkit.pair import CTL, SERVER_DEVICES, wait_until
 MIB = 1 << 20
 NOTICED = 15    # a silent peer is noticed within 5 s; guests on a busy host are slower
 RESUMED = 60    # attempts to reconnect are at most 30 s apart, and one may just have failed
+
+TRACING = "/sys/kernel/tracing"
+ISSUED = re.compile(r"block_rq_issue: (\S+) (\S+) \d+ \(.*?\) (\d+) \+ (\d+) ")
 
 
 # -- load -----------------------------------------------------------------------------------
@@ -115,6 +119,16 @@ def plug_cable(node, link=0):
     node.monitor.command("set_link", name=f"n{link}", up=True)
 
 
+@contextlib.contextmanager
+def without_udev(node):
+    """Keep udev from opening new disks for a while, which takes most of the time of a map."""
+    node.run("udevadm settle; udevadm control --exit")
+    try:
+        yield
+    finally:
+        node.run("/lib/systemd/systemd-udevd --daemon")
+
+
 # -- the server -----------------------------------------------------------------------------
 
 
@@ -153,3 +167,55 @@ def errno_of(action):
     except FileError as error:
         return error.name
     return None
+
+
+# -- what the server's kernel does ------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def tracing(node, event):
+    """Collect the trace of an event while the case does something; a list of one text."""
+    enable, seen = f"{TRACING}/events/{event}/enable", []
+    wait_until(lambda: node.exists(enable), what=f"the event {event} is there")
+    node.run(f"echo > {TRACING}/trace")
+    node.write_file(enable, 1)
+    try:
+        yield seen
+    finally:
+        node.write_file(enable, 0)
+        seen.append(node.read_file(f"{TRACING}/trace"))
+
+
+@contextlib.contextmanager
+def traced(server, device):
+    """The requests issued to a disk as a list of (what, first sector, end), without reads."""
+    number, requests = device_number(server, device), []
+    with tracing(server, "block/block_rq_issue") as seen:
+        yield requests
+    for where, what, sector, length in ISSUED.findall(seen[0]):
+        if where == number and not what.startswith("R"):
+            add(requests, what, int(sector), int(sector) + int(length))
+
+
+def add(requests, what, first, end):
+    """Add a request to a list, to the last one of it if that goes on with this."""
+    if requests and requests[-1][0] == what and requests[-1][2] == first != end:
+        requests[-1] = (what, requests[-1][1], end)
+    else:
+        requests.append((what, first, end))
+
+
+def device_number(node, device):
+    """The major,minor of a disk, as traces have it."""
+    return node.read_file(f"/sys/block/{device.rpartition('/')[2]}/dev").replace(":", ",")
+
+
+@contextlib.contextmanager
+def probed(node, probe):
+    """Collect the trace of a kprobe, given as in kprobe_events."""
+    node.run(f"echo 'p:lab_probe {probe}' > {TRACING}/kprobe_events")
+    try:
+        with tracing(node, "kprobes/lab_probe") as seen:
+            yield seen
+    finally:
+        node.run(f"echo > {TRACING}/kprobe_events")

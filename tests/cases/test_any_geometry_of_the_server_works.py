@@ -23,7 +23,7 @@ def test_a_geometry_works(pair, geometry):
     largest = int(disk.queue("max_hw_sectors_kb"))
     chunk = geometry.get("max_chunk_size", 131072) // 1024
     assert chunk // 2 <= largest <= chunk - 4
-    report = verified_fio(disk, size="2m", bs=False, bssplit=f"512/20:4k/40:{largest}k/40",
+    report = verified_fio(disk, size="1m", bs=False, bssplit=f"512/20:4k/40:{largest}k/40",
                           iodepth=32)
     assert report.error == 0
     assert pair.client.checksum(disk.path) == pair.server.checksum(backend)

@@ -9,13 +9,13 @@ VECTORS = Path(__file__).with_name("vectors.py").read_text(encoding="utf-8")
 
 
 def test_random_writes_of_all_sizes_read_back(pair):
-    backend = pair.server.null_blk(size_mb=32)
+    backend = pair.server.null_blk(size_mb=40)
     disk = pair.map()
     largest = disk.queue("max_hw_sectors_kb")
-    report = pair.client.fio(disk.path, rw="randwrite", size="24m", iodepth=16, verify="crc32c",
+    report = pair.client.fio(disk.path, rw="randwrite", size="32m", iodepth=16, verify="crc32c",
                              bs=False, bssplit=f"512/10:1k/5:2560/5:4k/30:10k/10:64k/20:{largest}k/20")
     moved = [report.job[way]["io_bytes"] for way in ("write", "read")]
-    assert moved == [24 * MIB, 24 * MIB]
+    assert moved == [32 * MIB, 32 * MIB]
     assert pair.client.checksum(disk.path) == pair.server.checksum(backend)
 
 

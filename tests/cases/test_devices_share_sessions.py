@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Devices share a session, a client has several sessions, and nobody gets another's data."""
 
-import pytest
-
-from helpers import footprint, sessions, verified_fio, wait_footprint, write_pattern
+from helpers import (footprint, sessions, verified_fio, wait_footprint, without_udev,
+                     write_pattern)
 from labkit.pair import CTL
 
 MANY = 64
@@ -36,21 +35,45 @@ def test_two_sessions_reach_one_server(pair):
     verified_fio(disks[1])
 
 
-@pytest.mark.limit(240)
+# Maps ram0 ... by some threads at a time, writes to each disk which one it is, unmaps them all.
+MAP_WRITE_UNMAP = """
+import concurrent.futures, mmap, os, sys
+
+ctl, line, many = sys.argv[1], sys.argv[2], int(sys.argv[3])
+
+def put(path, data, flags=0):
+    file = os.open(path, os.O_WRONLY | flags)
+    os.writev(file, [data])
+    os.close(file)
+
+def each(function):
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        return list(pool.map(function, range(many)))
+
+def disk(n):
+    return os.path.basename(os.readlink(f"{ctl}/devices/ram{n}@s"))
+
+def write(n):
+    block = mmap.mmap(-1, 4096)
+    block.write(f"this is {n} ".encode())
+    put(f"/dev/{disk(n)}", block, os.O_DIRECT)
+
+each(lambda n: put(f"{ctl}/map_device", line.replace("NUMBER", str(n)).encode()))
+print(len(os.listdir(f"{ctl}/devices")))
+each(write)
+each(lambda n: put(f"/sys/block/{disk(n)}/rnbd/unmap_device", b"normal"))
+"""
+
+
 def test_many_devices_at_once(pair):
     before = footprint(pair)
     pair.server.brd(size_mb=1, count=MANY)
-    numbers = f"for n in $(seq 0 {MANY - 1}); do"
-    line = pair.client.map_line("ram$n", "s", pair.paths(1))
-    pair.client.run(f'{numbers} echo "{line}" > {CTL}/map_device || exit 1; done; udevadm settle',
-                    timeout=120)
-    assert len(pair.client.disks()) == MANY
-    disk = f'$(basename "$(readlink {CTL}/devices/ram$n@s)")'
-    pair.client.run(f'{numbers} printf "%-512s" "this is $n" | dd of=/dev/{disk} bs=512 '
-                    'oflag=direct status=none || exit 1; done', timeout=120)
-    first_words = pair.server.run(f"{numbers} dd if=/dev/ram$n bs=512 count=1 status=none | "
-                                  "awk '{print $3}'; done").out
+    line = pair.client.map_line("ramNUMBER", "s", pair.paths(1))
+    with without_udev(pair.client):
+        out = pair.client.run(f"python3 - {CTL} '{line}' {MANY}", input=MAP_WRITE_UNMAP,
+                              timeout=120).out
+    assert int(out) == MANY
+    first_words = pair.server.run(f"for n in $(seq 0 {MANY - 1}); do "
+                                  "head -c 16 /dev/ram$n | cut -d' ' -f3; done").out
     assert first_words.split() == [str(n) for n in range(MANY)]
-    pair.client.run(f"{numbers} echo normal > /sys/block/{disk}/rnbd/unmap_device || exit 1; done",
-                    timeout=120)
     wait_footprint(pair, before)

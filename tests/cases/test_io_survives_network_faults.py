@@ -48,6 +48,6 @@ def test_a_bad_link_costs_time_only(pair, disk):
     # reads above 4 KiB: after a loss rxe executes registrations again, finds the key in use, and
     # the queue pair stands still without a word ("mr->lkey = ... not free").
     pair.client.netem("delay 2ms 1ms" if pair.mode == "Y" else "loss 1% delay 1ms 1ms")
-    with verified_load(disk, kib=1024, sizes="512/50:4k/50"):
+    with verified_load(disk, kib=512, sizes="512/50:4k/50"):
         pass
     pair.client.netem("")

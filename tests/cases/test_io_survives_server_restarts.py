@@ -34,7 +34,7 @@ def test_rnbd_server_alone_may_be_reloaded(pair, disk):
 
 def test_a_mounted_file_system_survives_a_restart(pair, disk):
     pair.client.run(f"mkfs.ext4 -q {disk.path} && mount {disk.path} /mnt")
-    job = pair.client.start("for n in $(seq 200); do head -c 20000 /dev/urandom > /mnt/$n && "
+    job = pair.client.start("for n in $(seq 60); do head -c 20000 /dev/urandom > /mnt/$n && "
                             "sync /mnt/$n || exit 1; done", timeout=120)
     unload_server(pair)
     wait_state(disk, "closed", NOTICED)
@@ -43,5 +43,5 @@ def test_a_mounted_file_system_survives_a_restart(pair, disk):
     job.wait()
     pair.client.run(f"md5sum /mnt/* > /tmp/sums 2>/dev/null; umount /mnt; e2fsck -fn {disk.path} && "
                     f"mount {disk.path} /mnt && grep -v lost+found /tmp/sums | md5sum -c --quiet && "
-                    "test $(ls /mnt | grep -c '^[0-9]') = 200 && umount /mnt")
-    assert 200 * 20000 < 8 * MIB
+                    "test $(ls /mnt | grep -c '^[0-9]') = 60 && umount /mnt")
+    assert 60 * 20000 < 8 * MIB

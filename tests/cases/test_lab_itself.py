@@ -7,7 +7,8 @@ import pytest
 
 from labkit import scan
 from labkit.guest import CommandFailed, GuestDied
-from labkit.pair import wait_until
+from labkit.pair import KMEMLEAK, wait_until
+from labkit.patience import patient
 
 pytestmark = pytest.mark.once
 
@@ -31,7 +32,7 @@ def test_commands_run_side_by_side_in_both_guests(guests):
     assert not any(job.done() for job in jobs)
     for job in jobs:
         job.wait()
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < patient(5)
 
 
 def test_the_errno_of_a_failing_write_is_reported(guests):
@@ -66,6 +67,60 @@ def test_a_known_bug_is_excused_only_on_its_kernel(monkeypatch):
     assert not scan.bad_lines([line], "6.1")
     assert scan.bad_lines([line], "7.3")
     assert scan.bad_lines([line + " more"], "6.1")
+
+
+DEBUG_COMPLAINTS = (
+    "BUG: KASAN: slab-use-after-free in f+0x1/0x2 [m]",
+    "UBSAN: shift-out-of-bounds in f.c:1:2",
+    "WARNING: possible circular locking dependency detected",
+    "WARNING: inconsistent lock state",
+    "WARNING: suspicious RCU usage",
+    "INFO: trying to register non-static key.",
+    "BUG: MAX_LOCKDEP_CHAINS too low!",
+    "turning off the locking correctness validator.",
+    "BUG: sleeping function called from invalid context at f.c:1",
+    "ODEBUG: free active (active state 0) object type: work_struct hint: f+0x0/0x1",
+    "DMA-API: rxe0: device driver frees DMA memory with wrong function",
+    "kmemleak: Kernel memory leak detector disabled",
+)
+DEBUG_GREETINGS = (
+    "DMA-API: preallocated 65536 debug entries", "DMA-API: debugging enabled by kernel config",
+    "ODEBUG: 6 of 6 active objects replaced", "ODEBUG: selftest passed",
+    "kmemleak: 8 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
+)
+
+
+def test_complaints_of_a_debug_kernel_are_told_from_its_greetings():
+    log = [f"[    1.000000] {text}" for text in DEBUG_GREETINGS + DEBUG_COMPLAINTS]
+    assert scan.bad_lines(log, "6.1debug") == log[len(DEBUG_GREETINGS):]
+
+
+LEAK = """unreferenced object 0xffff888004a1c000 (size 512):
+  comm "fio", pid 7, jiffies 1 (age 9.0s)
+  hex dump (first 32 bytes):
+    00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00  ................
+  backtrace:
+    [<00000000f1e2d3c4>] inner+0x1/0x2
+    [<00000000f1e2d3c5>] outer+0x3/0x4 [m]
+"""
+
+
+def test_a_known_leak_is_excused_by_its_whole_stack(monkeypatch):
+    other = LEAK.replace("outer", "other")
+    assert scan.bad_leaks(LEAK + other, "6.1debug") == [LEAK, other]
+    monkeypatch.setattr(scan, "KNOWN_LEAKS",
+                        (scan.KnownLeak("6.1debug", "inner outer", "0123456789ab"),))
+    assert scan.bad_leaks(LEAK + other, "6.1debug") == [other]
+    assert scan.bad_leaks(LEAK, "6.1") == [LEAK]
+
+
+@pytest.mark.debug
+@pytest.mark.expect_log('comm "modprobe"')
+def test_lost_memory_is_found(guests):
+    guests.server.run("modprobe kmemleak-test && rmmod kmemleak-test")
+    leaks = wait_until(guests.leaks, 30, "kmemleak finds something")
+    guests.server.write_file(KMEMLEAK, "clear")
+    assert all('comm "modprobe"' in leak for leak in leaks)
 
 
 @pytest.mark.parametrize("link", (0, 1))
@@ -122,7 +177,7 @@ def test_a_crashed_guest_is_noticed_at_once(guests):
     guests.server.start("echo c > /proc/sysrq-trigger")
     with pytest.raises(GuestDied, match="sysrq triggered crash"):
         job.wait()
-    assert time.monotonic() - start < 15
+    assert time.monotonic() - start < patient(15)
 
 
 NVMET = "/sys/kernel/config/nvmet"

@@ -15,7 +15,7 @@ PARAMETERS = {
 }
 DEFAULTS = {
     "rtrs_server": {"max_chunk_size": "131072", "sess_queue_depth": "512",
-                    "always_invalidate": "Y"},
+                    "always_invalidate": "auto"},
     "rnbd_server": {"port_nr": "1234", "dev_search_path": "/"},
 }
 
@@ -109,6 +109,6 @@ def test_modules_load_before_there_is_a_device(bare, late):
     node = getattr(bare, late)
     bare.server.null_blk(size_mb=4)
     node.run("rdma link delete rxe0; rdma link delete rxe1")
-    bare.load_modules("N")
+    bare.load_modules("auto")
     node.run("rdma link add rxe0 type rxe netdev eth0; rdma link add rxe1 type rxe netdev eth1")
     bare.map()

@@ -5,46 +5,11 @@ A tool is run twice: on the server's disk itself, and on the client's.  What the
 the server's disk has to be the same.
 """
 
-import contextlib
-import re
-
 import pytest
 
-from labkit.pair import wait_until
+from helpers import probed, traced
 
-TRACING = "/sys/kernel/tracing"
-ISSUED = re.compile(r"block_rq_issue: (\S+) (\S+) \d+ \(.*?\) (\d+) \+ (\d+) ")
 MAP = "/sys/bus/pseudo/drivers/scsi_debug/map"
-
-
-@contextlib.contextmanager
-def traced(server, device):
-    """The requests issued to a disk as a list of (what, first sector, end), without reads."""
-    events, requests = f"{TRACING}/events/block/block_rq_issue/enable", []
-    number = device_number(server, device)
-    server.run(f"echo > {TRACING}/trace")
-    server.write_file(events, 1)
-    try:
-        yield requests
-    finally:
-        server.write_file(events, 0)
-        log = server.read_file(f"{TRACING}/trace")
-    for where, what, sector, length in ISSUED.findall(log):
-        if where == number and not what.startswith("R"):
-            add(requests, what, int(sector), int(sector) + int(length))
-
-
-def add(requests, what, first, end):
-    """Add a request to a list, to the last one of it if that goes on with this."""
-    if requests and requests[-1][0] == what and requests[-1][2] == first != end:
-        requests[-1] = (what, requests[-1][1], end)
-    else:
-        requests.append((what, first, end))
-
-
-def device_number(node, device):
-    """The major,minor of a disk, as traces have it."""
-    return node.read_file(f"/sys/block/{device.rpartition('/')[2]}/dev").replace(":", ",")
 
 
 def both_ways(pair, backend, disk, command):
@@ -120,23 +85,6 @@ def test_secure_erase_is_refused_where_the_backend_has_none(pair):
 def test_the_priority_of_io_reaches_the_backend(pair, rw):
     pair.server.null_blk(size_mb=4)
     disk = pair.map()
-    with priorities(pair.server) as seen:
+    with probed(pair.server, "submit_bio_noacct prio=+22(%di):x16") as seen:
         pair.client.fio(disk.path, rw=rw, bs="4k", size="64k", prioclass=1, prio=3)
     assert seen and seen[0].count("0x2003") >= 16
-
-
-@contextlib.contextmanager
-def priorities(server):
-    """Collect the priorities of bios that are submitted, as one text."""
-    seen = []
-    server.run(f"echo 'p:lab_prio submit_bio_noacct prio=+22(%di):x16' > {TRACING}/kprobe_events")
-    enable = f"{TRACING}/events/kprobes/lab_prio/enable"
-    wait_until(lambda: server.exists(enable), what="the probe is there")
-    server.run(f"echo > {TRACING}/trace")
-    server.write_file(enable, 1)
-    try:
-        yield seen
-    finally:
-        server.write_file(enable, 0)
-        seen.append(server.read_file(f"{TRACING}/trace"))
-        server.run(f"echo > {TRACING}/kprobe_events")

@@ -61,3 +61,12 @@ def test_without_a_search_path_names_start_at_the_root(pair):
     pair.reload_modules(rnbd_dev_search_path="/")
     disk = pair.map("dev/nullb0")
     verified_fio(disk)
+
+
+def test_files_are_served_only_if_a_search_path_was_set(pair):
+    pair.reload_modules(rnbd_dev_search_path="/")
+    assert pair.client.map_errno("etc/passwd", "s", pair.paths(1)) == "ENOTBLK"
+    pair.server.run("mkdir -p /tmp/images && truncate -s 1M /tmp/image")
+    pair.reload_modules(rnbd_dev_search_path="/tmp/images")
+    assert pair.client.map_errno("image", "s", pair.paths(1)) == "ENOENT"
+    assert pair.client.map_errno("../image", "s", pair.paths(1)) == "EINVAL"

@@ -6,6 +6,7 @@ exactly one reply {"id", ...}; each runs in a thread of its own, so that a write
 the kernel holds up nothing else.  The kernel log is sent as {"log": [line, ...]}.
 """
 
+import ctypes
 import errno
 import json
 import os
@@ -165,7 +166,14 @@ class Agent:
         return f"[{microseconds / 1e6:12.6f}] {first}"
 
 
+def stay_in_memory() -> None:
+    """Keep answering while the guest cannot swap."""
+    now, later, once_used = 1, 2, 4     # MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT
+    ctypes.CDLL(None).mlockall(now | later | once_used)
+
+
 def main() -> None:
+    stay_in_memory()
     agent = Agent()
     threading.Thread(target=agent.follow_kernel_log, daemon=True).start()
     with open("/proc/uptime", encoding="ascii") as handle:

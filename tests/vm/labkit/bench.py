@@ -45,7 +45,7 @@ COLUMNS = {c.key: c for c in (
     Column("write-16k", "16K rand write QD1", "randwrite", "16k", 1, 400),
 )}
 DEFAULT_COLUMNS = tuple(key for key in COLUMNS if key != "write-16k")
-QUICK_ROWS = ("raw", "rnbd", "rnbd-n", "nvme")
+QUICK_ROWS = ("raw", "rnbd", "rnbd-y", "nvme")
 
 
 @dataclass

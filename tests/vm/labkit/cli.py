@@ -36,8 +36,8 @@ def parser() -> argparse.ArgumentParser:
                demo.run)
     shell_parser = add_guests(commands, "shell", "boot two guests, load the modules, and give a "
                               "shell in them", shell.run)
-    shell_parser.add_argument("--mode", choices="NY", default="N",
-                              help="always_invalidate of the server (default N)")
+    shell_parser.add_argument("--mode", choices=("auto", "Y", "N"), default="auto",
+                              help="always_invalidate of the server (default auto)")
     shell_parser.add_argument("--no-modules", action="store_true",
                               help="do not build nor load our modules")
     bench.add(commands, series)
@@ -59,7 +59,8 @@ def add_build(commands) -> None:
     """lab build"""
     builder = commands.add_parser("build", help="build the modules for kernels")
     builder.add_argument("series", nargs="*", metavar="SERIES", type=series,
-                         help=f"of {', '.join(kernels.KERNELS)}; default all")
+                         help=f"of {', '.join(kernels.KERNELS)}; "
+                         f"default {' '.join(kernels.STOCK)}")
     builder.add_argument("--make", action="append", default=[], metavar="VAR=VALUE",
                          help="an argument for make, like W=1 or C=1")
     builder.set_defaults(run=run_build)
@@ -79,13 +80,16 @@ def add_check(commands) -> None:
                          help="only cases whose name matches (a pytest -k expression)")
     checker.add_argument("--combo", action="append", metavar="CLIENT-SERVER",
                          help=f"only these kernels; default {' '.join(kernels.COMBOS)}")
-    checker.add_argument("--mode", choices="NY", help="only this always_invalidate mode")
+    checker.add_argument("--debug", dest="combo", action="append_const",
+                         const=kernels.DEBUG_COMBO, help="on a kernel that looks for bugs while "
+                         f"it runs; short for --combo {kernels.DEBUG_COMBO}")
+    checker.add_argument("--mode", choices=("auto", "Y", "N"), help="only this always_invalidate mode")
     checker.add_argument("--jobs", type=int, default=1, help="combos at a time (default 1)")
     checker.add_argument("--shell", action="store_true",
                          help="a shell in the guests after the cases (one combo only)")
     checker.add_argument("--all", action="store_true",
-                         help="every case on every combo in both modes; by default those that "
-                         "depend on neither run once for each kernel")
+                         help="every case on every combo in both modes; by default a combo "
+                         "has the core cases in one mode, and the others run on one combo")
     checker.add_argument("--no-modules", action="store_true",
                          help="do not build our modules; for cases about the lab itself")
     checker.set_defaults(run=check.run)
@@ -105,7 +109,7 @@ def run_setup(arguments) -> None:
     if arguments.refresh:
         for name in ("roots", "kernels", "guest"):
             host.remove(host.CACHE / name)
-    prepare(list(kernels.KERNELS.values()))
+    prepare([kernels.KERNELS[name] for name in kernels.STOCK])
 
 
 def prepare(wanted: list[kernels.Kernel]) -> None:
@@ -117,7 +121,7 @@ def prepare(wanted: list[kernels.Kernel]) -> None:
 
 def run_build(arguments) -> None:
     """Build, and say where the modules are."""
-    for name in arguments.series or kernels.KERNELS:
+    for name in arguments.series or kernels.STOCK:
         home = build.build(kernels.KERNELS[name], tuple(arguments.make))
         for module in build.MODULES:
             print(home / "modules" / f"{module}.ko")

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import host
+from .patience import patient
 
 BOOT_TIMEOUT = 90
 
@@ -68,15 +69,18 @@ class Machine:
     cmdline: list[str]
     links: list[str] = field(default_factory=list)   # arguments of -netdev stream
     memory: int = 1024
-    accel: tuple[str, ...] = ("-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max", "-smp", "2")
+    machine: str = "pc"
+    # without erms and fsrm the guest copies by words: TCG emulates rep movsb byte by byte
+    accel: tuple[str, ...] = ("-accel", "tcg,thread=multi,tb-size=256",
+                              "-cpu", "max,-erms,-fsrm,-la57", "-smp", "2")
 
 
 # Why: TCG guests on a busy host stand still for seconds, which is no kernel bug.  So the
-# watchdogs get patience; a real hang outlasts them, and hung_task is set to 60 s by the lab.
+# watchdogs get patience; a real hang outlasts them, and hung_task waits for HUNG_AFTER seconds.
+HUNG_AFTER = 60
 CMDLINE = ("console=ttyS0", "loglevel=4", "panic=-1", "oops=panic", "net.ifnames=0",
            "mitigations=off", "log_buf_len=4M", "printk.devkmsg=on", "rcupdate.rcu_cpu_stall_timeout=120",
-           "watchdog_thresh=60", "sysctl.kernel.hung_task_timeout_secs=60",
-           "tsc=nowatchdog", "rdinit=/init")
+           "watchdog_thresh=60", "tsc=nowatchdog", "rdinit=/init")
 
 
 class Background:
@@ -84,7 +88,7 @@ class Background:
 
     def __init__(self, guest: "Guest", command: str, number: int, timeout: float):
         self.guest, self.command, self.number = guest, command, number
-        self.deadline = time.monotonic() + timeout + 20
+        self.deadline = time.monotonic() + timeout + patient(20)
         self.result: Result | None = None
 
     def done(self) -> bool:
@@ -136,16 +140,18 @@ class Guest:
     def qemu_command(self) -> list[str]:
         """The QEMU command line."""
         machine = self.machine
+        hung_task = f"sysctl.kernel.hung_task_timeout_secs={patient(HUNG_AFTER)}"
         initrd = self.dir / f"{self.name}.initrd"
         with open(initrd, "wb") as out:
             for part in machine.initrds:
                 out.write(part.read_bytes())
                 out.write(bytes(-out.tell() % 512))
         command = ["qemu-system-x86_64", "-name", self.name, "-nodefaults", "-no-user-config",
-                   "-display", "none", "-no-reboot", "-m", str(machine.memory), *machine.accel,
+                   "-display", "none", "-no-reboot", "-machine", machine.machine,
+                   "-m", str(machine.memory), *machine.accel,
                    "-kernel", str(machine.kernel), "-initrd", str(initrd),
-                   "-append", " ".join((*CMDLINE, *machine.cmdline)),
-                   "-serial", f"file:{self.console}", "-device", "virtio-rng-pci",
+                   "-append", " ".join((*CMDLINE, hung_task, *machine.cmdline)),
+                   "-serial", f"file:{self.console}", "-device", "virtio-rng-pci", "-device", "virtio-balloon-pci",
                    "-qmp", f"unix:{self.socket_path('qmp')},server=on,wait=off",
                    "-device", "virtio-serial-pci",
                    "-chardev", f"socket,id=agent,path={self.socket_path('agent')},server=on,wait=off",
@@ -264,13 +270,13 @@ class Guest:
         """The exception that tells of the guest's end."""
         time.sleep(0.2)     # let the console file get its last lines
         return GuestDied(f"{self.name} is dead ({self.gone}); console: {self.console}\n"
-                         + host.tail(self.console, 40))
+                         + host.tail(self.console, 100))
 
     def request(self, op: str, timeout: float = 30, **fields) -> dict:
         """One request and its reply."""
         number = self.send(op, **fields)
         what = f"{op} {fields.get('path', '')}"
-        reply = self.await_reply(number, time.monotonic() + timeout, what)
+        reply = self.await_reply(number, time.monotonic() + patient(timeout), what)
         if "failed" in reply:
             raise host.LabError(f"{self.name}: {what}: {reply['failed']}")
         return reply
@@ -286,10 +292,11 @@ class Guest:
 
     def wait_ready(self, hellos: int = 1, timeout: float = BOOT_TIMEOUT) -> None:
         """Wait until the agent is up."""
-        self.await_news(lambda: self.hellos >= hellos, time.monotonic() + timeout, "boot")
+        self.await_news(lambda: self.hellos >= hellos, time.monotonic() + patient(timeout), "boot")
 
     def start(self, command: str, timeout: float = 60, input: str = "") -> Background:
         """Start a shell command, without waiting for it."""
+        timeout = patient(timeout)
         number = self.send("run", command=command, timeout=timeout, input=input)
         return Background(self, command, number, timeout)
 
@@ -343,7 +350,7 @@ class Guest:
         """A mark in the kernel log; kernel_log(mark) is what came since."""
         text = f"lab: mark {next(self.numbers)}"
         self.say(text)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + patient(30)
         position = [0]
 
         def seen() -> bool:

@@ -16,7 +16,8 @@ from typing import Callable, Iterator
 TREE = Path(__file__).resolve().parents[3]
 CACHE = Path(os.environ.get("RNBD_LAB_CACHE", "/var/cache/rnbd-lab"))
 RESULTS = CACHE / "results"
-GUEST_FILES = TREE / "tests" / "vm" / "guest"
+VM_FILES = TREE / "tests" / "vm"
+GUEST_FILES = VM_FILES / "guest"
 
 HOST_PACKAGES = {
     "qemu-system-x86": "/usr/bin/qemu-system-x86_64",

@@ -3,11 +3,12 @@
 
 To add a kernel, add a row to KERNELS (and to RELEASES if its Debian release is new); nothing else
 needs to change.  Package names follow Debian: linux-image-<uname> where <uname> is
-<series>.<something>-<flavour>; of several candidates the newest is taken.
+<series>.<something>-<flavour>; of several candidates the newest is taken.  A row with a
+configuration is built by the lab from the package linux-source-<version>.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -15,19 +16,27 @@ class Release:
     """A Debian release: where its packages are and what its build root holds."""
 
     name: str
-    suites: tuple[str, ...]
+    suites: tuple[str, ...]     # the first is the release itself
     security: str
     build_packages: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """One kernel to build for and to boot."""
+    """One kernel to build for and to boot.
+
+    What its packages do not depend on is not part of its repr, which names build roots.
+    """
 
     series: str     # the name used on the command line
     version: str    # how its package names start: linux-image-<version>.
     release: str    # key of RELEASES
     flavour: str = "amd64"
+    config: str = field(default="", repr=False)     # files of tests/vm, if it is built from source
+    patch: str = field(default="", repr=False)
+    memory: int = field(default=1024, repr=False)   # of a guest, in MiB
+    patience: int = field(default=1, repr=False)    # how many times slower than others it may be
+    machine: str = field(default="pc", repr=False)  # QEMU's -machine
 
     def image_pattern(self) -> re.Pattern:
         """Match the image package; group 1 is the kernel release (uname -r)."""
@@ -42,15 +51,27 @@ RELEASES = {r.name: r for r in (
     # pahole: BTF of modules from 6.12 on
     Release("trixie", ("trixie", "trixie-updates", "trixie-backports"), "trixie-security",
             BUILD_TOOLS + ("pahole",)),
+    # for kernels built from source
+    Release("bookworm+source", ("bookworm", "bookworm-updates"), "bookworm-security",
+            BUILD_TOOLS + ("bc", "bison", "flex", "libelf-dev", "patch", "xz-utils")),
 )}
 
 KERNELS = {k.series: k for k in (
     Kernel("6.1", "6.1", "bookworm"),
     Kernel("7.3", "7.3", "trixie"),
+    # the interrupt routing of pc is a program, and interpreting that takes this kernel minutes
+    Kernel("6.1debug", "6.1", "bookworm+source", "debug", config="debug.config",
+           patch="debug.patch", memory=2048, patience=4, machine="q35"),
 )}
+
+# Debian's own: what is made and built unless another one is asked for.
+STOCK = tuple(k.series for k in KERNELS.values() if not k.config)
 
 # What `lab check` runs, as client-server.
 COMBOS = ("6.1-6.1", "7.3-7.3", "6.1-7.3", "7.3-6.1")
+
+# What `lab check --debug` runs.
+DEBUG_COMBO = "6.1debug-6.1debug"
 
 GUEST_RELEASE = "bookworm"
 

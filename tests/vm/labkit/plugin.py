@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from . import host
-from .guest import GuestDied, GuestTimeout
+from .guest import CommandFailed, GuestDied, GuestTimeout
 from .kernels import parse_combo
 from .pair import Pair
+from .patience import patient
 
 CASE_LIMIT = 180    # seconds; a case that needs more says @pytest.mark.limit(SECONDS)
 
@@ -29,7 +30,7 @@ class CaseTimeout(Exception):
 def pytest_addoption(parser):
     group = parser.getgroup("lab")
     group.addoption("--combo", default="6.1-6.1", help="kernels, as CLIENT-SERVER")
-    group.addoption("--modes", default="N,Y", help="always_invalidate modes to run in")
+    group.addoption("--modes", default="auto,Y", help="always_invalidate modes to run in")
     group.addoption("--run-dir", default="", help="where guests and logs live")
     group.addoption("--report-fd", type=int, default=-1, help="where to report to (lab check)")
     group.addoption("--no-modules", action="store_true", help="boot guests without our modules")
@@ -46,7 +47,9 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line("markers", f"limit(seconds): may take longer than {CASE_LIMIT} s")
     config.addinivalue_line("markers", "expect_log(pattern): kernel complaints the case provokes")
+    config.addinivalue_line("markers", "long: runs only by name, or with all cases")
     config.addinivalue_line("markers", "once: runs on the first combo only")
+    config.addinivalue_line("markers", "debug: runs on the debug kernel only")
     config.addinivalue_line("markers", "expect_death: the case kills a guest on purpose")
     config.lab = Lab(config)
 
@@ -59,10 +62,11 @@ def pytest_generate_tests(metafunc):
 
 
 def pytest_collection_modifyitems(config, items):
-    if not config.getoption("once"):
-        again = [i for i in items if i.get_closest_marker("once")]
-        items[:] = [i for i in items if i not in again]
-        config.hook.pytest_deselected(items=again)
+    without = ([] if config.getoption("once") else ["once"]) \
+        + ([] if config.lab.server.config else ["debug"])
+    left_out = [i for i in items if any(map(i.get_closest_marker, without))]
+    items[:] = [i for i in items if i not in left_out]
+    config.hook.pytest_deselected(items=left_out)
 
 
 class Lab:
@@ -74,6 +78,7 @@ class Lab:
         self.pair: Pair | None = None
         self.doubt = ""
         self.failed_boots = 0
+        self.end_of_file = False
         fd = config.getoption("report_fd")
         self.report_file = os.fdopen(fd, "w", buffering=1) if fd >= 0 else None
         self.outcomes: dict[str, dict] = {}
@@ -158,8 +163,9 @@ def verdict(request, lab, pair, marks) -> list[str]:
             [f"{n.name} is dead: {n.gone}\n{host.tail(n.console, 40)}" for n in pair.nodes if n.gone]
     try:
         problems = pair.cleanup()
-        complaints = pair.complaints(marks)
-    except host.LabError as error:
+        leaks = pair.leaks() if lab.end_of_file else []
+        complaints = leaks + pair.complaints(marks)
+    except (host.LabError, CommandFailed) as error:
         lab.doubt = "it does not answer"
         return [str(error)]
     complaints = [c for c in complaints if not any(text in c for text in expected)]
@@ -178,13 +184,18 @@ def save_logs(request, pair, marks) -> None:
         (home / f"{node.name}.kmsg").write_text("\n".join(lines) + "\n")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item, nextitem):
+    item.config.lab.end_of_file = nextitem is None or nextitem.path != item.path
+
+
 # -- limits and reports ---------------------------------------------------------------------
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_call(item):
     marker = item.get_closest_marker("limit")
-    limit = marker.args[0] if marker else CASE_LIMIT
+    limit = patient(marker.args[0] if marker else CASE_LIMIT)
 
     def expire(*_):
         raise CaseTimeout(f"the case took longer than {limit} s")

@@ -30,6 +30,9 @@ USELESS_MODULES = (
 # What the initrd needs to reach the root image; the rest is loaded from there.
 BOOT_MODULES = ("virtio_pci", "virtio_blk", "ext4", "overlay", "crc32c_generic")
 
+# The file of tests/vm that builds a kernel from source, in a build root.
+BUILD_KERNEL = "build-kernel"
+
 NO_DOCS = ("path-exclude=/usr/share/doc/*", "path-exclude=/usr/share/man/*",
            "path-exclude=/usr/share/locale/*", "path-exclude=/usr/share/info/*")
 
@@ -77,7 +80,7 @@ def debootstrap(release: Release, target: Path, packages: tuple[str, ...]) -> No
     target.parent.mkdir(parents=True, exist_ok=True)
     host.call("mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory",
               "--skip=cleanup/apt", f"--include={','.join(packages)}", *options,
-              release.name, target, *sources(release),
+              release.suites[0], target, *sources(release),
               hint="is the archive reachable, and this machine's apt working?")
 
 
@@ -103,7 +106,8 @@ def in_root(root: Path, *argv: str, bind: Path | None = None,
 def build_root(release: Release) -> Path:
     """The build root of a release: compiler, headers and image packages of its kernels."""
     kernels = [k for k in KERNELS.values() if k.release == release.name]
-    recipe = host.digest(release, kernels)
+    built = [k for k in kernels if is_built(k)]
+    recipe = host.digest(release, kernels, *map(source_recipe, built))
 
     def make(target: Path) -> None:
         debootstrap(release, target, release.build_packages)
@@ -112,11 +116,34 @@ def build_root(release: Release) -> Path:
             add_kernel(target, kernel)
         in_root(target, "apt-get", "clean")
 
-    return host.cached(host.CACHE / "roots" / f"{release.name}-{recipe}", make,
-                       f"making the build root of Debian {release.name}")
+    what = f"making the build root of Debian {release.name}"
+    for kernel in built:
+        what += f", building kernel {kernel.series} (may take half an hour)"
+    return host.cached(host.CACHE / "roots" / f"{release.name}-{recipe}", make, what)
+
+
+def is_built(kernel: Kernel) -> bool:
+    """Whether the lab builds this kernel from source."""
+    return bool(kernel.config)
+
+
+def source_recipe(kernel: Kernel) -> tuple[str, ...]:
+    """What decides how a kernel is built from source."""
+    names = (kernel.config, kernel.patch, BUILD_KERNEL)
+    return tuple((host.VM_FILES / name).read_text() for name in names)
 
 
 def add_kernel(root: Path, kernel: Kernel) -> None:
+    """Make a root able to build modules for a kernel; the kernel goes to kernels/<series>."""
+    (root / "kernels" / kernel.series).mkdir(parents=True)
+    if is_built(kernel):
+        in_root(root, f"/tree/{BUILD_KERNEL}", kernel.version, f"/tree/{kernel.config}",
+                f"/tree/{kernel.patch}", f"/kernels/{kernel.series}", bind=host.VM_FILES)
+    else:
+        add_packaged_kernel(root, kernel)
+
+
+def add_packaged_kernel(root: Path, kernel: Kernel) -> None:
     """Install the headers of a kernel in a root, and put its image packages beside them."""
     names = in_root(root, "apt-cache", "pkgnames", "linux-").stdout.split()
     unames = [m[1] for m in map(kernel.image_pattern().fullmatch, names) if m]
@@ -127,11 +154,9 @@ def add_kernel(root: Path, kernel: Kernel) -> None:
     in_root(root, "apt-get", "install", "-y", "-q", "--no-install-recommends",
             f"linux-headers-{uname}")
     wanted = [f"linux-{part}-{uname}" for part in ("image", "binary", "modules")]
-    debs = root / "kernels" / kernel.series
-    debs.mkdir(parents=True)
     in_root(root, "sh", "-c", f"cd /kernels/{kernel.series} && apt-get -q download "
             + " ".join(w for w in wanted if w in names))
-    (debs / "uname").write_text(uname)
+    (root / "kernels" / kernel.series / "uname").write_text(uname)
 
 
 def version_key(text: str) -> list[int]:
@@ -163,17 +188,19 @@ def kernel_files(kernel: Kernel) -> KernelFiles:
                        home / "initrd.cpio")
 
 
-def unpack_kernel(debs: Path, uname: str, target: Path) -> None:
-    """vmlinuz and modules/<uname> from the image packages, without what is useless."""
+def unpack_kernel(home: Path, uname: str, target: Path) -> None:
+    """vmlinuz and modules/<uname> of packages or of what was built, without what is useless."""
     unpacked = target / "unpacked"
     unpacked.mkdir(parents=True)
-    for deb in debs.glob("*.deb"):
+    for deb in home.glob("*.deb"):
         host.call("dpkg-deb", "-x", deb, unpacked)
+    for built in home.glob("built"):
+        shutil.copytree(built, unpacked, dirs_exist_ok=True)
     modules = next((d for d in (unpacked / "usr/lib/modules" / uname,
                                 unpacked / "lib/modules" / uname) if d.is_dir()), None)
     images = [p for p in unpacked.rglob("vmlinuz*") if p.is_file()]
     if not modules or not images:
-        raise host.LabError(f"the packages in {debs} hold no kernel {uname}")
+        raise host.LabError(f"{home} holds no kernel {uname}")
     shutil.move(images[0], target / "vmlinuz")
     for useless in USELESS_MODULES:
         host.remove(modules / "kernel" / useless)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What in a kernel log fails a case, and the known kernel bugs that may not."""
+"""What in a kernel log or kmemleak's report fails a case, and known bugs that may not."""
 
 import re
 from dataclasses import dataclass
@@ -11,8 +11,11 @@ BAD = re.compile("|".join((
     r"\bUBSAN\b", r"\bKCSAN\b", r"\bKFENCE\b", r"refcount_t", r"hung task",
     r"blocked for more than", r"rcu\w*: .*(?:stall|starved)", r"self-detected stall",
     r"sleeping function called", r"scheduling while atomic", r"general protection",
-    r"Unable to handle", r"unable to handle", r"list_(?:add|del) corruption", r"DMA-API",
-    r"kmemleak: \d+ new", r"soft lockup", r"hard LOCKUP", r"ODEBUG", r"invalid opcode",
+    r"Unable to handle", r"unable to handle", r"list_(?:add|del) corruption",
+    r"DMA-API: (?!preallocated|debugging enabled)", r"ODEBUG: (?!\d+ of \d+ active|selftest passed)",
+    r"lockdep is turned off", r"locking correctness validator", r"register non-static key",
+    r"unreferenced object", r"kmemleak: .*(?:disabled|empty|Cannot)", r"soft lockup",
+    r"hard LOCKUP", r"invalid opcode",
     r"page allocation failure", r"Out of memory", r"Bad page", r"slab.*(?:Objects remaining|corrupt)",
     r"kernel log overrun",
 )))
@@ -27,7 +30,17 @@ class KnownBug:
     fixed_by: str    # upstream commit
 
 
+@dataclass(frozen=True)
+class KnownLeak:
+    """Memory that is lost by others: who allocated it, and the upstream commit that fixed it."""
+
+    kernel: str      # series, as in kernels.py
+    callers: str     # regular expression for the functions of its stack, innermost first
+    fixed_by: str    # upstream commit
+
+
 KNOWN_BUGS: tuple[KnownBug, ...] = ()
+KNOWN_LEAKS: tuple[KnownLeak, ...] = ()
 
 
 def bad_lines(log: list[str], kernel: str) -> list[str]:
@@ -35,3 +48,16 @@ def bad_lines(log: list[str], kernel: str) -> list[str]:
     known = [re.compile(bug.line) for bug in KNOWN_BUGS if bug.kernel == kernel]
     return [line for line in log if BAD.search(line)
             and not any(k.fullmatch(line.partition("] ")[2]) for k in known)]
+
+
+def bad_leaks(report: str, kernel: str) -> list[str]:
+    """The objects of a report of kmemleak that fail a case."""
+    known = [re.compile(leak.callers) for leak in KNOWN_LEAKS if leak.kernel == kernel]
+    objects = re.split(r"^(?=unreferenced object)", report, flags=re.MULTILINE)
+    return [text for text in objects if text.strip()
+            and not any(k.fullmatch(" ".join(callers(text))) for k in known)]
+
+
+def callers(leak: str) -> list[str]:
+    """The functions of an object's stack, innermost first."""
+    return re.findall(r"^ +\[<\w+>\] ([^+\s]+)", leak, flags=re.MULTILINE)

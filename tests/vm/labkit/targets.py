@@ -123,8 +123,8 @@ def appearing_disk(node: LoopbackNode, pattern: str) -> str:
 
 TARGETS = {t.key: t for t in (
     Target("raw", "raw null_blk"),
-    Rnbd("rnbd", "this tree, default", "Y"),
-    Rnbd("rnbd-n", "this tree, always_invalidate=N", "N"),
+    Rnbd("rnbd", "this tree, default", "auto"),
+    Rnbd("rnbd-y", "this tree, always_invalidate=Y", "Y"),
     Nvme("nvme", "nvme-rdma"),
     Nvme("nvme-16k", "nvme-rdma, 16 KiB inline", 16384),
     Srp("srp", "SRP"),

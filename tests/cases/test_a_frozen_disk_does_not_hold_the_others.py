@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A disk that freezes on the server can be unmapped; the others of its session do not notice."""
+
+import contextlib
+import errno
+import time
+
+import pytest
+
+from helpers import (MIB, direct_read, errno_of, footprint, progress, verified_fio, wait_footprint,
+                     without_udev)
+from labkit.pair import SERVER_DEVICES, wait_until
+
+SOON = 12       # seconds a forced unmap may take
+PAUSE = 2       # seconds an I/O of the other disk may take; guests on a busy host are slow
+FROZEN = "frozen"
+SIZE_MB = 16
+SMALL = {"sess_queue_depth": 64, "max_chunk_size": 256 * 1024}     # 52 tags and 4 spares
+
+# Threads that write or read pages which are not adjacent, so that a memory registration is needed.
+SCATTERED = """
+import mmap, os, sys, threading
+
+disk, way, threads, pages = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+failed = []
+
+def work(n):
+    memory = mmap.mmap(-1, pages * 8192)
+    buffers = [memoryview(memory)[i * 8192:i * 8192 + 4096] for i in range(pages)]
+    file = os.open(disk, os.O_RDWR | os.O_DIRECT)
+    try:
+        while True:
+            (os.preadv if way == "read" else os.pwritev)(file, buffers, n * pages * 4096)
+    except OSError as error:
+        failed.append(error.errno)
+
+jobs = [threading.Thread(target=work, args=(n,)) for n in range(threads)]
+for job in jobs:
+    job.start()
+for job in jobs:
+    job.join()
+sys.exit(0 if len(failed) == threads else 1)
+"""
+
+
+@pytest.fixture
+def backends(pair):
+    """A disk that can freeze, and one that cannot."""
+    for name in ("nullb0", "nullb1"):
+        pair.server.null_blk(name, size_mb=SIZE_MB)
+    pair.server.dm(FROZEN, f"0 {SIZE_MB * MIB // 512} linear /dev/nullb0 0")
+
+
+@contextlib.contextmanager
+def frozen(pair):
+    """I/O of the disk gets stuck on the server meanwhile."""
+    pair.server.run(f"dmsetup suspend --noflush --nolockfs {FROZEN}")
+    try:
+        yield
+    finally:
+        pair.server.run(f"dmsetup resume {FROZEN}")
+
+
+def map_frozen(pair):
+    """Map the disk that can freeze."""
+    return pair.map(f"mapper/{FROZEN}")
+
+
+def kernel_name(pair):
+    """What the disk that can freeze is called on the server."""
+    return pair.server.real_path(f"/dev/mapper/{FROZEN}").rpartition("/")[2]
+
+
+def wait_closed(pair):
+    """Wait until the server does not have the disk open any more."""
+    wait_until(lambda: kernel_name(pair) not in pair.server.list_dir(SERVER_DEVICES), 20,
+               "the late answers let the disk be closed")
+
+
+def stuck(disk, depth, way="write", pages=1):
+    """Load, until none of it moves any more."""
+    job = disk.client.start(f"python3 -c '{SCATTERED}' {disk.path} {way} {depth} {pages}", 120)
+    wait_until(lambda: in_flight(disk.client, disk.name) == depth and progress(disk) == progress(disk), 30,
+               "I/O is stuck")
+    return job
+
+
+def in_flight(node, disk):
+    """Requests of a disk under way."""
+    return sum(map(int, node.read_file(f"/sys/block/{disk}/inflight").split()))
+
+
+def force(disk, job):
+    """Unmap by force, in time; every I/O has to end by an error."""
+    start = time.monotonic()
+    disk.unmap(force=True)
+    assert time.monotonic() - start < SOON
+    assert not job.wait(check=False).status
+
+
+def lost_paths(pair, since):
+    """How often a path was lost."""
+    return sum(line.endswith(": disconnected") and "connection" not in line
+               for line in pair.client.kernel_log(since))
+
+
+@contextlib.contextmanager
+def steady_load(disk):
+    """A load that verifies itself, of which no I/O takes long, while the case does something."""
+    job = disk.client.start_fio(disk.path, rw="randwrite", verify="crc32c", verify_backlog=16,
+                                size="4m", time_based=1, runtime=100, rate_iops=200)
+    wait_until(lambda: progress(disk) > 50, 30, "the load is under way")
+    yield
+    assert not job.done()
+    disk.client.run("pkill -INT -x fio")
+    report = job.wait(check=False)
+    assert report.error in (0, errno.EINTR)
+    assert max(report.job[way]["clat_ns"]["max"] for way in ("read", "write")) < PAUSE * 1e9
+
+
+@pytest.mark.parametrize("geometry, load", [
+    ({}, {"depth": 32}),
+    ({}, {"depth": 32, "way": "read"}),
+    (SMALL, {"depth": 24}),     # tags are shared fairly: almost half of them
+    (SMALL, {"depth": 16, "pages": 40}),
+], ids=["writes", "reads", "many", "registered"])
+def test_a_frozen_disk_is_forced_away(pair, backends, geometry, load):
+    if geometry:
+        pair.reload_modules(**geometry)
+    before = footprint(pair)
+    disk, other = map_frozen(pair), pair.map("nullb1")
+    mark = pair.client.mark()
+    with steady_load(other):
+        with frozen(pair):
+            force(disk, stuck(disk, **load))
+            verified_fio(other, size="4m", offset="8m", iodepth=32)
+        wait_closed(pair)
+    disk = map_frozen(pair)
+    verified_fio(disk, size="4m", iodepth=64)
+    verified_fio(other, size="4m", iodepth=64)
+    assert not lost_paths(pair, mark)
+    disk.unmap()
+    other.unmap()
+    wait_footprint(pair, before)
+
+
+def test_late_data_of_a_large_read_finds_no_memory(pair, backends):
+    before = footprint(pair)
+    disk, other = map_frozen(pair), pair.map("nullb1")
+    mark = pair.client.mark()
+    with steady_load(other):
+        with frozen(pair):
+            force(disk, stuck(disk, 16, "read", 16))
+            assert not lost_paths(pair, mark)
+        wait_closed(pair)
+    assert lost_paths(pair, mark) == 1
+    verified_fio(map_frozen(pair), size="4m")
+    for mapped in pair.client.disks():
+        mapped.unmap()
+    wait_footprint(pair, before)
+
+
+def test_a_frozen_disk_keeps_no_other_from_being_mapped(pair, backends):
+    pair.server.null_blk("nullb2", size_mb=SIZE_MB)
+    disk, other, _ = map_frozen(pair), pair.map("nullb1"), pair.map("nullb2")
+    with frozen(pair):
+        force(disk, stuck(disk, 8))
+        other.unmap(timeout=SOON)
+        verified_fio(pair.map("nullb1"))
+        assert errno_of(lambda: map_frozen(pair)) == "EBUSY"
+    wait_closed(pair)
+    verified_fio(map_frozen(pair))
+
+
+@pytest.mark.long
+def test_it_can_be_frozen_again_and_again(pair, backends):
+    pair.reload_modules(**SMALL)
+    other = pair.map("nullb1")
+    mark = pair.client.mark()
+    with without_udev(pair.client):
+        for _ in range(4):
+            disk = map_frozen(pair)
+            with frozen(pair):
+                force(disk, stuck(disk, 48))
+            wait_closed(pair)
+    verified_fio(other, size="4m", iodepth=64)
+    assert not lost_paths(pair, mark)
+
+
+@pytest.mark.once
+@pytest.mark.long
+@pytest.mark.limit(240)
+def test_what_is_opened_too_late_is_closed_again(pair, backends):
+    pair.map("nullb1")
+    pair.server.run(f"modprobe loop; losetup -P /dev/loop0 /dev/mapper/{FROZEN}")
+    with frozen(pair):
+        pair.server.write_file("/proc/sys/vm/drop_caches", 3)
+        # holds the lock that an open needs until it has read the partition table
+        scan = pair.server.start("blockdev --rereadpt /dev/loop0", timeout=120)
+        wait_until(lambda: in_flight(pair.server, "loop0"), what="the scan is stuck")
+        assert pair.client.map_errno("loop0", timeout=100) == "ETIMEDOUT"
+        assert "loop0" not in pair.server.list_dir(SERVER_DEVICES)
+    scan.wait(check=False)
+    wait_until(lambda: any("opened loop0 too late" in line for line in pair.client.kernel_log(0)),
+               20, "the client closes it")
+    assert "loop0" not in pair.server.list_dir(SERVER_DEVICES)
+    disk = pair.map("loop0")
+    direct_read(pair.client, disk.path)
+    disk.unmap()
+    pair.server.run("losetup -d /dev/loop0")

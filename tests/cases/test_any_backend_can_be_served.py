@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Whatever the server's disk is, what is written reads back; its errors are the client's."""
+
+import time
+
+import pytest
+
+from helpers import (MIB, footprint, probed, progress, served_file, traced, verified_fio,
+                     wait_footprint)
+from labkit.pair import SERVER_DEVICES, wait_until
+
+SIZE = 16   # MiB
+SECTORS = SIZE * MIB // 512
+MIXED = "512/10:4k/40:20k/20:64k/30"
+
+
+def linear(server):
+    """A device of two parts, joined at an odd place: requests are split there."""
+    parts = [server.null_blk(name, size_mb=SIZE) for name in ("nullb0", "nullb1")]
+    middle = SECTORS // 2 + 8
+    return server.dm("lab-linear", f"0 {middle} linear {parts[0]} 0\n"
+                                   f"{middle} {SECTORS - middle} linear {parts[1]} 0")
+
+
+def raid5(server):
+    """An array that computes parity over what is written, out of the pages it was given."""
+    parts = [server.null_blk(f"nullb{n}", size_mb=SIZE) for n in range(3)]
+    server.run(f"mdadm --create /dev/md0 --run --level=5 --raid-devices=3 --assume-clean "
+               f"--metadata=1.2 {' '.join(parts)}; udevadm settle")
+    server.write_file("/sys/block/md0/md/skip_copy", 1)
+    return "/dev/md0"
+
+
+def image(server, make):
+    """A file on a file system that some command makes."""
+    below = server.null_blk("nullb9", size_mb=320)
+    server.run(f"{make} {below} && mount {below} /mnt && truncate -s {SIZE}M /mnt/disk.img && "
+               "ln -s /mnt/disk.img /dev/disk.img", timeout=120)
+    return "/dev/disk.img"
+
+
+KINDS = {
+    "null_blk": lambda server: server.null_blk(size_mb=SIZE),
+    "brd": lambda server: server.brd(SIZE)[0],
+    "loop": lambda server: server.loop(SIZE),
+    "scsi_debug": lambda server: server.scsi_debug(SIZE),
+    "dm-linear": linear,
+    "dm-flakey": lambda server: server.dm(
+        "lab-flakey", f"0 {SECTORS} flakey {server.null_blk(size_mb=SIZE)} 0 3600 0"),
+    "md raid5": raid5,
+    "file on ext4": lambda server: image(server, "mkfs.ext4 -q"),
+    "file on xfs": lambda server: image(server, "mkfs.xfs -q"),
+}
+
+
+@pytest.fixture
+def make(pair):
+    """Make a backend of a kind and map it: the backend and the disk."""
+    def make_and_map(kind, **keys):
+        backend = KINDS[kind](pair.server)
+        pair.server.run("udevadm settle")
+        return backend, pair.map(backend.removeprefix("/dev/"), **keys)
+
+    yield make_and_map
+    pair.client.unmap_all()
+    pair.server.run("rm -f /dev/disk.img; umount -q /mnt", check=False)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_content_is_right_on(pair, make, kind):
+    backend, disk = make(kind)
+    verified_fio(disk, size="4m", bs=False, bssplit=MIXED, iodepth=16)
+    assert pair.client.checksum(disk.path) == pair.server.checksum(backend)
+
+
+def test_parity_is_right_under_a_raid5(pair, make):
+    _, disk = make("md raid5")
+    verified_fio(disk, size="4m", bs=False, bssplit=MIXED, iodepth=16, fsync=64)
+    disk.unmap()
+    pair.server.write_file("/sys/block/md0/md/sync_action", "check")
+    wait_until(lambda: pair.server.read_file("/sys/block/md0/md/sync_action") == "idle", 60,
+               "the array is checked")
+    assert pair.server.read_file("/sys/block/md0/md/mismatch_cnt") == "0"
+
+
+@pytest.mark.parametrize("kind", ("null_blk", "md raid5", "file on ext4"))
+def test_data_is_copied_only_where_it_has_to_stay_as_it_is(pair, make, kind):
+    _, disk = make(kind)
+    with probed(pair.server, "rnbd_srv_copy_data") as copies:
+        pair.client.fio(disk.path, rw="write", bs="4k", size="64k")
+    needed = kind != "null_blk" and pair.mode == "auto"
+    assert copies[0].count("lab_probe") == (16 if needed else 0)
+
+
+def test_copies_are_waited_for(pair, make):
+    backend, disk = make("file on ext4")
+    verified_fio(disk, size="2m", bs="4k", iodepth=256, numjobs=1)
+    assert pair.client.checksum(disk.path) == pair.server.checksum(backend)
+
+
+def test_errors_are_the_clients_where_they_are(pair):
+    bad = 2048
+    table = (f"0 {bad} linear {pair.server.null_blk(size_mb=SIZE)} 0\n{bad} 8 error\n"
+             f"{bad + 8} 2040 linear /dev/nullb0 {bad + 8}")
+    pair.server.dm("lab-error", table)
+    disk = pair.map("mapper/lab-error")
+    pair.client.run(f"dd if={disk.path} of=/dev/null bs=4k count={bad // 8} iflag=direct")
+    for command in (f"if={disk.path} of=/dev/null skip={bad // 8} iflag=direct",
+                    f"if=/dev/zero of={disk.path} seek={bad // 8} oflag=direct"):
+        failed = pair.client.run(f"dd bs=4k count=1 {command}", check=False)
+        assert failed.status and "Input/output error" in failed.err
+    pair.client.run(f"dd if={disk.path} of=/dev/null bs=4k skip={bad // 8 + 1} iflag=direct")
+
+
+def test_a_disk_may_be_pulled_out_of_the_server(pair):
+    before = footprint(pair)
+    device = pair.server.scsi_debug(SIZE)
+    name = device.rpartition("/")[2]
+    disk = pair.map(name)
+    job = pair.client.start_fio(disk.path, rw="randrw", size="8m", time_based=1, runtime=100,
+                                timeout=120)
+    wait_until(lambda: progress(disk) > 100, 30, "the load is under way")
+    pair.server.write_file(f"/sys/block/{name}/device/delete", 1)
+    assert job.wait(check=False).error
+    disk.unmap()
+    wait_footprint(pair, before)
+
+
+def test_a_slow_disk_slows_no_other(pair):
+    pair.server.null_blk("nullb0", size_mb=SIZE, memory_backed=False, irqmode=2,
+                         completion_nsec=500_000_000, hw_queue_depth=1, submit_queues=1)
+    pair.server.null_blk("nullb1", size_mb=SIZE)
+    slow, fast = pair.map("nullb0"), pair.client.map("nullb1", "s")
+    load = pair.client.start_fio(slow.path, rw="randread", bs="4k", size="8m", iodepth=16,
+                                 time_based=1, runtime=8)
+    time.sleep(2)
+    report = pair.client.fio(fast.path, rw="randread", bs="4k", iodepth=1, size="4m",
+                             time_based=1, runtime=3)
+    slowest = report.job["read"]["clat_ns"]["max"] / 1e9
+    assert slowest < 0.4, f"a read took {slowest:.2f} s"
+    load.wait()
+
+
+def test_a_file_is_named_after_its_path(pair, make):
+    _, disk = make("file on ext4", access_mode="ro")
+    assert pair.server.list_dir(SERVER_DEVICES) == ["!mnt!disk.img"]
+    assert pair.server.read_file(served_file(pair, "mapping_path", backend="!mnt!disk.img")) == \
+        "disk.img"
+    assert pair.client.run(f"blockdev --getsize64 {disk.path}").out.strip() == str(SIZE * MIB)
+    assert pair.client.write_errno(disk.path, "x") == "EPERM"
+
+
+def test_a_file_gives_blocks_back_and_is_flushed(pair, make):
+    _, disk = make("file on ext4")
+    pair.client.run(f"dd if=/dev/urandom of={disk.path} bs=1M count=8 oflag=direct status=none")
+    allocated = "stat -c %b /mnt/disk.img"
+    before = int(pair.server.run(allocated).out)
+    pair.client.run(f"blkdiscard -o 1M -l 2M {disk.path} && blkdiscard -z -o 4M -l 1M {disk.path}")
+    assert before - int(pair.server.run(allocated).out) >= 2 * MIB // 512
+    for start, length in ((1, 2), (4, 1)):
+        out = pair.client.run(f"dd if={disk.path} bs=1M skip={start} count={length} iflag=direct "
+                              "status=none | tr -d '\\000' | wc -c").out
+        assert out.strip() == "0"
+    with probed(pair.server, "vfs_fsync") as fsyncs:
+        pair.client.run(f"xfs_io -c fsync {disk.path}")
+    assert "lab_probe" in fsyncs[0]
+    assert pair.client.run(f"blkdiscard -s {disk.path}", check=False).status
+
+
+def test_a_write_through_a_file_is_on_the_disk_below(pair, make):
+    _, disk = make("file on ext4")
+    pair.client.run(f"dd if=/dev/zero of={disk.path} bs=4k count=1 oflag=direct status=none")
+    with traced(pair.server, "/dev/nullb9") as requests:
+        pair.client.run(f"dd if=/dev/zero of={disk.path} bs=4k count=1 oflag=direct,dsync status=none")
+    assert any(what.startswith("W") for what, *_ in requests)
