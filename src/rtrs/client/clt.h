@@ -94,7 +94,7 @@ struct rtrs_clt_arena {
  * @queue: I/O connection to send on
  * @admin: to be sent on the admin connection
  * @req: request that occupies the chunk, NULL if there is none. A request may
- *	outlive the consumer's interest in it: see io.c.
+ *	outlive the consumer's interest in it: see failover.c.
  * @held: the holder of a tag has it, from rtrs_clt_tag_permit() to the end of
  *	the request; see permit.c
  * @pdu: memory of the consumer
@@ -470,13 +470,34 @@ int rtrs_clt_path_register_slots(struct rtrs_clt_path *path);
 /* io.c */
 void rtrs_clt_req_init(struct rtrs_clt_req *req, struct rtrs_clt_path *path,
 		       u16 id);
+void rtrs_clt_req_unmap(struct rtrs_clt_req *req);
+void rtrs_clt_req_release(struct rtrs_clt_req *req);
+void rtrs_clt_req_confirm(struct rtrs_clt_req *req, int err);
+void rtrs_clt_req_post_inv(struct rtrs_clt_req *req);
 bool rtrs_clt_wc_failed(struct rtrs_clt_path *path, const struct ib_wc *wc,
 			const char *what);
 void rtrs_clt_recv_done(struct ib_cq *cq, struct ib_wc *wc);
 void rtrs_clt_recv_rx_done(struct ib_cq *cq, struct ib_wc *wc);
-void rtrs_clt_cancel_done(struct ib_cq *cq, struct ib_wc *wc);
+struct rtrs_clt_con *rtrs_clt_choose_con(struct rtrs_clt_path *path,
+					 const struct rtrs_permit *permit);
+int rtrs_clt_con_poll(struct rtrs_clt_con *con);
+
+static inline bool rtrs_clt_req_has_key(const struct rtrs_clt_req *req)
+{
+	return req->key == RTRS_CLT_KEY_LOCAL ||
+	       req->key == RTRS_CLT_KEY_REMOTE;
+}
+
+/* failover.c */
+void rtrs_clt_req_orphan(struct rtrs_clt_req *req);
+void rtrs_clt_req_fence(struct rtrs_clt_req *req);
+bool rtrs_clt_req_cancel_doubt(struct rtrs_clt_req *req, const void *priv);
 void rtrs_clt_path_doubt_requests(struct rtrs_clt_path *path);
 void rtrs_clt_path_fence_requests(struct rtrs_clt_path *path);
 void rtrs_clt_path_abandon_requests(struct rtrs_clt_path *path);
+
+/* cancel.c */
+void rtrs_clt_req_canceled(struct rtrs_clt_req *req);
+void rtrs_clt_cancel_done(struct ib_cq *cq, struct ib_wc *wc);
 
 #endif

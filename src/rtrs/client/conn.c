@@ -20,7 +20,7 @@
  */
 #define RTRS_CLT_ADMIN_WR	64
 #define RTRS_CLT_MAX_SEND_WR	1024
-#define RTRS_CLT_CANCEL_WR	1	/* never given back, see io.c */
+#define RTRS_CLT_CANCEL_WR	1	/* never given back, see cancel.c */
 
 static void rtrs_clt_con_attempt_ended(struct rtrs_clt_con *con, int err)
 {

@@ -23,39 +23,7 @@
  * All completions of a request run on the CQ of its connection, one at a time,
  * so references and flags need no atomics.
  *
- * Recovery. When a path dies its queue pairs are drained, then no handler runs
- * any more and the path's work item owns every posted request. One that was
- * answered is confirmed with its result: queue pairs in error and a protection
- * domain of its own make all its keys worthless. One that was not is in doubt:
- * the server may be executing it, so neither it nor its chunk may be used again
- * before the next incarnation proves the old one drained (fence), and only then
- * is it confirmed with -ECONNABORTED. A consumer that cannot wait cancels it;
- * its chunk rests on. Requests of the admin connection are cancelled at once:
- * the sender waits, and what it waits for has to be asked again anyway.
- *
- * Cancellation on a living path. The server may not answer for ever: its device
- * is frozen. Whoever cancels marks the request and posts a work request that
- * does nothing; its completion runs on the CQ of the connection like all others
- * and finds either that the answer was faster, or a request that only lacks its
- * answer. What the server may still do to the consumer's buffers then depends
- * on their key:
- *
- *   none		nothing: a write was sent, a small read goes to the slot
- *   local		nothing, but the key has to be invalidated as ever
- *   the server's	it may write; the key is invalidated before that
- *
- * So as soon as there is no valid key, the consumer is told -ECANCELED and
- * leaves an orphan. That keeps chunk, header and slot until its late answer
- * comes, which ends it without anybody noticing, or, if the path dies before,
- * until the fence. Only the late data of a larger read finds no key: that is an
- * access error, which breaks the queue pair. The path reconnects at once then,
- * because the server's device has thawed.
- *
- * The mark is the number of the request, because its struct may be in use for
- * another one when the work request completes: then the numbers differ. If they
- * are equal and the send has completed, nobody but the completion handlers has
- * the request. If it has not completed, which includes that the poster is not
- * done yet, nothing happens, and the consumer asks again.
+ * A request that gets no answer is the matter of failover.c and cancel.c.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -79,7 +47,7 @@ void rtrs_clt_req_init(struct rtrs_clt_req *req, struct rtrs_clt_path *path,
 	req->reg_cqe.done = rtrs_clt_reg_done;
 }
 
-static void rtrs_clt_req_unmap(struct rtrs_clt_req *req)
+void rtrs_clt_req_unmap(struct rtrs_clt_req *req)
 {
 	if (req->mapped)
 		ib_dma_unmap_sg(req->path->dev, req->sg, req->sg_cnt, req->dir);
@@ -90,7 +58,7 @@ static void rtrs_clt_req_unmap(struct rtrs_clt_req *req)
  * The chunk is free again, and the struct may be in use for another request as
  * soon as this returns; the caller confirms.
  */
-static void rtrs_clt_req_release(struct rtrs_clt_req *req)
+void rtrs_clt_req_release(struct rtrs_clt_req *req)
 {
 	req->state = RTRS_CLT_REQ_IDLE;
 	WRITE_ONCE(req->permit->held, false);
@@ -98,7 +66,7 @@ static void rtrs_clt_req_release(struct rtrs_clt_req *req)
 	smp_store_release(&req->permit->req, NULL);
 }
 
-static void rtrs_clt_req_confirm(struct rtrs_clt_req *req, int err)
+void rtrs_clt_req_confirm(struct rtrs_clt_req *req, int err)
 {
 	const struct rtrs_clt_req_ops ops = req->ops;
 
@@ -113,7 +81,7 @@ static void rtrs_clt_req_finish(struct rtrs_clt_req *req)
 	rtrs_clt_req_confirm(req, req->err);
 }
 
-static void rtrs_clt_req_post_inv(struct rtrs_clt_req *req)
+void rtrs_clt_req_post_inv(struct rtrs_clt_req *req)
 {
 	const struct ib_send_wr wr = {
 		.wr_cqe			= &req->inv_cqe,
@@ -128,12 +96,6 @@ static void rtrs_clt_req_post_inv(struct rtrs_clt_req *req)
 		rtrs_clt_path_error(req->path);
 }
 
-static bool rtrs_clt_req_has_key(const struct rtrs_clt_req *req)
-{
-	return req->key == RTRS_CLT_KEY_LOCAL ||
-	       req->key == RTRS_CLT_KEY_REMOTE;
-}
-
 static void rtrs_clt_req_put(struct rtrs_clt_req *req)
 {
 	if (--req->refs)
@@ -142,26 +104,6 @@ static void rtrs_clt_req_put(struct rtrs_clt_req *req)
 		rtrs_clt_req_finish(req);
 	else
 		rtrs_clt_req_post_inv(req);
-}
-
-static void rtrs_clt_req_set_state(struct rtrs_clt_req *req,
-				   enum rtrs_clt_req_state state)
-{
-	unsigned long flags;
-
-	spin_lock_irqsave(&req->path->doubt_lock, flags);
-	req->state = state;
-	spin_unlock_irqrestore(&req->path->doubt_lock, flags);
-}
-
-/* The consumer leaves; the chunk stays occupied. */
-static void rtrs_clt_req_orphan(struct rtrs_clt_req *req)
-{
-	const struct rtrs_clt_req_ops ops = req->ops;
-
-	rtrs_clt_req_unmap(req);
-	rtrs_clt_req_set_state(req, RTRS_CLT_REQ_ORPHAN);
-	ops.conf_fn(ops.priv, -ECANCELED);
 }
 
 /**
@@ -195,17 +137,6 @@ static void rtrs_clt_send_done(struct ib_cq *cq, struct ib_wc *wc)
 		rtrs_clt_req_put(req);
 }
 
-/* Nothing is missing but the answer, and no key is valid any more. */
-static void rtrs_clt_req_canceled(struct rtrs_clt_req *req)
-{
-	req->refs = 1;
-	req->key = req->key == RTRS_CLT_KEY_REMOTE ? RTRS_CLT_KEY_REVOKED :
-						     RTRS_CLT_KEY_NONE;
-	/* all its work requests completed */
-	rtrs_sq_put(&req->con->c, req->nr_wr);
-	rtrs_clt_req_orphan(req);
-}
-
 static void rtrs_clt_inv_done(struct ib_cq *cq, struct ib_wc *wc)
 {
 	struct rtrs_clt_req *req = container_of(wc->wr_cqe, struct rtrs_clt_req,
@@ -227,25 +158,6 @@ static void rtrs_clt_reg_done(struct ib_cq *cq, struct ib_wc *wc)
 						reg_cqe);
 
 	rtrs_clt_wc_failed(req->path, wc, "registration of data");
-}
-
-/* The server is done with a request that nobody waits for, or that is in doubt. */
-static void rtrs_clt_req_fence(struct rtrs_clt_req *req)
-{
-	enum rtrs_clt_req_state state;
-	struct rtrs_clt_req_ops ops;
-	unsigned long flags;
-
-	spin_lock_irqsave(&req->path->doubt_lock, flags);
-	state = req->state;
-	ops = req->ops;
-	if (state >= RTRS_CLT_REQ_DOUBT)
-		rtrs_clt_req_release(req);
-	spin_unlock_irqrestore(&req->path->doubt_lock, flags);
-	if (state == RTRS_CLT_REQ_OWED)
-		rtrs_clt_permit_release(req->path->sess, req->permit);
-	if (state == RTRS_CLT_REQ_DOUBT)
-		ops.conf_fn(ops.priv, -ECONNABORTED);
 }
 
 /* ----------------------------------------------------------- receiving */
@@ -674,8 +586,8 @@ err_release:
 	return err;
 }
 
-static struct rtrs_clt_con *rtrs_clt_choose_con(struct rtrs_clt_path *path,
-						const struct rtrs_permit *permit)
+struct rtrs_clt_con *rtrs_clt_choose_con(struct rtrs_clt_path *path,
+					 const struct rtrs_permit *permit)
 {
 	return &path->cons[permit->admin ? 0 : 1 + permit->queue];
 }
@@ -727,7 +639,7 @@ int rtrs_clt_request(int dir, struct rtrs_clt_req_ops *ops,
 }
 EXPORT_SYMBOL_GPL(rtrs_clt_request);
 
-static int rtrs_clt_con_poll(struct rtrs_clt_con *con)
+int rtrs_clt_con_poll(struct rtrs_clt_con *con)
 {
 	int nr;
 
@@ -763,219 +675,3 @@ int rtrs_clt_rdma_cq_direct(struct rtrs_clt_sess *sess, unsigned int index)
 	return nr;
 }
 EXPORT_SYMBOL_GPL(rtrs_clt_rdma_cq_direct);
-
-/* ------------------------------------------------------------ recovery */
-
-static bool rtrs_clt_req_is_unwanted(const struct rtrs_clt_req *req)
-{
-	return req->permit->admin || READ_ONCE(req->cancel_seq) == req->seq;
-}
-
-static void rtrs_clt_req_doubt(struct rtrs_clt_req *req)
-{
-	if (rtrs_clt_req_is_unwanted(req)) {
-		rtrs_clt_req_orphan(req);
-		return;
-	}
-	rtrs_clt_req_unmap(req);
-	rtrs_clt_req_set_state(req, RTRS_CLT_REQ_DOUBT);
-}
-
-/*
- * The request in doubt was confirmed as such; only one with @priv, unless that
- * is NULL. Return: true if there was one.
- */
-static bool rtrs_clt_req_cancel_doubt(struct rtrs_clt_req *req,
-				      const void *priv)
-{
-	struct rtrs_clt_req_ops ops;
-	unsigned long flags;
-	bool doubt;
-
-	spin_lock_irqsave(&req->path->doubt_lock, flags);
-	ops = req->ops;
-	doubt = req->state == RTRS_CLT_REQ_DOUBT &&
-		(!priv || ops.priv == priv);
-	if (doubt)
-		req->state = RTRS_CLT_REQ_ORPHAN;
-	spin_unlock_irqrestore(&req->path->doubt_lock, flags);
-	if (doubt)
-		ops.conf_fn(ops.priv, -ECANCELED);
-	return doubt;
-}
-
-static void rtrs_clt_req_abandon(struct rtrs_clt_req *req)
-{
-	rtrs_clt_req_cancel_doubt(req, NULL);
-}
-
-static void rtrs_clt_path_visit_reqs(struct rtrs_clt_path *path,
-				     void (*fn)(struct rtrs_clt_req *req))
-{
-	u16 id;
-
-	if (!path->reqs)
-		return;
-	for (id = 0; id < path->sess->queue_depth; id++)
-		fn(&path->reqs[id]);
-}
-
-static void rtrs_clt_req_recover(struct rtrs_clt_req *req)
-{
-	if (req->state != RTRS_CLT_REQ_POSTED)
-		return;
-	if (req->answered)
-		rtrs_clt_req_confirm(req, req->err);
-	else
-		rtrs_clt_req_doubt(req);
-}
-
-/**
- * rtrs_clt_path_doubt_requests() - decide about what was posted
- * @path: path whose queue pairs are drained
- *
- * Context: the path's work.
- */
-void rtrs_clt_path_doubt_requests(struct rtrs_clt_path *path)
-{
-	rtrs_clt_path_visit_reqs(path, rtrs_clt_req_recover);
-}
-
-/**
- * rtrs_clt_path_fence_requests() - nothing in doubt is executing any more
- * @path: path that the server took back
- *
- * Context: process.
- */
-void rtrs_clt_path_fence_requests(struct rtrs_clt_path *path)
-{
-	rtrs_clt_path_visit_reqs(path, rtrs_clt_req_fence);
-}
-
-/**
- * rtrs_clt_path_abandon_requests() - cancel whatever is in doubt
- * @path: path that was given up
- *
- * Context: process.
- */
-void rtrs_clt_path_abandon_requests(struct rtrs_clt_path *path)
-{
-	rtrs_clt_path_visit_reqs(path, rtrs_clt_req_abandon);
-}
-
-/* -------------------------------------------------------- cancellation */
-
-/* A request that was marked. Runs among its connection's completion handlers. */
-static void rtrs_clt_req_cancel_marked(struct rtrs_clt_req *req,
-				       struct rtrs_clt_con *con)
-{
-	unsigned long seq = READ_ONCE(req->cancel_seq);
-
-	/* pairs with the release when the request was prepared */
-	if (!seq || smp_load_acquire(&req->seq) != seq || req->con != con ||
-	    READ_ONCE(req->state) != RTRS_CLT_REQ_POSTED)
-		return;
-	/* refs of 2: not even sent, or just being posted */
-	if (req->answered || req->canceled || req->refs != 1)
-		return;
-	if (rtrs_clt_req_has_key(req)) {
-		req->canceled = true;
-		rtrs_clt_req_post_inv(req);
-	} else {
-		rtrs_clt_req_canceled(req);
-	}
-}
-
-/* Completion of the work request that does nothing. */
-void rtrs_clt_cancel_done(struct ib_cq *cq, struct ib_wc *wc)
-{
-	struct rtrs_clt_con *con = rtrs_clt_con_of(cq);
-	struct rtrs_clt_path *path = con->path;
-	u16 id;
-
-	if (rtrs_clt_wc_failed(path, wc, "cancellation"))
-		return;
-	clear_bit(0, &con->cancel_posted);
-	/* first the bit, then the marks; see rtrs_clt_con_cancel() */
-	smp_mb__after_atomic();
-	for (id = 0; id < path->sess->queue_depth; id++)
-		rtrs_clt_req_cancel_marked(&path->reqs[id], con);
-}
-
-/* Some requests of a connection that takes requests are marked. */
-static void rtrs_clt_con_cancel(struct rtrs_clt_con *con)
-{
-	const struct ib_rdma_wr wr = {
-		.wr.wr_cqe	= &con->cancel_cqe,
-		.wr.opcode	= IB_WR_RDMA_WRITE,
-		.wr.send_flags	= IB_SEND_SIGNALED,
-	};
-
-	/* a barrier between the mark and the bit */
-	if (!test_and_set_bit(0, &con->cancel_posted) &&
-	    ib_post_send(con->c.qp, &wr.wr, NULL))
-		rtrs_clt_path_error(con->path);
-	if (con->c.cid > con->path->sess->nr_queues)
-		rtrs_clt_con_poll(con);
-}
-
-/*
- * The connection is that of the permit: req->con may be a dead incarnation's if
- * the request has just ended. A mark that comes too late hits nothing.
- */
-static void rtrs_clt_req_mark(struct rtrs_clt_req *req, const void *priv)
-{
-	struct rtrs_clt_path *path = req->path;
-	unsigned long seq;
-
-	/* pairs with the release when the request was prepared */
-	seq = smp_load_acquire(&req->seq);
-	if (READ_ONCE(req->ops.priv) != priv)
-		return;
-	WRITE_ONCE(req->cancel_seq, seq);
-	/* pairs with the release when it got connected */
-	if (smp_load_acquire(&path->state) == RTRS_CLT_CONNECTED)
-		rtrs_clt_con_cancel(rtrs_clt_choose_con(path, req->permit));
-}
-
-/**
- * rtrs_clt_cancel() - end a request although there is no answer
- * @sess: session
- * @permit: permit of the request
- * @priv: the request's, which tells it from a later one with this permit. It
- *	must not be given to another request before this returns.
- *
- * A request in doubt, because its path died, is confirmed with -ECANCELED
- * before this returns. On a living path that happens a little later, unless the
- * answer is faster: as soon as neither the device nor the server can touch the
- * data any more. To be called again every now and then until the request is
- * confirmed: it may have been too early, and a polled connection needs to be
- * polled.
- *
- * The outcome stays unknown. The chunk rests until the late answer comes, or,
- * if the path dies before that, until a fence. The path stays as it is; but if
- * the request was a read of more than 4 KiB and the server does answer it with
- * data one day, that has nowhere to go, and the path has to be connected again.
- *
- * Context: process or softirq; conf_fn() may be called from here, for any
- * request of a polled connection.
- * Return: true if the request was confirmed as one in doubt.
- */
-bool rtrs_clt_cancel(struct rtrs_clt_sess *sess, struct rtrs_permit *permit,
-		     const void *priv)
-{
-	struct rtrs_clt_req *req;
-	bool done = false;
-
-	rcu_read_lock();
-	/* pairs with the release when the request was posted */
-	req = smp_load_acquire(&permit->req);
-	if (req) {
-		done = rtrs_clt_req_cancel_doubt(req, priv);
-		if (!done)
-			rtrs_clt_req_mark(req, priv);
-	}
-	rcu_read_unlock();
-	return done;
-}
-EXPORT_SYMBOL_GPL(rtrs_clt_cancel);

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Requests that are ended although there is no answer.
+ *
+ * A living path may give none for ever: the server's device is frozen. Whoever
+ * cancels marks the request and posts a work request that does nothing; its
+ * completion runs on the CQ of the connection like all others and finds either
+ * that the answer was faster, or a request that only lacks its answer. What the
+ * server may still do to the consumer's buffers then depends on their key:
+ *
+ *   none		nothing: a write was sent, a small read goes to the slot
+ *   local		nothing, but the key has to be invalidated as ever
+ *   the server's	it may write; the key is invalidated before that
+ *
+ * So as soon as there is no valid key, the consumer is told -ECANCELED and
+ * leaves an orphan. That keeps chunk, header and slot until its late answer
+ * comes, which ends it without anybody noticing, or, if the path dies before,
+ * until the fence. Only the late data of a larger read finds no key: that is an
+ * access error, which breaks the queue pair. The path reconnects at once then,
+ * because the server's device has thawed.
+ *
+ * The mark is the number of the request, because its struct may be in use for
+ * another one when the work request completes: then the numbers differ. If they
+ * are equal and the send has completed, nobody but the completion handlers has
+ * the request. If it has not completed, which includes that the poster is not
+ * done yet, nothing happens, and the consumer asks again.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/export.h>
+
+#include "clt.h"
+
+/* Nothing is missing but the answer, and no key is valid any more. */
+void rtrs_clt_req_canceled(struct rtrs_clt_req *req)
+{
+	req->refs = 1;
+	req->key = req->key == RTRS_CLT_KEY_REMOTE ? RTRS_CLT_KEY_REVOKED :
+						     RTRS_CLT_KEY_NONE;
+	/* all its work requests completed */
+	rtrs_sq_put(&req->con->c, req->nr_wr);
+	rtrs_clt_req_orphan(req);
+}
+
+/* A request that was marked. Runs among its connection's completion handlers. */
+static void rtrs_clt_req_cancel_marked(struct rtrs_clt_req *req,
+				       struct rtrs_clt_con *con)
+{
+	unsigned long seq = READ_ONCE(req->cancel_seq);
+
+	/* pairs with the release when the request was prepared */
+	if (!seq || smp_load_acquire(&req->seq) != seq || req->con != con ||
+	    READ_ONCE(req->state) != RTRS_CLT_REQ_POSTED)
+		return;
+	/* refs of 2: not even sent, or just being posted */
+	if (req->answered || req->canceled || req->refs != 1)
+		return;
+	if (rtrs_clt_req_has_key(req)) {
+		req->canceled = true;
+		rtrs_clt_req_post_inv(req);
+	} else {
+		rtrs_clt_req_canceled(req);
+	}
+}
+
+/* Completion of the work request that does nothing. */
+void rtrs_clt_cancel_done(struct ib_cq *cq, struct ib_wc *wc)
+{
+	struct rtrs_clt_con *con = rtrs_clt_con_of(cq);
+	struct rtrs_clt_path *path = con->path;
+	u16 id;
+
+	if (rtrs_clt_wc_failed(path, wc, "cancellation"))
+		return;
+	clear_bit(0, &con->cancel_posted);
+	/* first the bit, then the marks; see rtrs_clt_con_cancel() */
+	smp_mb__after_atomic();
+	for (id = 0; id < path->sess->queue_depth; id++)
+		rtrs_clt_req_cancel_marked(&path->reqs[id], con);
+}
+
+/* Some requests of a connection that takes requests are marked. */
+static void rtrs_clt_con_cancel(struct rtrs_clt_con *con)
+{
+	const struct ib_rdma_wr wr = {
+		.wr.wr_cqe	= &con->cancel_cqe,
+		.wr.opcode	= IB_WR_RDMA_WRITE,
+		.wr.send_flags	= IB_SEND_SIGNALED,
+	};
+
+	/* a barrier between the mark and the bit */
+	if (!test_and_set_bit(0, &con->cancel_posted) &&
+	    ib_post_send(con->c.qp, &wr.wr, NULL))
+		rtrs_clt_path_error(con->path);
+	if (con->c.cid > con->path->sess->nr_queues)
+		rtrs_clt_con_poll(con);
+}
+
+/*
+ * The connection is that of the permit: req->con may be a dead incarnation's if
+ * the request has just ended. A mark that comes too late hits nothing.
+ */
+static void rtrs_clt_req_mark(struct rtrs_clt_req *req, const void *priv)
+{
+	struct rtrs_clt_path *path = req->path;
+	unsigned long seq;
+
+	/* pairs with the release when the request was prepared */
+	seq = smp_load_acquire(&req->seq);
+	if (READ_ONCE(req->ops.priv) != priv)
+		return;
+	WRITE_ONCE(req->cancel_seq, seq);
+	/* pairs with the release when it got connected */
+	if (smp_load_acquire(&path->state) == RTRS_CLT_CONNECTED)
+		rtrs_clt_con_cancel(rtrs_clt_choose_con(path, req->permit));
+}
+
+/**
+ * rtrs_clt_cancel() - end a request although there is no answer
+ * @sess: session
+ * @permit: permit of the request
+ * @priv: the request's, which tells it from a later one with this permit. It
+ *	must not be given to another request before this returns.
+ *
+ * A request in doubt, because its path died, is confirmed with -ECANCELED
+ * before this returns. On a living path that happens a little later, unless the
+ * answer is faster: as soon as neither the device nor the server can touch the
+ * data any more. To be called again every now and then until the request is
+ * confirmed: it may have been too early, and a polled connection needs to be
+ * polled.
+ *
+ * The outcome stays unknown. The chunk rests until the late answer comes, or,
+ * if the path dies before that, until a fence. The path stays as it is; but if
+ * the request was a read of more than 4 KiB and the server does answer it with
+ * data one day, that has nowhere to go, and the path has to be connected again.
+ *
+ * Context: process or softirq; conf_fn() may be called from here, for any
+ * request of a polled connection.
+ * Return: true if the request was confirmed as one in doubt.
+ */
+bool rtrs_clt_cancel(struct rtrs_clt_sess *sess, struct rtrs_permit *permit,
+		     const void *priv)
+{
+	struct rtrs_clt_req *req;
+	bool done = false;
+
+	rcu_read_lock();
+	/* pairs with the release when the request was posted */
+	req = smp_load_acquire(&permit->req);
+	if (req) {
+		done = rtrs_clt_req_cancel_doubt(req, priv);
+		if (!done)
+			rtrs_clt_req_mark(req, priv);
+	}
+	rcu_read_unlock();
+	return done;
+}
+EXPORT_SYMBOL_GPL(rtrs_clt_cancel);
