@@ -31,6 +31,9 @@
 
 #include "clt.h"
 
+/* After that, what the peer's adapter acknowledges has been acknowledged. */
+#define RTRS_CLT_CANCEL_LIMIT	(15 * HZ)
+
 /* Nothing is missing but the answer, and no key is valid any more. */
 void rtrs_clt_req_canceled(struct rtrs_clt_req *req)
 {
@@ -72,14 +75,20 @@ void rtrs_clt_cancel_done(struct ib_cq *cq, struct ib_wc *wc)
 
 	if (rtrs_clt_wc_failed(path, wc, "cancellation"))
 		return;
-	clear_bit(0, &con->cancel_posted);
-	/* first the bit, then the marks; see rtrs_clt_con_cancel() */
-	smp_mb__after_atomic();
+	WRITE_ONCE(con->cancel_since, 0);
+	/* first that, then the marks; see rtrs_clt_con_cancel() */
+	smp_mb();
 	for (id = 0; id < path->sess->queue_depth; id++)
 		rtrs_clt_req_cancel_marked(&path->reqs[id], con);
 }
 
-/* Some requests of a connection that takes requests are marked. */
+/*
+ * Some requests of a connection that takes requests are marked.
+ *
+ * When the work request completes depends only on the adapters and on what was
+ * posted before. If it does not, the queue pair does not work any more, although
+ * it has not failed, and cancellation would wait for ever.
+ */
 static void rtrs_clt_con_cancel(struct rtrs_clt_con *con)
 {
 	const struct ib_rdma_wr wr = {
@@ -87,11 +96,20 @@ static void rtrs_clt_con_cancel(struct rtrs_clt_con *con)
 		.wr.opcode	= IB_WR_RDMA_WRITE,
 		.wr.send_flags	= IB_SEND_SIGNALED,
 	};
+	unsigned long since;
 
-	/* a barrier between the mark and the bit */
-	if (!test_and_set_bit(0, &con->cancel_posted) &&
-	    ib_post_send(con->c.qp, &wr.wr, NULL))
+	/* between the marks and the look at it; a cmpxchg() that fails is none */
+	smp_mb();
+	since = cmpxchg(&con->cancel_since, 0, jiffies | 1);
+	if (!since) {
+		if (ib_post_send(con->c.qp, &wr.wr, NULL))
+			rtrs_clt_path_error(con->path);
+	} else if (time_after(jiffies, since + RTRS_CLT_CANCEL_LIMIT)) {
+		rtrs_clt_err(con->path,
+			     "connection %u does not move any more\n",
+			     con->c.cid);
 		rtrs_clt_path_error(con->path);
+	}
 	if (con->c.cid > con->path->sess->nr_queues)
 		rtrs_clt_con_poll(con);
 }
@@ -133,6 +151,7 @@ static void rtrs_clt_req_mark(struct rtrs_clt_req *req, const void *priv)
  * if the path dies before that, until a fence. The path stays as it is; but if
  * the request was a read of more than 4 KiB and the server does answer it with
  * data one day, that has nowhere to go, and the path has to be connected again.
+ * So it is if its connection does not move any more for 15 s.
  *
  * Context: process or softirq; conf_fn() may be called from here, for any
  * request of a polled connection.

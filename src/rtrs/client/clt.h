@@ -46,7 +46,7 @@ struct rtrs_clt_path;
  * @cancel_cqe: completion of a work request that does nothing but run
  *	rtrs_clt_cancel_done() among the other completions. Its room in the
  *	send queue is reserved for ever, so that it can always be posted.
- * @cancel_posted: bit 0: it is under way
+ * @cancel_since: jiffies | 1 when it was posted, 0 if it is not under way
  * @cm_done: the connect attempt ended, path->wait was woken
  * @cm_err: how
  * @established: rdma_disconnect() is due at the end
@@ -69,7 +69,7 @@ struct rtrs_clt_con {
 	bool			closing;
 	spinlock_t		poll_lock;
 	struct ib_cqe		cancel_cqe;
-	unsigned long		cancel_posted;
+	unsigned long		cancel_since;
 };
 
 /**
