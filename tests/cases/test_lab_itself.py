@@ -147,7 +147,7 @@ def test_data_written_over_nvme_rdma_reads_back(bare):
 def test_link_faults_are_made_and_mended(guests):
     guests.client.link_down(1)
     assert guests.client.run(f"ping -c1 -W1 {guests.server.address(1)}", check=False).status
-    guests.client.link_up(1)
+    guests.client.restore_link(1)
     guests.client.run(f"ping -c3 -W2 {guests.server.address(1)}")
     guests.client.netem("delay 200ms")
     out = guests.client.run(f"ping -q -c2 {guests.server.address()}").out

@@ -110,5 +110,6 @@ def test_modules_load_before_there_is_a_device(bare, late):
     bare.server.null_blk(size_mb=4)
     node.run("rdma link delete rxe0; rdma link delete rxe1")
     bare.load_modules("auto")
-    node.run("rdma link add rxe0 type rxe netdev eth0; rdma link add rxe1 type rxe netdev eth1")
+    for link in 0, 1:
+        node.restore_link(link)
     bare.map()

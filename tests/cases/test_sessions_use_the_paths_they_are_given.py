@@ -55,7 +55,7 @@ def test_a_session_opens_if_one_of_its_paths_is_up(pair, before, down):
     idle = qps(pair.client, down)
     disk = pair.map(links=2)
     verified_fio(disk)
-    pair.client.link_up(down)
+    pair.client.restore_link(down)
     wait_until(lambda: qps(pair.client, down) > idle, 60, "the path connects when its link is up")
     verified_fio(disk)
 

@@ -49,6 +49,8 @@ def build(kernel: Kernel, make_arguments: tuple[str, ...] = ()) -> Path:
     root = roots.build_root(RELEASES[kernel.release])
     uname = roots.uname_of(kernel)
     home = host.CACHE / "build" / kernel.series
+    if kernel.config:
+        make_arguments += ("GCOV_PROFILE=y",)
     with host.lock(f"build-{kernel.series}"), host.step(f"building for {uname}"):
         copy_sources(home / "tree")
         done = roots.in_root(root, "make", "-C", "/tree", f"-j{os.cpu_count()}",
@@ -78,7 +80,7 @@ def module_initrd(kernel: Kernel, with_modules: bool, target: Path) -> Path:
     """The part of the initrd that changes: agent, init and the five modules, with their index."""
     tree = target / f"extra-{kernel.series}"
     (tree / "lab").mkdir(parents=True)
-    for name in ("init", "agent.py", "tidy"):
+    for name in ("init", "agent.py", "link", "tidy"):
         shutil.copy(host.GUEST_FILES / name, tree / "lab" / name)
     (tree / "lab/init").chmod(0o755)
     if with_modules:

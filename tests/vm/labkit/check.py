@@ -9,7 +9,7 @@ import threading
 import time
 from pathlib import Path
 
-from . import build, host, roots
+from . import build, coverage, host, roots
 from .kernels import COMBOS, parse_combo
 
 
@@ -70,6 +70,10 @@ def run(arguments) -> int:
     built = arguments.no_modules or build_all(wanted.values(), report)
     if built:
         run_combos(combos, arguments, home, report)
+        for kernel in wanted.values():
+            if kernel.config:
+                report.line("# " + coverage.report(kernel, list(home.iterdir()),
+                                                   home / f"coverage-{kernel.series}.txt"))
     return report.end()
 
 

@@ -19,6 +19,7 @@ CTL = "/sys/class/rnbd-client/ctl"
 SERVER_DEVICES = "/sys/class/rnbd-server/ctl/devices"
 OUR_MODULES = ("rnbd_client", "rtrs_client", "rnbd_server", "rtrs_server", "rtrs_core")
 NULLB = "/sys/kernel/config/nullb"
+PAGE = 4096
 KMEMLEAK = "/sys/kernel/debug/kmemleak"
 
 
@@ -35,15 +36,6 @@ def wait_until(condition: Callable[[], object], timeout: float = 10, what: str =
             raise AssertionError(f"did not happen within {timeout} s: "
                                  f"{what or getattr(condition, '__name__', condition)}")
         time.sleep(interval)
-
-
-@dataclass
-class Memory:
-    """A snapshot of a guest's memory, in bytes."""
-
-    available: int
-    slab: int
-    unreclaimable: int
 
 
 class Node(Guest):
@@ -66,10 +58,22 @@ class Node(Guest):
         """Take an interface down."""
         self.run(f"ip link set eth{link} down")
 
-    def link_up(self, link: int = 0) -> None:
-        """Take an interface up again; down loses IPv6 addresses, so they are set again."""
-        self.run(f"ip link set eth{link} up && ip addr replace {self.address6(link)}/64 "
-                 f"dev eth{link} nodad && ip addr replace fe80::{self.number}/64 dev eth{link} nodad")
+    @contextlib.contextmanager
+    def unplugged(self, link: int = 0):
+        """Do without an interface for a while, as if its adapter was pulled out."""
+        interface, driver = f"/sys/class/net/eth{link}", "/sys/bus/virtio/drivers/virtio_net"
+        adapter = Path(self.real_path(f"{interface}/device")).name
+        self.write_file(f"{driver}/unbind", adapter)
+        try:
+            yield
+        finally:
+            self.write_file(f"{driver}/bind", adapter)
+            wait_until(lambda: self.exists(interface), what=f"{interface} is back")
+            self.restore_link(link)
+
+    def restore_link(self, link: int = 0) -> None:
+        """Make a link what it should be, whatever happened to it."""
+        self.run(f"sh /lab/link {link} eth{link} {self.number}")
 
     def netem(self, rule: str, link: int = 0) -> None:
         """Disturb what this guest sends on a link, like "delay 10ms" or "loss 1%"; "" ends it."""
@@ -150,25 +154,24 @@ class Node(Guest):
 
     # -- measuring --------------------------------------------------------------------------
 
-    def memory(self) -> Memory:
-        """A snapshot of memory use, after dropping what caches can give back."""
+    def kernel_memory(self) -> int:
+        """Bytes the kernel has in use for itself and cannot reclaim."""
         self.write_file("/proc/sys/vm/drop_caches", 3)
-        pairs = (line.split(":") for line in self.read_file("/proc/meminfo").splitlines())
-        info = {key: int(value.split()[0]) * 1024 for key, value in pairs}
-        return Memory(info["MemAvailable"], info["Slab"], info["SUnreclaim"])
+        fields = dict(line.split(":") for line in self.read_file("/proc/meminfo").splitlines())
+        kib = {key: int(value.split()[0]) for key, value in fields.items()}
+        return 1024 * (kib["MemTotal"] - kib["MemFree"] - kib["Cached"] - kib["Buffers"]
+                       - kib["AnonPages"] - kib["SReclaimable"]) - self.free_on_cpu_lists()
+
+    def free_on_cpu_lists(self) -> int:
+        """Bytes free on lists of the CPUs: up to 20 MiB that MemFree leaves out."""
+        words = (line.split() for line in self.read_file("/proc/zoneinfo").splitlines())
+        return PAGE * sum(int(word[1]) for word in words if word and word[0] == "count:")
 
     def leave_memory(self, mib: int) -> None:
         """Take memory away from the guest until it has so much; its own amount ends that."""
         self.monitor.command("balloon", value=mib << 20)
         wait_until(lambda: self.monitor.command("query-balloon")["actual"] == mib << 20, 60,
                    f"{self.name} has {mib} MiB")
-
-    def slab_objects(self, cache: str) -> int:
-        """Active objects of a slab cache."""
-        for line in self.read_file("/proc/slabinfo").splitlines():
-            if line.startswith(f"{cache} "):
-                return int(line.split()[1])
-        return 0
 
     def rxe_counter(self, name: str, link: int = 0) -> int:
         """A hardware counter of an rxe device, like sent_pkts."""
@@ -185,10 +188,6 @@ class Node(Guest):
         for module in OUR_MODULES:
             if self.module_loaded(module):
                 self.run(f"rmmod {module}", timeout=60)
-
-    def sessions(self, side: str = "client") -> list[str]:
-        """Names of the rtrs sessions this guest has as client or as server."""
-        return [n for n in self.list_dir(f"/sys/class/rtrs-{side}") if n != "ctl"]
 
     def disks(self) -> list["Disk"]:
         """The disks this client has mapped."""
@@ -223,11 +222,6 @@ class Node(Guest):
             raise AssertionError(f"{self.name}: mapping {device} succeeded, but {link} is missing")
         wait_until(lambda: self.exists(disk.path), what=f"{disk.path} appears")
         return disk
-
-    def path_dirs(self, session: str = "s", side: str = "client") -> list[str]:
-        """sysfs directories of a session's paths."""
-        base = f"/sys/class/rtrs-{side}/{session}/paths"
-        return [f"{base}/{name}" for name in self.list_dir(base)]
 
     def unmap_all(self) -> None:
         """Unmap what is mapped."""
@@ -272,9 +266,7 @@ class Disk:
     def unmap(self, force: bool = False, timeout: float = 60) -> None:
         """Unmap, and wait until the device is gone."""
         if not force:
-            self.client.run("udevadm settle")   # udev opens disks that were just written
-        if not force:
-            self.client.run("udevadm settle")   # its rules have a new disk open for a moment
+            self.client.run("udevadm settle")   # udev opens disks that are new or were just written
         error = self.unmap_errno(force, timeout)
         if error:
             raise FileError(error, f"{self.client.name}: unmapping {self.name}")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from . import host
+from . import coverage, host
 from .guest import CommandFailed, GuestDied, GuestTimeout
 from .kernels import parse_combo
 from .pair import Pair
@@ -109,6 +109,8 @@ class Lab:
     def end(self) -> None:
         """Stop the guests."""
         if self.pair:
+            for node in () if self.doubt else self.pair.nodes:
+                coverage.save(node, self.run_dir / "coverage")
             self.pair.stop()
             self.pair = None
 

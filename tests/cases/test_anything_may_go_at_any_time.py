@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Adapters, interfaces and modules may go while a disk is idle, being mapped, or under load."""
+
+import contextlib
+import time
+
+import pytest
+
+from helpers import (NOTICED, RESUMED, footprint, load_server, served_file, unload_server,
+                     verified_fio, verified_load, wait_footprint, wait_state, without_udev)
+from labkit.pair import CTL
+
+MOMENTS = 6     # of a mapping at which something goes
+
+
+@contextlib.contextmanager
+def without_adapter(node):
+    """The RDMA device is gone, its interface stays."""
+    node.run("rdma link delete rxe0")
+    try:
+        yield
+    finally:
+        node.restore_link()
+
+
+@contextlib.contextmanager
+def without_server(pair):
+    """The server's modules are unloaded."""
+    unload_server(pair)
+    try:
+        yield
+    finally:
+        load_server(pair)
+
+
+@contextlib.contextmanager
+def without_client(pair):
+    """The client's modules are unloaded, unless a mapping has been made meanwhile."""
+    result = pair.client.run("rmmod rnbd_client && rmmod rtrs_client", check=False)
+    assert result.status == 0 or "in use" in result.err
+    try:
+        yield
+    finally:
+        pair.client.modprobe("rnbd_client")
+
+
+HARDWARE = {
+    "client-adapter": lambda pair: without_adapter(pair.client),
+    "server-adapter": lambda pair: without_adapter(pair.server),
+    "client-interface": lambda pair: pair.client.unplugged(),
+    "server-interface": lambda pair: pair.server.unplugged(),
+}
+ANYTHING = {**HARDWARE, "server-modules": without_server, "client-modules": without_client}
+
+
+@pytest.fixture
+def before(pair):
+    """What is there before anything is mapped."""
+    pair.server.null_blk(size_mb=8)
+    return footprint(pair)
+
+
+@pytest.mark.parametrize("what", HARDWARE)
+def test_an_idle_disk_outlasts_it(pair, before, what):
+    disk = pair.map()
+    pair.client.run("udevadm settle")
+    with HARDWARE[what](pair):
+        wait_state(disk, "closed", NOTICED)
+    wait_state(disk, "open", RESUMED)
+    verified_fio(disk)
+    disk.unmap()
+    wait_footprint(pair, before)
+
+
+@pytest.mark.parametrize("what", HARDWARE)
+def test_a_disk_under_load_outlasts_it(pair, before, what):
+    disk = pair.map()
+    with verified_load(disk):
+        with HARDWARE[what](pair):
+            wait_state(disk, "closed", NOTICED)
+        wait_state(disk, "open", RESUMED)
+    assert pair.client.checksum(disk.path) == pair.server.checksum("/dev/nullb0")
+    disk.unmap()
+    wait_footprint(pair, before)
+
+
+@pytest.mark.limit(400)
+@pytest.mark.parametrize("what", ANYTHING)
+def test_a_mapping_ends_whatever_goes(pair, before, what):
+    line = pair.client.map_line("nullb0", "s", pair.paths(1))
+    with without_udev(pair.client):
+        start = time.monotonic()
+        pair.map().unmap(force=True)
+        duration = time.monotonic() - start
+        for moment in range(MOMENTS):
+            job = pair.client.start(f"echo '{line}' > {CTL}/map_device", timeout=120)
+            time.sleep(duration * moment / MOMENTS)
+            with ANYTHING[what](pair):
+                pass
+            job.wait(check=False)
+            pair.client.unmap_all()
+            wait_footprint(pair, before)
+    verified_fio(pair.map())
+
+
+def test_the_server_may_close_a_disk_under_load(pair, before):
+    disk = pair.map()
+    job = pair.client.start_fio(disk.path, rw="randrw", time_based=1, runtime=100, size="4m")
+    wait_state(disk, "open", NOTICED)
+    pair.server.write_file(served_file(pair, "force_close"), 1)
+    assert job.wait(check=False).error
+    disk.unmap()
+    wait_footprint(pair, before)
+    verified_fio(pair.map())
