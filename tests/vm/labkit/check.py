@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 from . import build, coverage, host, roots
-from .kernels import COMBOS, parse_combo
+from .history import History
+from .kernels import ALL_COMBOS, COMBOS, parse_combo
 
 
 class Report:
@@ -27,13 +28,13 @@ class Report:
         self.file.write(text + "\n")
 
     def verdict(self, name: str, outcome: str, seconds: float = 0, text: str = "",
-                logs: str = "") -> None:
+                logs: str = "", note: str = "") -> None:
         """One test point with its diagnosis."""
         with self.lock:
             self.counts[outcome] += 1
             number = sum(self.counts.values())
             word = "not ok" if outcome == "failed" else "ok"
-            skip = f" # SKIP {text.strip()}" if outcome == "skipped" else f" # {seconds:.1f} s"
+            skip = f" # SKIP {text.strip()}" if outcome == "skipped" else f" # {seconds:.1f} s{note}"
             self.line(f"{word} {number} {name}{skip}")
             if outcome == "failed":
                 for row in text.rstrip().splitlines():
@@ -54,7 +55,7 @@ class Report:
 
 def run(arguments) -> int:
     """Build for all kernels, run all combos, report."""
-    combos = arguments.combo or list(COMBOS)
+    combos = arguments.combo or list(ALL_COMBOS if arguments.all else COMBOS)
     if arguments.shell and len(combos) > 1:
         raise host.LabError("--shell wants one --combo CLIENT-SERVER")
     try:
@@ -65,11 +66,11 @@ def run(arguments) -> int:
     for kernel in wanted.values():
         roots.kernel_files(kernel)
     home = new_results()
-    report = Report(home)
+    report, history = Report(home), History()
     report.line("KTAP version 1")
     built = arguments.no_modules or build_all(wanted.values(), report)
     if built:
-        run_combos(combos, arguments, home, report)
+        run_combos(combos, arguments, home, report, history)
         for kernel in wanted.values():
             if kernel.config:
                 report.line("# " + coverage.report(kernel, list(home.iterdir()),
@@ -104,15 +105,17 @@ def build_all(wanted, report: Report) -> bool:
     return good
 
 
-def run_combos(combos: list[str], arguments, home: Path, report: Report) -> None:
+def run_combos(combos: list[str], arguments, home: Path, report: Report,
+               history: History) -> None:
     """Run the combos, some at a time."""
     jobs = 1 if arguments.shell else max(1, arguments.jobs)
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        for done in [pool.submit(run_combo, combo, arguments, home, report) for combo in combos]:
+        for done in [pool.submit(run_combo, combo, arguments, home, report, history)
+                     for combo in combos]:
             done.result()
 
 
-def run_combo(combo: str, arguments, home: Path, report: Report) -> None:
+def run_combo(combo: str, arguments, home: Path, report: Report, history: History) -> None:
     """Run the cases of one combo in a pytest of their own."""
     run_dir = home / combo
     run_dir.mkdir()
@@ -127,11 +130,14 @@ def run_combo(combo: str, arguments, home: Path, report: Report) -> None:
     command += ["--no-modules"] if arguments.no_modules else []
     command += ["--all-cases"] if arguments.all else []
     command += ["--lab-shell"] if arguments.shell else []
+    if arguments.resume:
+        (run_dir / "passed.json").write_text(json.dumps(history.passed(combo)))
+        command += ["--passed", str(run_dir / "passed.json")]
     host.note(f"{combo}: starting; logs in {run_dir}")
     output = None if arguments.shell else open(run_dir / "pytest.log", "wb")
     child = subprocess.Popen(command, pass_fds=(writer,), stdout=output, stderr=output)
     os.close(writer)
-    planned, seen = follow(reader, combo, report)
+    planned, seen = follow(reader, combo, report, history)
     status = child.wait()
     if status not in (0, 1, 5) or (planned is None and status != 5):
         report.verdict(f"{combo} pytest", "failed", text=f"pytest ended with {status}\n"
@@ -141,7 +147,8 @@ def run_combo(combo: str, arguments, home: Path, report: Report) -> None:
         report.verdict(f"{combo} pytest", "failed", text=f"cases without a verdict: {missing}")
 
 
-def follow(reader: int, combo: str, report: Report) -> tuple[list[str] | None, list[str]]:
+def follow(reader: int, combo: str, report: Report,
+           history: History) -> tuple[list[str] | None, list[str]]:
     """Take a pytest's events; the cases that were planned and those that had a verdict."""
     planned, seen = None, []
     with os.fdopen(reader, encoding="utf-8") as events:
@@ -149,8 +156,11 @@ def follow(reader: int, combo: str, report: Report) -> tuple[list[str] | None, l
             event = json.loads(line)
             if event["event"] == "plan":
                 planned = event["cases"]
+                for name, seconds in event["passed"].items():
+                    report.verdict(f"{combo} {name}", "passed", seconds, note=", passed before")
                 continue
             seen.append(event["name"])
+            history.add(combo, event["name"], event["outcome"], event["seconds"])
             report.verdict(f"{combo} {event['name']}", event["outcome"], event["seconds"],
                            event["text"], event["logs"])
     return planned, seen

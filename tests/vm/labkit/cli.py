@@ -88,8 +88,11 @@ def add_check(commands) -> None:
     checker.add_argument("--shell", action="store_true",
                          help="a shell in the guests after the cases (one combo only)")
     checker.add_argument("--all", action="store_true",
-                         help="every case on every combo in both modes; by default a combo "
-                         "has the core cases in one mode, and the others run on one combo")
+                         help="every case in both modes on all combos worth testing; by "
+                         "default a combo has the core cases in one mode, and the others run "
+                         "on one combo")
+    checker.add_argument("--resume", action="store_true",
+                         help="do not run again what passed with these very files")
     checker.add_argument("--no-modules", action="store_true",
                          help="do not build our modules; for cases about the lab itself")
     checker.set_defaults(run=check.run)

@@ -70,6 +70,9 @@ STOCK = tuple(k.series for k in KERNELS.values() if not k.config)
 # What `lab check` runs, as client-server.
 COMBOS = ("6.1-6.1", "7.3-7.3", "6.1-7.3", "7.3-6.1")
 
+# What `lab check --all` runs.
+ALL_COMBOS = COMBOS
+
 # What `lab check --debug` runs.
 DEBUG_COMBO = "6.1debug-6.1debug"
 

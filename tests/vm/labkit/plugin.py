@@ -36,6 +36,7 @@ def pytest_addoption(parser):
     group.addoption("--no-modules", action="store_true", help="boot guests without our modules")
     group.addoption("--all-cases", action="store_true",
                     help="every case on this combo, in all modes")
+    group.addoption("--passed", help="a file with the cases that need not run again")
     group.addoption("--once", action="store_true", help="include cases marked once")
     # pytest's own explanation of a failed assertion asks for it, and the plugin that
     # has it is switched off
@@ -67,6 +68,11 @@ def pytest_collection_modifyitems(config, items):
     left_out = [i for i in items if any(map(i.get_closest_marker, without))]
     items[:] = [i for i in items if i not in left_out]
     config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session):
+    session.config.lab.plan(session)
 
 
 class Lab:
@@ -113,6 +119,15 @@ class Lab:
                 coverage.save(node, self.run_dir / "coverage")
             self.pair.stop()
             self.pair = None
+
+    def plan(self, session) -> None:
+        """Tell the lab which cases there are; those that passed before do not run again."""
+        file = self.config.getoption("passed")
+        before = json.loads(Path(file).read_text()) if file else {}
+        names = [case_name(item.nodeid) for item in session.items]
+        session.items[:] = [i for i, name in zip(session.items, names) if name not in before]
+        self.report(event="plan", cases=[name for name in names if name not in before],
+                    passed={name: before[name] for name in names if name in before})
 
     def report(self, **event) -> None:
         """Tell the lab."""
@@ -238,10 +253,6 @@ def file_report(lab: Lab, report) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
     item.config.lab.started[item.nodeid] = time.monotonic()
-
-
-def pytest_collection_finish(session):
-    session.config.lab.report(event="plan", cases=[case_name(i.nodeid) for i in session.items])
 
 
 def pytest_collectreport(report):
