@@ -215,6 +215,7 @@ static struct rtrs_srv_con *rtrs_srv_con_create(struct rtrs_srv_path *path,
 	con->path = path;
 	con->recv_cqe.done = rtrs_srv_con_recv_done;
 	con->err_cqe.done = rtrs_srv_con_err_done;
+	spin_lock_init(&con->post_lock);
 	spin_lock_init(&con->lock);
 	INIT_LIST_HEAD(&con->waiting);
 	err = rtrs_srv_con_create_qp(con);

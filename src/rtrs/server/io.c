@@ -280,6 +280,7 @@ static void rtrs_srv_op_post_resp(struct rtrs_srv_op *op)
 	struct rtrs_srv_path *path = op->path;
 	struct rtrs_srv_con *con = op->con;
 	struct rtrs_srv_chain chain;
+	unsigned long flags;
 	int err;
 
 	ib_dma_sync_single_for_device(path->dev->ib, op->dma, op->sync_len,
@@ -289,7 +290,9 @@ static void rtrs_srv_op_post_resp(struct rtrs_srv_op *op)
 	atomic_set(&op->gate, 2);
 	rtrs_srv_op_unbusy(op);
 
+	spin_lock_irqsave(&con->post_lock, flags);
 	err = ib_post_send(con->c.qp, chain.head, NULL);
+	spin_unlock_irqrestore(&con->post_lock, flags);
 	if (unlikely(err)) {
 		rtrs_srv_path_close(path, "connection %u: cannot post a response: %pe",
 				    con->c.cid, ERR_PTR(err));
@@ -387,9 +390,10 @@ static bool rtrs_srv_con_enqueue(struct rtrs_srv_con *con,
 /* Post, or wait for room, or drop if the path is dead. Any context. */
 static void rtrs_srv_op_submit(struct rtrs_srv_op *op)
 {
+	struct rtrs_srv_path *path = op->path;
 	struct rtrs_srv_con *con = op->con;
 
-	if (!rtrs_srv_path_connected(op->path)) {
+	if (!rtrs_srv_path_connected(path)) {
 		rtrs_srv_op_drop(op);
 		return;
 	}
@@ -398,10 +402,13 @@ static void rtrs_srv_op_submit(struct rtrs_srv_op *op)
 		rtrs_srv_op_post(op);
 		return;
 	}
+	/* once it waits, whoever posts it drops its reference */
+	percpu_ref_get(&path->inflight);
 	if (rtrs_srv_con_enqueue(con, op))
 		rtrs_srv_con_kick(con);
 	else
 		rtrs_srv_op_drop(op);
+	percpu_ref_put(&path->inflight);
 }
 
 /* ----------------------------------------------------------- requests */
@@ -447,7 +454,8 @@ static int rtrs_srv_op_deliver(struct rtrs_srv_op *op)
 	const struct rtrs_io_req *req = &op->req;
 	void *data = page_address(op->page);
 
-	if (req->usr_len > sess->hdr_size)
+	if (req->usr_len > sess->hdr_size ||
+	    req->data_len > rtrs_srv_get_max_io_size(sess))
 		return -EINVAL;
 	memcpy(op->usr, data + req->data_len, req->usr_len);
 	return sess->ctx->ops.rdma_ev(sess->priv, op, data, req->data_len,
@@ -630,22 +638,26 @@ EXPORT_SYMBOL_GPL(rtrs_srv_op_to_pdu);
 
 /* ------------------------------------------------- set-up and teardown */
 
-static int rtrs_srv_op_init(struct rtrs_srv_op *op, struct rtrs_srv_path *path,
-			    u32 id)
+static void rtrs_srv_op_init(struct rtrs_srv_op *op, struct rtrs_srv_path *path,
+			     u32 id)
 {
-	struct rtrs_srv_sess *sess = path->sess;
-
 	op->path = path;
-	op->chunk = &sess->chunks[id];
+	op->chunk = &path->sess->chunks[id];
 	op->id = id;
-	op->usr = path->usr + (size_t)id * sess->hdr_size;
 	atomic_set(&op->gate, 1);
 	INIT_LIST_HEAD(&op->held);
 	INIT_LIST_HEAD(&op->waiting);
 	INIT_WORK(&op->work, rtrs_srv_op_work);
 	op->inv_cqe.done = rtrs_srv_op_inv_done;
 	op->rsp_cqe.done = rtrs_srv_op_rsp_done;
-	if (!sess->invalidate)
+}
+
+static int rtrs_srv_op_alloc(struct rtrs_srv_op *op)
+{
+	struct rtrs_srv_path *path = op->path;
+
+	op->usr = path->usr + (size_t)op->id * path->sess->hdr_size;
+	if (!path->sess->invalidate)
 		return 0;
 	return rtrs_iu_alloc(&op->key_msg, path->dev->ib, RTRS_RKEY_RSP_LEN,
 			     DMA_TO_DEVICE);
@@ -688,11 +700,14 @@ int rtrs_srv_ops_alloc(struct rtrs_srv_path *path)
 	path->ops = kvcalloc(sess->queue_depth, path->op_size, GFP_KERNEL);
 	if (!path->ops)
 		return -ENOMEM;
+	/* all of them: that is what rtrs_srv_ops_abandon() expects */
+	for (i = 0; i < sess->queue_depth; i++)
+		rtrs_srv_op_init(rtrs_srv_path_op(path, i), path, i);
 	path->usr = kvcalloc(sess->queue_depth, sess->hdr_size, GFP_KERNEL);
 	if (!path->usr)
 		return -ENOMEM;
 	for (i = 0; i < sess->queue_depth; i++)
-		if (rtrs_srv_op_init(rtrs_srv_path_op(path, i), path, i))
+		if (rtrs_srv_op_alloc(rtrs_srv_path_op(path, i)))
 			return -ENOMEM;
 	return rtrs_srv_chunks_alloc(path);
 }

@@ -5,17 +5,19 @@
  * States:
  *	CONNECTING -> CONNECTED -> CLOSING -> CLOSED
  *	CONNECTING -> CLOSING
- * A path enters CLOSING once, from any context, and that queues close_work,
- * which owns the path from there on: nothing else frees any part of it. What
- * may still be running then, and how close_work gets rid of it:
+ * A path enters CLOSING once, from any context, and that queues close_work.
+ * When no operation is left, free_work follows, so that nothing waits for a
+ * device that may be frozen. The two own the path from there on: nothing else
+ * frees any part of it. What may still be running then, and how they get rid of
+ * it:
  *	a CM request that adds a connection	takes path->mutex, sees CLOSING
  *	the handshake timer, heartbeat		cancelled
  *	info_work				queued only while CONNECTING,
  *						cancelled; a registration it
  *						waits for is flushed
  *	operations				those that have not reached the
- *						consumer are dropped, the others
- *						waited for
+ *						consumer are dropped, the last of
+ *						the others queues free_work
  *	completions				the queue pairs are drained
  *	CM events				rdma_destroy_id() waits for them
  * The queue pairs go to the error state first. From then on the client reaches
@@ -131,14 +133,17 @@ int rtrs_srv_path_check_req(struct rtrs_srv_path *path,
 /**
  * rtrs_srv_path_expect() - the client has the full handshake time from now on
  * @path: a path that is CONNECTING, its mutex held
+ *
+ * Connection after connection, but not for ever.
  */
 void rtrs_srv_path_expect(struct rtrs_srv_path *path)
 {
-	unsigned int ms = rtrs_srv_params.handshake_timeout_ms;
+	long delay = msecs_to_jiffies(rtrs_srv_params.handshake_timeout_ms);
+	long left = path->deadline - jiffies;
 
 	lockdep_assert_held(&path->mutex);
 	mod_delayed_work(path->sess->ctx->wq, &path->handshake,
-			 msecs_to_jiffies(ms));
+			 clamp(left, 0L, delay));
 }
 
 static void rtrs_srv_path_handshake_expired(struct work_struct *work)
@@ -148,8 +153,7 @@ static void rtrs_srv_path_handshake_expired(struct work_struct *work)
 						  handshake);
 
 	if (READ_ONCE(path->state) == RTRS_SRV_PATH_CONNECTING)
-		rtrs_srv_path_close(path, "the client did not finish its handshake in %u ms",
-				    rtrs_srv_params.handshake_timeout_ms);
+		rtrs_srv_path_close(path, "the client did not finish its handshake in time");
 }
 
 /**
@@ -323,7 +327,7 @@ static void rtrs_srv_path_disconnect(struct rtrs_srv_path *path)
 			rtrs_srv_con_disconnect(path->cons[cid]);
 }
 
-/* Nothing is posted any more; wait for what was. */
+/* Nothing is posted any more; what was completes soon. */
 static void rtrs_srv_path_drain(struct rtrs_srv_path *path)
 {
 	u32 cid;
@@ -333,11 +337,13 @@ static void rtrs_srv_path_drain(struct rtrs_srv_path *path)
 			ib_drain_qp(path->cons[cid]->c.qp);
 }
 
+/* The reference keeps free_work away meanwhile. */
 static void rtrs_srv_path_stop_io(struct rtrs_srv_path *path)
 {
+	percpu_ref_get(&path->inflight);
 	percpu_ref_kill(&path->inflight);
 	rtrs_srv_ops_abandon(path);
-	wait_for_completion(&path->idle);
+	percpu_ref_put(&path->inflight);
 }
 
 /* Undo rtrs_srv_path_create(), but for the struct itself. */
@@ -367,6 +373,14 @@ static void rtrs_srv_path_close_work(struct work_struct *work)
 	cancel_work_sync(&path->info_work);
 	rtrs_hb_stop(&path->hb);
 	rtrs_srv_path_stop_io(path);
+}
+
+/* The rest: no operation is left, and none will begin. */
+static void rtrs_srv_path_free_work(struct work_struct *work)
+{
+	struct rtrs_srv_path *path = container_of(work, struct rtrs_srv_path,
+						  free_work);
+
 	rtrs_srv_path_drain(path);
 	rtrs_srv_sess_link_down(path);
 
@@ -390,7 +404,7 @@ static void rtrs_srv_path_idle(struct percpu_ref *ref)
 	struct rtrs_srv_path *path = container_of(ref, struct rtrs_srv_path,
 						  inflight);
 
-	complete(&path->idle);
+	queue_work(path->sess->ctx->wq, &path->free_work);
 }
 
 static void rtrs_srv_path_set_addrs(struct rtrs_srv_path *path,
@@ -415,18 +429,21 @@ static void rtrs_srv_path_init(struct rtrs_srv_path *path,
 	path->dev = dev;
 	memcpy(path->uuid, req->path_uuid, RTRS_UUID_LEN);
 	path->recon_cnt = req->recon_cnt;
+	path->first_conn = req->first_conn;
 	path->features = req->features & RTRS_FEATURES;
 	path->con_num = req->cid_num;
 	path->state = RTRS_SRV_PATH_CONNECTING;
 	spin_lock_init(&path->state_lock);
 	mutex_init(&path->mutex);
 	init_completion(&path->reg_done);
-	init_completion(&path->idle);
 	rtrs_hb_init(&path->hb, sess->ctx->hb_wq, rtrs_srv_path_hb_lost,
 		     rtrs_srv_path_hb_error);
 	INIT_DELAYED_WORK(&path->handshake, rtrs_srv_path_handshake_expired);
 	INIT_WORK(&path->info_work, rtrs_srv_path_info_work);
 	INIT_WORK(&path->close_work, rtrs_srv_path_close_work);
+	INIT_WORK(&path->free_work, rtrs_srv_path_free_work);
+	path->deadline = jiffies + RTRS_SRV_HANDSHAKE_MAX *
+			 msecs_to_jiffies(rtrs_srv_params.handshake_timeout_ms);
 }
 
 static int rtrs_srv_path_alloc_parts(struct rtrs_srv_path *path)

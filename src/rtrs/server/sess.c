@@ -125,18 +125,19 @@ rtrs_srv_sess_add_path(struct rtrs_srv_sess *sess, struct rtrs_srv_dev *dev,
 
 /*
  * Anybody may knock. A path whose handshake is not over costs a protection
- * domain and queue pairs, so their number has a limit.
+ * domain and as many queue pairs as it announced, so their number has a limit.
  */
-static int rtrs_srv_ctx_check_handshakes(struct rtrs_srv_ctx *ctx)
+static int rtrs_srv_ctx_check_handshakes(struct rtrs_srv_ctx *ctx,
+					 unsigned int nr)
 {
 	struct rtrs_srv_sess *sess;
 	struct rtrs_srv_path *path;
-	unsigned int nr = 0;
 
 	list_for_each_entry(sess, &ctx->sessions, entry)
 		list_for_each_entry(path, &sess->paths, entry)
-			nr += READ_ONCE(path->state) == RTRS_SRV_PATH_CONNECTING;
-	return nr < RTRS_SRV_MAX_HANDSHAKES ? 0 : -EBUSY;
+			if (READ_ONCE(path->state) == RTRS_SRV_PATH_CONNECTING)
+				nr += path->con_num;
+	return nr <= RTRS_SRV_MAX_HANDSHAKES ? 0 : -EBUSY;
 }
 
 /* @sess is NULL if the path is to be the first of a new session. */
@@ -153,7 +154,7 @@ rtrs_srv_sess_new_path(struct rtrs_srv_ctx *ctx, struct rtrs_srv_sess *sess,
 	if (!dev)
 		return ERR_PTR(-ENODEV);
 	err = sess ? rtrs_srv_sess_check_room(sess, cm_id) : 0;
-	err = err ?: rtrs_srv_ctx_check_handshakes(ctx);
+	err = err ?: rtrs_srv_ctx_check_handshakes(ctx, req->cid_num);
 	if (err)
 		return ERR_PTR(err);
 	if (!sess)
@@ -290,10 +291,12 @@ int rtrs_srv_sess_set_name(struct rtrs_srv_sess *sess, const char *name)
  * rtrs_srv_sess_link_up() - a path is about to accept requests
  * @path: the path
  *
- * Tells the consumer if it is the first.
+ * Tells the consumer if it is the first. If it is not what the client believes,
+ * because the others ended meanwhile, then the client does not know yet that all
+ * it had open is closed: it has to come again.
  *
  * Context: process, may sleep.
- * Return: 0 or what the consumer said.
+ * Return: 0, -ENXIO, or what the consumer said.
  */
 int rtrs_srv_sess_link_up(struct rtrs_srv_path *path)
 {
@@ -301,7 +304,9 @@ int rtrs_srv_sess_link_up(struct rtrs_srv_path *path)
 	int err = 0;
 
 	mutex_lock(&sess->link_mutex);
-	if (!sess->nr_up)
+	if (!sess->nr_up && !path->first_conn)
+		err = -ENXIO;
+	else if (!sess->nr_up)
 		err = sess->ctx->ops.link_ev(sess, RTRS_SRV_LINK_EV_CONNECTED,
 					     sess->priv);
 	if (!err) {

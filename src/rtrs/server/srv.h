@@ -7,7 +7,8 @@
  *	ctx->listen_mutex	listeners
  *	ctx->mutex		sessions, their paths and names, devices
  *	path->mutex		connections of a path that is CONNECTING
- *	path->state_lock, chunk->lock, con->lock	leaves, any context
+ *	path->state_lock, chunk->lock, con->lock, con->post_lock
+ *				leaves, any context
  * sess->link_mutex is taken with none of the others held.
  */
 #ifndef RTRS_SRV_H
@@ -25,7 +26,8 @@
 #include "../core/core.h"
 
 #define RTRS_SRV_MAX_PATHS	128	/* of a session */
-#define RTRS_SRV_MAX_HANDSHAKES	256	/* at a time */
+#define RTRS_SRV_MAX_HANDSHAKES	16384	/* connections of paths under way */
+#define RTRS_SRV_HANDSHAKE_MAX	4	/* handshake_timeout_ms a path may take */
 #define RTRS_SRV_NAME_WAIT	(3 * HZ)
 #define RTRS_SRV_BACKLOG	64
 #define RTRS_SRV_CON_SLACK	32	/* work requests beside those of operations */
@@ -190,6 +192,7 @@ enum rtrs_srv_path_state {
  * @entry: in sess->paths; under ctx->mutex
  * @uuid: identity, the same in each incarnation
  * @recon_cnt: the incarnation
+ * @first_conn: the client said that the session may be a new one
  * @features: extensions both sides know
  * @con_num: connections it is to have
  * @local: the server's address
@@ -215,13 +218,15 @@ enum rtrs_srv_path_state {
  *	info request
  * @op_size: includes the consumer's pdu
  * @usr: their user messages, sess->hdr_size bytes each
- * @inflight: operations begun and not ended
- * @idle: @inflight was killed and is zero
+ * @inflight: operations begun and not ended; killed by close_work, and when it
+ *	is zero then @free_work is queued
  * @up: the consumer was told of this path
  * @hb: heartbeat
  * @handshake: gives a path up that does not get CONNECTED
  * @info_work: answers the info request
- * @close_work: tears everything down
+ * @deadline: of the whole handshake, in jiffies
+ * @close_work: stops everything
+ * @free_work: frees everything
  */
 struct rtrs_srv_path {
 	struct kref			ref;
@@ -230,6 +235,7 @@ struct rtrs_srv_path {
 	struct list_head		entry;
 	u8				uuid[RTRS_UUID_LEN];
 	u16				recon_cnt;
+	bool				first_conn;
 	u32				features;
 	u16				con_num;
 	struct sockaddr_storage		local;
@@ -258,13 +264,14 @@ struct rtrs_srv_path {
 	size_t				op_size;
 	void				*usr;
 	struct percpu_ref		inflight;
-	struct completion		idle;
 
 	bool				up;
 	struct rtrs_hb			hb;
 	struct delayed_work		handshake;
 	struct work_struct		info_work;
+	unsigned long			deadline;
 	struct work_struct		close_work;
+	struct work_struct		free_work;
 };
 
 /**
@@ -273,6 +280,8 @@ struct rtrs_srv_path {
  * @path: owner
  * @recv_cqe: completion of receives without a buffer
  * @err_cqe: completion of unsignalled work requests: only errors get there
+ * @post_lock: held while a response is posted, because soft RoCE before 6.4
+ *	does not keep the work requests of two of them apart
  * @lock: protects @waiting
  * @waiting: operations that wait for room in the send queue, oldest first
  */
@@ -281,6 +290,7 @@ struct rtrs_srv_con {
 	struct rtrs_srv_path	*path;
 	struct ib_cqe		recv_cqe;
 	struct ib_cqe		err_cqe;
+	spinlock_t		post_lock;
 	spinlock_t		lock;
 	struct list_head	waiting;
 };
