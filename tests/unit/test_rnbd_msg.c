@@ -87,6 +87,8 @@ static void open_refuses(void **state)
 	buf[4] = 1;
 	buf[6] = 0;
 	assert_int_equal(rnbd_parse_open(buf, sizeof(buf), name, &mode), -EINVAL);
+	buf[6] = '\n';
+	assert_int_equal(rnbd_parse_open(buf, sizeof(buf), name, &mode), -EINVAL);
 	memset(buf + 6, 'x', 255);
 	assert_int_equal(rnbd_parse_open(buf, sizeof(buf), name, &mode), -EINVAL);
 	buf[6 + 254] = 0;

@@ -111,7 +111,7 @@ static blk_opf_t rnbd_srv_bdev_opf(const struct rnbd_srv_io *io)
 		opf |= REQ_PREFLUSH;
 	if (io->msg.flags & RNBD_F_NOUNMAP)
 		opf |= REQ_NOUNMAP;
-	if (io->nowait && bdev_nowait(io->open->bdev))
+	if (io->nowait)
 		opf |= REQ_NOWAIT;
 	return opf;
 }
@@ -120,6 +120,10 @@ static void rnbd_srv_bdev_submit(struct rnbd_srv_io *io)
 {
 	struct bio *bio = &io->bio;
 
+	if (io->nowait && !bdev_nowait(io->open->bdev)) {
+		rnbd_srv_io_done(io, -EAGAIN);
+		return;
+	}
 	bio_init(bio, io->open->bdev, &io->bvec, 1, rnbd_srv_bdev_opf(io));
 	bio->bi_ioprio = io->msg.prio;
 	bio->bi_end_io = rnbd_srv_bdev_done;

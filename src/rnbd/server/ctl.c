@@ -3,7 +3,7 @@
  * Control messages: SESS_INFO, OPEN, CLOSE. They are executed on a workqueue,
  * because to open or to close may take long and the transport's context serves
  * I/O meanwhile; those of one session one after the other, in the order they
- * came. Only a CLOSE that waits for I/O long does not keep the others waiting.
+ * came. Only a CLOSE, which waits for I/O, does not keep the others waiting.
  * Nothing of an operation may be touched once it is answered.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -142,7 +142,8 @@ int rnbd_srv_ctl(struct rnbd_srv_sess *sess, struct rtrs_srv_op *op, void *data,
 	ctl->usr_len = usr_len;
 	spin_lock(&sess->ctl_lock);
 	list_add_tail(&ctl->entry, &sess->ctls);
-	spin_unlock(&sess->ctl_lock);
+	/* once it is unlocked, the message and the session may be gone */
 	queue_work(rnbd_srv_wq, &sess->ctl_work);
+	spin_unlock(&sess->ctl_lock);
 	return 0;
 }

@@ -4,8 +4,10 @@
  *
  * A device is in the list, and in sysfs, from its first open to its last
  * close. All of that happens under rnbd_srv_devs_lock; files that are removed
- * under it never take it, but for force_close, which has given up its
- * protection against removal before it does.
+ * under it never take it.
+ *
+ * I/O that may wait for a device runs on a workqueue of the device's own: one
+ * that is frozen takes workers of no other.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -16,6 +18,8 @@
 
 static DEFINE_MUTEX(rnbd_srv_devs_lock);
 static LIST_HEAD(rnbd_srv_devs);
+
+#define RNBD_SRV_IO_WORKERS	128	/* of a device */
 
 /* The most openers for writing, the new one included; 0: it does not write. */
 static const unsigned int rnbd_srv_max_writers[] = {
@@ -43,6 +47,14 @@ static struct rnbd_srv_dev *rnbd_srv_dev_create(const struct rnbd_srv_open *open
 	err = rnbd_srv_sysfs_add_dev(dev, open->file);
 	if (err)
 		return ERR_PTR(err);
+	dev->io_wq = alloc_workqueue("rnbd_srv/%.14s",
+				     WQ_MEM_RECLAIM | WQ_UNBOUND,
+				     RNBD_SRV_IO_WORKERS,
+				     kobject_name(&dev->kobj));
+	if (!dev->io_wq) {
+		rnbd_srv_sysfs_del_dev(dev);
+		return ERR_PTR(-ENOMEM);
+	}
 	list_add_tail(&dev->entry, &rnbd_srv_devs);
 	return dev;
 }
@@ -50,6 +62,7 @@ static struct rnbd_srv_dev *rnbd_srv_dev_create(const struct rnbd_srv_open *open
 static void rnbd_srv_dev_destroy(struct rnbd_srv_dev *dev)
 {
 	list_del(&dev->entry);
+	destroy_workqueue(dev->io_wq);
 	rnbd_srv_sysfs_del_dev(dev);
 }
 

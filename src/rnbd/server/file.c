@@ -15,6 +15,7 @@
 #include <linux/fs_struct.h>
 #include <linux/mm.h>
 #include <linux/namei.h>
+#include <linux/ratelimit.h>
 #include <linux/uio.h>
 
 #include "srv.h"
@@ -23,8 +24,14 @@
 
 static struct file *rnbd_srv_file_open_path(const struct path *path, int flags)
 {
-	if (!S_ISREG(d_inode(path->dentry)->i_mode))
+	const struct inode *inode = d_inode(path->dentry);
+
+	if (!S_ISREG(inode->i_mode))
 		return ERR_PTR(-ENOTBLK);
+	/* dentry_open() does not ask */
+	if ((flags & O_ACCMODE) != O_RDONLY &&
+	    (IS_APPEND(inode) || IS_IMMUTABLE(inode)))
+		return ERR_PTR(-EPERM);
 	return dentry_open(path, flags, current_cred());
 }
 
@@ -60,7 +67,7 @@ static int rnbd_srv_file_open(struct rnbd_srv_open *open, const char *path)
 	scoped_with_init_fs()
 		file = rnbd_srv_file_lookup(path, flags);
 	if (file == ERR_PTR(-EINVAL)) {
-		pr_err("<%s>: %s is on a file system without direct I/O, which is needed\n",
+		pr_err_ratelimited("<%s>: %s is on a file system without direct I/O, which is needed\n",
 		       open->sess->name, path);
 		return -EOPNOTSUPP;
 	}
@@ -117,8 +124,9 @@ static void rnbd_srv_file_rw_done(struct kiocb *iocb, long ret)
 		kiocb_end_write(iocb);
 	if (ret < 0)
 		err = ret;
-	else if (ret != io->msg.len)	/* the file was cut short */
-		err = -EIO;
+	else if (ret != io->msg.len)
+		/* what is next is not in memory, or the file was cut short */
+		err = io->nowait ? -EAGAIN : -EIO;
 	rnbd_srv_io_done(io, err);
 }
 
@@ -138,7 +146,8 @@ static int rnbd_srv_file_rw_flags(const struct rnbd_srv_io *io)
 static void rnbd_srv_file_rw(struct rnbd_srv_io *io)
 {
 	bool write = io->msg.op == RNBD_OP_WRITE;
-	struct file *file = io->open->file;
+	struct rnbd_srv_open *open = io->open;
+	struct file *file = open->file;
 	struct kiocb *iocb = &io->iocb;
 	struct iov_iter iter;
 	ssize_t ret;
@@ -154,6 +163,8 @@ static void rnbd_srv_file_rw(struct rnbd_srv_io *io)
 		.ki_flags	= rnbd_srv_file_rw_flags(io),
 		.ki_ioprio	= io->msg.prio,
 	};
+	/* it may complete, and be closed, before the file system returns */
+	percpu_ref_get(&open->ref);
 	if (write) {
 		kiocb_start_write(iocb);
 		ret = file->f_op->write_iter(iocb, &iter);
@@ -162,6 +173,7 @@ static void rnbd_srv_file_rw(struct rnbd_srv_io *io)
 	}
 	if (ret != -EIOCBQUEUED)
 		rnbd_srv_file_rw_done(iocb, ret);
+	percpu_ref_put(&open->ref);
 }
 
 static void rnbd_srv_file_write(struct rnbd_srv_io *io)

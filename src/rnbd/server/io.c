@@ -164,7 +164,7 @@ static void rnbd_srv_io_work(struct work_struct *work)
 void rnbd_srv_io_resume(struct rnbd_srv_io *io)
 {
 	INIT_WORK(&io->work, rnbd_srv_io_work);
-	queue_work(rnbd_srv_io_wq, &io->work);
+	queue_work(io->open->dev->io_wq, &io->work);
 }
 
 /**

@@ -57,9 +57,6 @@ MODULE_PARM_DESC(dev_search_path,
  */
 struct workqueue_struct *rnbd_srv_wq;
 
-/* I/O that waits for its device. One that is frozen must not take all of it. */
-struct workqueue_struct *rnbd_srv_io_wq;
-
 static struct rtrs_srv_ctx *rnbd_srv_ctx;
 
 const char *rnbd_srv_search_path(void)
@@ -119,16 +116,9 @@ static int __init rnbd_srv_init(void)
 				      WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	if (!rnbd_srv_wq)
 		return -ENOMEM;
-	rnbd_srv_io_wq = alloc_workqueue("rnbd_server_io",
-					 WQ_MEM_RECLAIM | WQ_UNBOUND,
-					 WQ_MAX_ACTIVE);
-	if (!rnbd_srv_io_wq) {
-		err = -ENOMEM;
-		goto err_destroy_wq;
-	}
 	err = rnbd_srv_sysfs_init();
 	if (err)
-		goto err_destroy_io_wq;
+		goto err_destroy_wq;
 	rnbd_srv_ctx = rtrs_srv_open(&ops, port_nr);
 	if (IS_ERR(rnbd_srv_ctx)) {
 		err = PTR_ERR(rnbd_srv_ctx);
@@ -139,8 +129,6 @@ static int __init rnbd_srv_init(void)
 
 err_sysfs_exit:
 	rnbd_srv_sysfs_exit();
-err_destroy_io_wq:
-	destroy_workqueue(rnbd_srv_io_wq);
 err_destroy_wq:
 	destroy_workqueue(rnbd_srv_wq);
 	return err;
@@ -151,7 +139,6 @@ static void __exit rnbd_srv_exit(void)
 {
 	rtrs_srv_close(rnbd_srv_ctx);
 	rnbd_srv_sysfs_exit();
-	destroy_workqueue(rnbd_srv_io_wq);
 	destroy_workqueue(rnbd_srv_wq);
 }
 

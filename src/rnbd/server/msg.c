@@ -46,9 +46,21 @@ int rnbd_parse_sess_info(const void *buf, size_t len, u8 *ver)
 	return 0;
 }
 
+/* It has an end, is not empty, and can be shown in a log and a line of sysfs. */
+static bool rnbd_dev_name_valid(const char name[RNBD_NAME_LEN])
+{
+	size_t len = strnlen(name, RNBD_NAME_LEN);
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if ((u8)name[i] < ' ' || name[i] == 0x7f)
+			return false;
+	return len > 0 && len < RNBD_NAME_LEN;
+}
+
 /*
- * OPEN: -EINVAL if it is too short, of another type, has an unknown mode, or
- * a name that is empty or has no end.
+ * OPEN: -EINVAL if it is too short, of another type, has an unknown mode, or a
+ * name that is not valid.
  */
 int rnbd_parse_open(const void *buf, size_t len, char dev_name[RNBD_NAME_LEN],
 		    enum rnbd_access_mode *mode)
@@ -64,7 +76,7 @@ int rnbd_parse_open(const void *buf, size_t len, char dev_name[RNBD_NAME_LEN],
 
 	if (wire_mode > RNBD_ACCESS_MIGRATION)
 		return -EINVAL;
-	if (!dev_name[0] || strnlen(dev_name, RNBD_NAME_LEN) == RNBD_NAME_LEN)
+	if (!rnbd_dev_name_valid(dev_name))
 		return -EINVAL;
 	*mode = wire_mode;
 	return 0;

@@ -6,21 +6,19 @@
  * with each request. There are three that close it: the client's message, a
  * write to force_close, the end of the session. Whichever takes it out of the
  * session's list, under the session's lock, closes it; for the others it does
- * not exist any more. Closing waits for the I/O in flight without that lock;
- * if it takes long, because the device is frozen, on a work item of its own, so
- * that the session's other devices can be opened and closed meanwhile.
+ * not exist any more. The I/O in flight ends first; if that takes long, because
+ * the device is frozen, nothing waits for it: a work item does the rest then.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/limits.h>
+#include <linux/ratelimit.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
 #include "path.h"
 #include "srv.h"
-
-#define RNBD_SRV_CLOSE_WAIT	(HZ / 2)	/* of the session's control messages */
 
 /* The memory goes with the kobject: a reader of sysfs may outlive the open. */
 void rnbd_srv_open_release(struct kobject *kobj)
@@ -33,9 +31,13 @@ void rnbd_srv_open_release(struct kobject *kobj)
 	kfree(open);
 }
 
+/* Any context. */
 static void rnbd_srv_open_idle(struct percpu_ref *ref)
 {
-	complete(&container_of(ref, struct rnbd_srv_open, ref)->idle);
+	struct rnbd_srv_open *open = container_of(ref, struct rnbd_srv_open,
+						  ref);
+
+	queue_work(rnbd_srv_wq, &open->close_work);
 }
 
 /**
@@ -99,28 +101,30 @@ static int rnbd_srv_open_check(const struct rnbd_srv_open *open)
 {
 	if (open->block_size <= U16_MAX)
 		return 0;
-	pr_err("<%s>: %s has blocks of %u bytes, which cannot be served\n",
+	pr_err_ratelimited("<%s>: %s has blocks of %u bytes, which cannot be served\n",
 	       open->sess->name, open->name, open->block_size);
 	return -EINVAL;
 }
 
 static int rnbd_srv_open_use_copies(struct rnbd_srv_open *open)
 {
-	int err;
+	struct rnbd_srv_copies *copies;
 
 	if (!open->sess->copies || !open->stable ||
 	    open->mode == RNBD_ACCESS_RO)
 		return 0;
-	err = rnbd_srv_copies_use(open->sess->max_io_size);
-	open->copies = !err;
-	return err;
+	copies = rnbd_srv_copies_create(open->sess->max_io_size);
+	if (IS_ERR(copies))
+		return PTR_ERR(copies);
+	open->copies = copies;
+	return 0;
 }
 
 /* Undo what made a device of it, and open it was. */
 static void rnbd_srv_open_release_backend(struct rnbd_srv_open *open)
 {
 	if (open->copies)
-		rnbd_srv_copies_unuse();
+		rnbd_srv_copies_destroy(open->copies);
 	open->backend->close(open);
 }
 
@@ -131,6 +135,39 @@ static void rnbd_srv_open_describe(const struct rnbd_srv_open *open,
 	rsp->device_id = open->id;
 	rsp->nsectors = rnbd_srv_open_sectors(open);
 	rsp->logical_block_size = open->block_size;
+}
+
+/*
+ * An unlinked open without I/O. The last reference is dropped a grace period
+ * after the kill at the earliest, so nobody who looked the id up before still
+ * uses it.
+ */
+static void rnbd_srv_open_finish(struct rnbd_srv_open *open)
+{
+	struct rnbd_srv_sess *sess = open->sess;
+
+	pr_info_ratelimited("<%s>: closed %s\n", sess->name, open->name);
+	rnbd_srv_dev_detach(open);
+	rnbd_srv_open_release_backend(open);
+	kref_get(&sess->ref);
+	kobject_put(&open->kobj);
+	if (atomic_dec_and_test(&sess->nr_opens))
+		wake_up(&sess->wait);
+	rnbd_srv_sess_put(sess);
+}
+
+/* The session lives until the message, if it was one, is answered. */
+static void rnbd_srv_open_close_work(struct work_struct *work)
+{
+	struct rnbd_srv_open *open = container_of(work, struct rnbd_srv_open,
+						  close_work);
+	struct rtrs_srv_op *op = open->close_op;
+	unsigned int noio = memalloc_noio_save();
+
+	rnbd_srv_open_finish(open);
+	memalloc_noio_restore(noio);
+	if (op)
+		rtrs_srv_resp_rdma(op, 0);
 }
 
 static struct rnbd_srv_open *rnbd_srv_open_alloc(struct rnbd_srv_sess *sess,
@@ -146,7 +183,7 @@ static struct rnbd_srv_open *rnbd_srv_open_alloc(struct rnbd_srv_sess *sess,
 		return NULL;
 	}
 	kobject_init(&open->kobj, &rnbd_srv_open_ktype);
-	init_completion(&open->idle);
+	INIT_WORK(&open->close_work, rnbd_srv_open_close_work);
 	kref_get(&sess->ref);
 	open->sess = sess;
 	open->mode = mode;
@@ -184,47 +221,14 @@ static bool rnbd_srv_open_unlink(struct rnbd_srv_open *open)
 }
 
 /*
- * An unlinked open without I/O. The last reference is dropped a grace period
- * after the kill at the earliest, so nobody who looked the id up before still
- * uses it.
+ * Close an unlinked open; @op, if there is one, is answered when that is done.
+ * It may be gone when this returns.
  */
-static void rnbd_srv_open_finish(struct rnbd_srv_open *open)
+static void rnbd_srv_open_close(struct rnbd_srv_open *open,
+				struct rtrs_srv_op *op)
 {
-	struct rnbd_srv_sess *sess = open->sess;
-
-	pr_info("<%s>: closed %s\n", sess->name, open->name);
-	rnbd_srv_dev_detach(open);
-	rnbd_srv_open_release_backend(open);
-	kref_get(&sess->ref);
-	kobject_put(&open->kobj);
-	if (atomic_dec_and_test(&sess->nr_opens))
-		wake_up(&sess->wait);
-	rnbd_srv_sess_put(sess);
-}
-
-/* An unlinked open. */
-static void rnbd_srv_open_close(struct rnbd_srv_open *open)
-{
+	open->close_op = op;
 	percpu_ref_kill(&open->ref);
-	wait_for_completion(&open->idle);
-	rnbd_srv_open_finish(open);
-}
-
-/*
- * The rest of rnbd_srv_close_id(). The session lives until the message is
- * answered.
- */
-static void rnbd_srv_open_close_work(struct work_struct *work)
-{
-	struct rnbd_srv_open *open = container_of(work, struct rnbd_srv_open,
-						  close_work);
-	struct rtrs_srv_op *op = open->close_op;
-	unsigned int noio = memalloc_noio_save();
-
-	wait_for_completion(&open->idle);
-	rnbd_srv_open_finish(open);
-	memalloc_noio_restore(noio);
-	rtrs_srv_resp_rdma(op, 0);
 }
 
 /* Make an open that works but is not linked yet. sess->lock is held. */
@@ -329,8 +333,8 @@ int rnbd_srv_open_dev(struct rnbd_srv_sess *sess, const char *name,
  * @id: its id
  * @op: the message
  *
- * Return: 0 when it is closed, -ENOENT if there is none or someone else closes
- * it; -EINPROGRESS if that takes longer: then @op will be answered.
+ * Return: -EINPROGRESS: @op will be answered, or was just now; -ENOENT if there
+ * is none or someone else closes it.
  */
 int rnbd_srv_close_id(struct rnbd_srv_sess *sess, u32 id,
 		      struct rtrs_srv_op *op)
@@ -344,26 +348,18 @@ int rnbd_srv_close_id(struct rnbd_srv_sess *sess, u32 id,
 	mutex_unlock(&sess->lock);
 	if (!open)
 		return -ENOENT;
-	percpu_ref_kill(&open->ref);
-	if (wait_for_completion_timeout(&open->idle, RNBD_SRV_CLOSE_WAIT)) {
-		rnbd_srv_open_finish(open);
-		return 0;
-	}
-	pr_warn("<%s>: closing %s waits for its I/O\n", sess->name, open->name);
-	open->close_op = op;
-	INIT_WORK(&open->close_work, rnbd_srv_open_close_work);
-	queue_work(rnbd_srv_wq, &open->close_work);
+	rnbd_srv_open_close(open, op);
 	return -EINPROGRESS;
 }
 
 /**
  * rnbd_srv_open_force_close() - close a device on behalf of the administrator
- * @open: open, kept by the caller; its file force_close must not be protected
- *	against removal
+ * @open: open, kept by the caller
  *
- * Return: false if someone else closes it.
+ * Nothing happens if someone else closes it. The client's I/O fails when this
+ * returns; the device is closed, and its directory gone, a little later.
  */
-bool rnbd_srv_open_force_close(struct rnbd_srv_open *open)
+void rnbd_srv_open_force_close(struct rnbd_srv_open *open)
 {
 	struct rnbd_srv_sess *sess = open->sess;
 	bool ours;
@@ -371,9 +367,10 @@ bool rnbd_srv_open_force_close(struct rnbd_srv_open *open)
 	mutex_lock(&sess->lock);
 	ours = rnbd_srv_open_unlink(open);
 	mutex_unlock(&sess->lock);
-	if (ours)
-		rnbd_srv_open_close(open);
-	return ours;
+	if (!ours)
+		return;
+	pr_info("<%s>: closing %s by force\n", sess->name, open->name);
+	rnbd_srv_open_close(open, NULL);
 }
 
 /* An open of the session that the caller has to close, or NULL. */
@@ -394,11 +391,13 @@ static struct rnbd_srv_open *rnbd_srv_unlink_any(struct rnbd_srv_sess *sess)
 /**
  * rnbd_srv_close_all() - close all devices of a session, for good
  * @sess: session
+ *
+ * sess->nr_opens is 0 when all are closed.
  */
 void rnbd_srv_close_all(struct rnbd_srv_sess *sess)
 {
 	struct rnbd_srv_open *open;
 
 	while ((open = rnbd_srv_unlink_any(sess)))
-		rnbd_srv_open_close(open);
+		rnbd_srv_open_close(open, NULL);
 }

@@ -6,6 +6,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/random.h>
+#include <linux/ratelimit.h>
 #include <linux/slab.h>
 
 #include "srv.h"
@@ -40,7 +41,7 @@ struct rnbd_srv_sess *rnbd_srv_sess_create(struct rtrs_srv_sess *rtrs)
 	sess->copies = !rtrs_srv_data_is_stable(rtrs);
 	sess->max_io_size = rtrs_srv_get_max_io_size(rtrs);
 	sess->ver = 1;	/* until the client says more */
-	pr_info("<%s>: connected\n", sess->name);
+	pr_info_ratelimited("<%s>: connected\n", sess->name);
 	return sess;
 }
 
@@ -68,7 +69,7 @@ void rnbd_srv_sess_put(struct rnbd_srv_sess *sess)
  */
 void rnbd_srv_sess_destroy(struct rnbd_srv_sess *sess)
 {
-	pr_info("<%s>: disconnected\n", sess->name);
+	pr_info_ratelimited("<%s>: disconnected\n", sess->name);
 	cancel_work_sync(&sess->ctl_work);	/* it has nothing to do */
 	rnbd_srv_close_all(sess);
 	wait_event(sess->wait, !atomic_read(&sess->nr_opens));

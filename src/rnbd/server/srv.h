@@ -15,7 +15,6 @@
 
 #include <linux/bio.h>
 #include <linux/blkdev.h>
-#include <linux/completion.h>
 #include <linux/fs.h>
 #include <linux/kobject.h>
 #include <linux/kref.h>
@@ -30,6 +29,7 @@
 #include "../../rtrs/rtrs.h"
 #include "../proto.h"
 
+struct rnbd_srv_copies;
 struct rnbd_srv_copy;
 struct rnbd_srv_io;
 struct rnbd_srv_open;
@@ -104,6 +104,7 @@ struct rnbd_srv_backend {
  * @writers: opens that may write; rnbd_srv_devs_lock
  * @kobj: directory named like the device, and the memory
  * @sessions: its directory "sessions"
+ * @io_wq: I/O that may wait for it
  */
 struct rnbd_srv_dev {
 	struct list_head	entry;
@@ -113,15 +114,15 @@ struct rnbd_srv_dev {
 	unsigned int		writers;
 	struct kobject		kobj;
 	struct kobject		*sessions;
+	struct workqueue_struct	*io_wq;
 };
 
 /**
  * struct rnbd_srv_open - a device that a session has open
  * @kobj: directory of the session below the device, and the memory
- * @ref: I/O in flight; killed when the open is closed
- * @idle: @ref dropped to zero
- * @close_work: closes it if that takes long
- * @close_op: the message that is answered then
+ * @ref: I/O in flight; killed to close it
+ * @close_work: the rest of that, when there is no I/O any more
+ * @close_op: the message that is answered then, NULL if it was none
  * @sess: session
  * @sess_entry: in its list, empty once it was unlinked; sess->lock
  * @dev: device
@@ -131,7 +132,7 @@ struct rnbd_srv_dev {
  * @bdev: the same, NULL if it is a file
  * @block_size: logical block size, bytes
  * @stable: its write data must not change while it is written
- * @copies: so it is copied
+ * @copies: buffers for copies of it, NULL if it is not copied
  * @id: on the wire
  * @mode: what the client asked for
  * @name: what the client calls the device
@@ -139,7 +140,6 @@ struct rnbd_srv_dev {
 struct rnbd_srv_open {
 	struct kobject		kobj;
 	struct percpu_ref	ref;
-	struct completion	idle;
 	struct work_struct	close_work;
 	struct rtrs_srv_op	*close_op;
 	struct rnbd_srv_sess	*sess;
@@ -151,7 +151,7 @@ struct rnbd_srv_open {
 	struct block_device	*bdev;
 	u32			block_size;
 	bool			stable;
-	bool			copies;
+	struct rnbd_srv_copies	*copies;
 	u32			id;
 	enum rnbd_access_mode	mode;
 	char			name[RNBD_NAME_LEN];
@@ -217,7 +217,6 @@ union rnbd_srv_pdu {
 
 /* main.c */
 extern struct workqueue_struct *rnbd_srv_wq;
-extern struct workqueue_struct *rnbd_srv_io_wq;
 const char *rnbd_srv_search_path(void);
 
 /* sess.c */
@@ -231,7 +230,7 @@ int rnbd_srv_open_dev(struct rnbd_srv_sess *sess, const char *name,
 int rnbd_srv_close_id(struct rnbd_srv_sess *sess, u32 id,
 		      struct rtrs_srv_op *op);
 void rnbd_srv_close_all(struct rnbd_srv_sess *sess);
-bool rnbd_srv_open_force_close(struct rnbd_srv_open *open);
+void rnbd_srv_open_force_close(struct rnbd_srv_open *open);
 struct rnbd_srv_open *rnbd_srv_open_get(struct rnbd_srv_sess *sess, u32 id);
 void rnbd_srv_open_release(struct kobject *kobj);
 
@@ -253,8 +252,8 @@ extern const struct rnbd_srv_backend rnbd_srv_bdev;
 extern const struct rnbd_srv_backend rnbd_srv_file;
 
 /* copy.c */
-int rnbd_srv_copies_use(size_t size);
-void rnbd_srv_copies_unuse(void);
+struct rnbd_srv_copies *rnbd_srv_copies_create(size_t size);
+void rnbd_srv_copies_destroy(struct rnbd_srv_copies *copies);
 bool rnbd_srv_copy_get(struct rnbd_srv_io *io);
 void rnbd_srv_copy_put(struct rnbd_srv_io *io);
 void rnbd_srv_copy_data(struct rnbd_srv_io *io);

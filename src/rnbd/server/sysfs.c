@@ -8,16 +8,15 @@
  * The name of a device is the kernel's; that of a file is its path, with "!" for
  * each "/", and it has no block_dev.
  *
- * A write to force_close removes its own file. It gives up the protection that
- * would make the removal wait for it, and holds the module instead, so that
- * unloading waits.
+ * A write to force_close leaves the removal of its own file to a work item,
+ * which waits for it.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/device.h>
 #include <linux/fs_struct.h>
 #include <linux/limits.h>
-#include <linux/module.h>
+#include <linux/ratelimit.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
@@ -69,21 +68,6 @@ static ssize_t force_close_show(struct kobject *kobj,
 }
 
 /* Silent if a close is in progress. */
-static void rnbd_srv_force_close_self(struct kobject *kobj,
-				      struct kobj_attribute *attr)
-{
-	struct rnbd_srv_open *open = rnbd_srv_open_of(kobj);
-	struct kernfs_node *kn;
-
-	kn = sysfs_break_active_protection(kobj, &attr->attr);
-	if (!kn)
-		return;
-	if (rnbd_srv_open_force_close(open))
-		pr_info("<%s>: %s was closed by force\n", open->sess->name,
-			open->name);
-	sysfs_unbreak_active_protection(kn);
-}
-
 static ssize_t force_close_store(struct kobject *kobj,
 				 struct kobj_attribute *attr, const char *buf,
 				 size_t count)
@@ -92,10 +76,7 @@ static ssize_t force_close_store(struct kobject *kobj,
 		pr_err("force_close: not 1\n");
 		return -EINVAL;
 	}
-	if (!try_module_get(THIS_MODULE))
-		return count;	/* all is being closed */
-	rnbd_srv_force_close_self(kobj, attr);
-	module_put(THIS_MODULE);
+	rnbd_srv_open_force_close(rnbd_srv_open_of(kobj));
 	return count;
 }
 
@@ -156,7 +137,7 @@ static int rnbd_srv_sysfs_add_file(struct rnbd_srv_dev *dev, struct file *file)
 		return err;
 	/* the file of another one may have been replaced */
 	if (rnbd_srv_dev_has_name(kobject_name(&dev->kobj))) {
-		pr_err("a file that was %s before is still served\n",
+		pr_err_ratelimited("a file that was %s before is still served\n",
 		       kobject_name(&dev->kobj));
 		return -EBUSY;
 	}
