@@ -20,10 +20,13 @@
  * because the server's device has thawed.
  *
  * The mark is the number of the request, because its struct may be in use for
- * another one when the work request completes: then the numbers differ. If they
- * are equal and the send has completed, nobody but the completion handlers has
- * the request. If it has not completed, which includes that the poster is not
- * done yet, nothing happens, and the consumer asks again.
+ * another one, perhaps on another connection, when the work request completes:
+ * then the numbers differ. The number is stored before connection and state, and
+ * looked at after them, so they are those of the marked request if it is equal.
+ * A posted request of this connection stays so as long as its completion
+ * handlers, of which this is one, let it; and if its send has completed, nobody
+ * else has it. If it has not, which includes that the poster is not done yet,
+ * nothing happens, and the consumer asks again.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -49,11 +52,14 @@ void rtrs_clt_req_canceled(struct rtrs_clt_req *req)
 static void rtrs_clt_req_cancel_marked(struct rtrs_clt_req *req,
 				       struct rtrs_clt_con *con)
 {
-	unsigned long seq = READ_ONCE(req->cancel_seq);
+	/* pairs with the release of the mark */
+	unsigned long seq = smp_load_acquire(&req->cancel_seq);
 
-	/* pairs with the release when the request was prepared */
-	if (!seq || smp_load_acquire(&req->seq) != seq || req->con != con ||
-	    READ_ONCE(req->state) != RTRS_CLT_REQ_POSTED)
+	/* each pairs with the release when the request was posted */
+	if (!seq || smp_load_acquire(&req->state) != RTRS_CLT_REQ_POSTED ||
+	    smp_load_acquire(&req->con) != con)
+		return;
+	if (READ_ONCE(req->seq) != seq)
 		return;
 	/* refs of 2: not even sent, or just being posted */
 	if (req->answered || req->canceled || req->refs != 1)
@@ -127,7 +133,8 @@ static void rtrs_clt_req_mark(struct rtrs_clt_req *req, const void *priv)
 	seq = smp_load_acquire(&req->seq);
 	if (READ_ONCE(req->ops.priv) != priv)
 		return;
-	WRITE_ONCE(req->cancel_seq, seq);
+	/* whoever sees the mark sees what was stored before the number */
+	smp_store_release(&req->cancel_seq, seq);
 	/* pairs with the release when it got connected */
 	if (smp_load_acquire(&path->state) == RTRS_CLT_CONNECTED)
 		rtrs_clt_con_cancel(rtrs_clt_choose_con(path, req->permit));

@@ -93,6 +93,7 @@ struct rtrs_clt_arena {
  * @id: the chunk
  * @queue: I/O connection to send on
  * @admin: to be sent on the admin connection
+ * @reserved: only for those; constant
  * @req: request that occupies the chunk, NULL if there is none. A request may
  *	outlive the consumer's interest in it: see failover.c.
  * @held: the holder of a tag has it, from rtrs_clt_tag_permit() to the end of
@@ -103,6 +104,7 @@ struct rtrs_permit {
 	u16			id;
 	u16			queue;
 	bool			admin;
+	bool			reserved;
 	bool			held;
 	struct rtrs_clt_req	*req;
 	u8			pdu[] __aligned(8);
@@ -223,15 +225,15 @@ enum rtrs_clt_path_state {
  * @dst: address of the server
  * @uuid: identity on the wire
  * @recon_cnt: incarnation
- * @accepted: the server accepted a connection of this path before
  * @state_lock: protects @state against concurrent transitions
  * @state: readers are racy but for those that a transition waited for, see
  *	rtrs_clt_path_teardown()
  * @wait: state changes and ends of connect attempts
+ * @wq: for @work alone, because the works of two paths wait for each other
  * @work: the path's only thread of control; connects, tears down, retries
  * @torn_down: nothing of an incarnation exists. Of @work only.
  * @up: counted in sess->nr_up. Of @work only.
- * @up_since: jiffies when that happened. Of @work only.
+ * @up_since: jiffies64 when that happened. Of @work only.
  * @attempts: attempts since the path was last up for some time that failed, or
  *	after which it broke soon. Of @work only.
  * @first_err: result of the first attempt
@@ -267,14 +269,14 @@ struct rtrs_clt_path {
 	struct sockaddr_storage		dst;
 	u8				uuid[RTRS_UUID_LEN];
 	u16				recon_cnt;
-	bool				accepted;
 	spinlock_t			state_lock;
 	enum rtrs_clt_path_state	state;
 	wait_queue_head_t		wait;
+	struct workqueue_struct		*wq;
 	struct delayed_work		work;
 	bool				torn_down;
 	bool				up;
-	unsigned long			up_since;
+	u64				up_since;
 	unsigned int			attempts;
 	int				first_err;
 	struct completion		first_done;
@@ -413,7 +415,7 @@ static inline struct rtrs_clt_con *rtrs_clt_con_of(const struct ib_cq *cq)
 }
 
 /* main.c */
-extern struct workqueue_struct *rtrs_clt_wq;
+extern struct workqueue_struct *rtrs_clt_hb_wq;
 extern struct workqueue_struct *rtrs_clt_link_wq;
 unsigned int rtrs_clt_param_nr_queues(void);
 unsigned int rtrs_clt_param_read_copybreak(void);
@@ -446,6 +448,7 @@ struct rtrs_clt_path *rtrs_clt_path_select(struct rtrs_clt_sess *sess);
 /* connect.c */
 int rtrs_clt_path_connect(struct rtrs_clt_path *path);
 void rtrs_clt_path_disconnect(struct rtrs_clt_path *path);
+void rtrs_clt_path_destroy(struct rtrs_clt_path *path);
 
 /* conn.c */
 int rtrs_clt_con_start(struct rtrs_clt_con *con);

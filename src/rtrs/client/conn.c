@@ -96,8 +96,11 @@ static void rtrs_clt_con_request(const struct rtrs_clt_con *con,
 		.cid_num	= path->sess->nr_cons,
 		.recon_cnt	= path->recon_cnt,
 		.features	= path->features,
-		.first_conn	= con->c.cid || path->accepted ||
-				  !READ_ONCE(path->sess->nr_up),
+		/*
+		 * If another path is up, the session must be the one it is of:
+		 * the consumer would not hear that the server has a new one.
+		 */
+		.first_conn	= con->c.cid || !READ_ONCE(path->sess->nr_up),
 	};
 	memcpy(req->path_uuid, path->uuid, sizeof(req->path_uuid));
 	memcpy(req->sess_uuid, path->sess->uuid, sizeof(req->sess_uuid));

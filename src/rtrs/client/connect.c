@@ -74,7 +74,6 @@ static int rtrs_clt_path_connect_admin(struct rtrs_clt_path *path)
 	err = rtrs_clt_path_connect_range(path, 0, 1);
 	if (err)
 		return err;
-	path->accepted = true;
 	/* the server takes a path back only after it drained its past */
 	rtrs_clt_path_fence_requests(path);
 	path->off_bits = rtrs_off_bits(path->rsp.queue_depth);
@@ -97,7 +96,8 @@ static int rtrs_clt_path_post_recvs(struct rtrs_clt_path *path)
  * @path: path in state CONNECTING of which nothing exists
  *
  * Context: process.
- * Return: 0 or an errno; then rtrs_clt_path_disconnect() is due.
+ * Return: 0 or an errno; then rtrs_clt_path_disconnect() and
+ * rtrs_clt_path_destroy() are due.
  */
 int rtrs_clt_path_connect(struct rtrs_clt_path *path)
 {
@@ -130,8 +130,10 @@ int rtrs_clt_path_connect(struct rtrs_clt_path *path)
 }
 
 /**
- * rtrs_clt_path_disconnect() - destroy an incarnation, complete or not
- * @path: path that nobody posts on any more
+ * rtrs_clt_path_disconnect() - end whatever goes on in an incarnation
+ * @path: path that nobody posts on any more, its incarnation complete or not
+ *
+ * Its requests are confirmed, or in doubt and may be cancelled, after that.
  *
  * Context: process.
  */
@@ -147,6 +149,21 @@ void rtrs_clt_path_disconnect(struct rtrs_clt_path *path)
 		if (path->cons[cid].c.qp)
 			ib_drain_qp(path->cons[cid].c.qp);
 	rtrs_clt_path_doubt_requests(path);
+}
+
+/**
+ * rtrs_clt_path_destroy() - destroy an incarnation
+ * @path: path that was disconnected
+ *
+ * Context: process; waits for messages of the connection manager, on a dead
+ * link for long.
+ */
+void rtrs_clt_path_destroy(struct rtrs_clt_path *path)
+{
+	u16 cid;
+
+	if (!path->cons)
+		return;
 	for (cid = 0; cid < path->sess->nr_cons; cid++)
 		rtrs_clt_con_destroy_qp(&path->cons[cid]);
 	rtrs_clt_info_free(path);

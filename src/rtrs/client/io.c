@@ -571,7 +571,8 @@ static int rtrs_clt_req_send(struct rtrs_clt_req *req, const struct kvec *vec,
 		err = -EAGAIN;
 		goto err_release;
 	}
-	req->state = RTRS_CLT_REQ_POSTED;
+	/* after number and connection, see cancel.c */
+	smp_store_release(&req->state, RTRS_CLT_REQ_POSTED);
 	/* pairs with the readers of permit->req, which look at the request */
 	smp_store_release(&req->permit->req, req);
 	err = rtrs_clt_req_post(req, &post, segs, usr_len);
@@ -621,8 +622,10 @@ int rtrs_clt_request(int dir, struct rtrs_clt_req_ops *ops,
 	struct rtrs_clt_req *req;
 	int err;
 
-	if (usr_len > RTRS_CLT_USR_MAX || data_len > sess->max_io_size)
+	if (usr_len > RTRS_CLT_USR_MAX || data_len > sess->max_io_size) {
+		WRITE_ONCE(permit->held, false);
 		return -EMSGSIZE;
+	}
 	rcu_read_lock();
 	path = rtrs_clt_path_select(sess);
 	if (!path) {
@@ -631,8 +634,9 @@ int rtrs_clt_request(int dir, struct rtrs_clt_req_ops *ops,
 		return -ENOTCONN;
 	}
 	req = &path->reqs[permit->id];
-	req->con = rtrs_clt_choose_con(path, permit);
 	rtrs_clt_req_prepare(req, ops, dir, data_len, sg, sg_cnt);
+	/* after the number, see cancel.c */
+	smp_store_release(&req->con, rtrs_clt_choose_con(path, permit));
 	err = rtrs_clt_req_send(req, vec, nr, usr_len);
 	rcu_read_unlock();
 	return err;

@@ -32,7 +32,7 @@ module_param(features, uint, 0644);
 MODULE_PARM_DESC(features,
 		 "Extensions of the protocol to offer on new connections, bits as in docs/extensions.md (default: all)");
 
-struct workqueue_struct *rtrs_clt_wq;		/* paths and heartbeats */
+struct workqueue_struct *rtrs_clt_hb_wq;	/* heartbeats, which nothing may delay */
 struct workqueue_struct *rtrs_clt_link_wq;	/* link events */
 
 unsigned int rtrs_clt_param_nr_queues(void)
@@ -67,23 +67,24 @@ static int __init rtrs_clt_init(void)
 {
 	const unsigned int flags = WQ_MEM_RECLAIM | WQ_UNBOUND;
 
-	rtrs_clt_wq = alloc_workqueue("rtrs_client", flags, 0);
-	if (!rtrs_clt_wq)
+	rtrs_clt_hb_wq = alloc_workqueue("rtrs_client_hb", flags | WQ_HIGHPRI,
+					 0);
+	if (!rtrs_clt_hb_wq)
 		return -ENOMEM;
 	rtrs_clt_link_wq = alloc_workqueue("rtrs_client_link", flags, 0);
 	if (!rtrs_clt_link_wq)
-		goto err_destroy_wq;
+		goto err_destroy_hb_wq;
 	return 0;
 
-err_destroy_wq:
-	destroy_workqueue(rtrs_clt_wq);
+err_destroy_hb_wq:
+	destroy_workqueue(rtrs_clt_hb_wq);
 	return -ENOMEM;
 }
 
 static void __exit rtrs_clt_exit(void)
 {
 	destroy_workqueue(rtrs_clt_link_wq);
-	destroy_workqueue(rtrs_clt_wq);
+	destroy_workqueue(rtrs_clt_hb_wq);
 }
 
 module_init(rtrs_clt_init);

@@ -6,6 +6,8 @@
  * and tries again, so none of that needs a lock. Others (completions, CM events,
  * heartbeat, close) only change the state and schedule the work item, both
  * under state_lock, so that a request to close is never delayed by a back-off.
+ * It has a workqueue of its own: it may wait for another path's, and write-back
+ * for both, so that a single rescuer would not do.
  *
  * Everything an incarnation consists of is built by connect.c and destroyed by
  * it; only the requests with their memory survive, because an unanswered
@@ -62,7 +64,7 @@ static bool rtrs_clt_path_change(struct rtrs_clt_path *path,
 	spin_lock_irqsave(&path->state_lock, flags);
 	done = rtrs_clt_path_set_locked(path, state);
 	if (done && kick)
-		mod_delayed_work(rtrs_clt_wq, &path->work, 0);
+		mod_delayed_work(path->wq, &path->work, 0);
 	spin_unlock_irqrestore(&path->state_lock, flags);
 	return done;
 }
@@ -119,9 +121,21 @@ static void rtrs_clt_path_retry_later(struct rtrs_clt_path *path)
 
 	spin_lock_irqsave(&path->state_lock, flags);
 	if (path->state == RTRS_CLT_RECONNECTING)
-		mod_delayed_work(rtrs_clt_wq, &path->work,
+		mod_delayed_work(path->wq, &path->work,
 				 msecs_to_jiffies(ms));
 	spin_unlock_irqrestore(&path->state_lock, flags);
+}
+
+/* From now on the consumer may cancel what is in doubt. */
+static void rtrs_clt_path_is_down(struct rtrs_clt_path *path)
+{
+	path->up = false;
+	if (time_after64(get_jiffies_64(), path->up_since + RTRS_CLT_STABLE))
+		path->attempts = 0;
+	else
+		path->attempts++;
+	rtrs_clt_info(path, "disconnected\n");
+	rtrs_clt_sess_path_down(path->sess);
 }
 
 /*
@@ -136,17 +150,10 @@ static void rtrs_clt_path_teardown(struct rtrs_clt_path *path)
 	synchronize_rcu();
 	rtrs_hb_stop(&path->hb);
 	rtrs_clt_path_disconnect(path);
+	if (path->up)
+		rtrs_clt_path_is_down(path);
+	rtrs_clt_path_destroy(path);
 	path->torn_down = true;
-	/* now, when the consumer may cancel what is in doubt */
-	if (path->up) {
-		path->up = false;
-		if (time_after(jiffies, path->up_since + RTRS_CLT_STABLE))
-			path->attempts = 0;
-		else
-			path->attempts++;
-		rtrs_clt_info(path, "disconnected\n");
-		rtrs_clt_sess_path_down(path->sess);
-	}
 }
 
 static void rtrs_clt_path_is_up(struct rtrs_clt_path *path)
@@ -154,7 +161,7 @@ static void rtrs_clt_path_is_up(struct rtrs_clt_path *path)
 	const struct rtrs_hb_timing timing = rtrs_clt_param_hb_timing();
 
 	path->up = true;
-	path->up_since = jiffies;
+	path->up_since = get_jiffies_64();
 	rtrs_clt_info(path, "connected, device %s port %u, %u connections\n",
 		      path->dev->name, path->cons[0].c.cm_id->port_num,
 		      path->sess->nr_cons);
@@ -279,6 +286,11 @@ struct rtrs_clt_path *rtrs_clt_path_alloc(struct rtrs_clt_sess *sess,
 
 	if (!path)
 		return ERR_PTR(-ENOMEM);
+	path->wq = alloc_ordered_workqueue("rtrs_client_path", WQ_MEM_RECLAIM);
+	if (!path->wq) {
+		kfree(path);
+		return ERR_PTR(-ENOMEM);
+	}
 	path->sess = sess;
 	uuid_gen(&uuid);
 	export_uuid(path->uuid, &uuid);
@@ -290,7 +302,7 @@ struct rtrs_clt_path *rtrs_clt_path_alloc(struct rtrs_clt_sess *sess,
 	INIT_DELAYED_WORK(&path->work, rtrs_clt_path_work);
 	path->state = RTRS_CLT_CONNECTING;
 	path->torn_down = true;
-	rtrs_hb_init(&path->hb, rtrs_clt_wq, rtrs_clt_path_hb_lost,
+	rtrs_hb_init(&path->hb, rtrs_clt_hb_wq, rtrs_clt_path_hb_lost,
 		     rtrs_clt_path_hb_error);
 	return path;
 }
@@ -301,7 +313,7 @@ struct rtrs_clt_path *rtrs_clt_path_alloc(struct rtrs_clt_sess *sess,
  */
 void rtrs_clt_path_start(struct rtrs_clt_path *path)
 {
-	mod_delayed_work(rtrs_clt_wq, &path->work, 0);
+	mod_delayed_work(path->wq, &path->work, 0);
 }
 
 /**
@@ -335,6 +347,7 @@ void rtrs_clt_path_end_close(struct rtrs_clt_path *path)
  */
 void rtrs_clt_path_free(struct rtrs_clt_path *path)
 {
+	destroy_workqueue(path->wq);
 	rtrs_clt_path_free_mem(path);
 	kfree(path);
 }

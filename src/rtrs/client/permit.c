@@ -3,9 +3,11 @@
  * Permits: who may use which chunk.
  *
  * The chunks of a session are split once, when the first connection tells how
- * many there are: the last few are for the admin connection, so that held I/O
- * can never starve the message that would release it; all others are for I/O.
- * With fewer than two chunks there is no such split and the session is refused.
+ * many there are: the last few are reserved for the admin connection, so that
+ * held I/O can never starve the message that would release it; all others are
+ * for I/O. With fewer than two chunks there is no such split and the session is
+ * refused. Admin messages that the server does not answer, for its device is
+ * frozen, keep their chunks; with none left the next ones get those of I/O.
  *
  * A consumer without tags of its own takes I/O permits from a bitmap. One with
  * tags (blk-mq) turns all but a few of them into a table indexed by tag, and
@@ -39,6 +41,7 @@
  * caller gets none rather than sleep for ever.
  */
 #define RTRS_CLT_PERMIT_WAIT	(60 * HZ)
+#define RTRS_CLT_BORROW_RETRY	(HZ / 10)
 
 static unsigned int rtrs_clt_nr_admin(const struct rtrs_clt_sess *sess)
 {
@@ -87,7 +90,7 @@ int rtrs_clt_permits_alloc(struct rtrs_clt_sess *sess)
 		goto err_free_io;
 	for (i = 0; i < sess->queue_depth; i++) {
 		rtrs_clt_permit(sess, i)->id = i;
-		rtrs_clt_permit(sess, i)->admin = i >= nr_io;
+		rtrs_clt_permit(sess, i)->reserved = i >= nr_io;
 	}
 	return 0;
 
@@ -121,49 +124,23 @@ void rtrs_clt_permits_free(struct rtrs_clt_sess *sess)
 void rtrs_clt_permit_release(struct rtrs_clt_sess *sess,
 			     struct rtrs_permit *permit)
 {
-	struct rtrs_clt_pool *pool = permit->admin ? &sess->admin : &sess->io;
+	struct rtrs_clt_pool *pool = permit->reserved ? &sess->admin :
+							&sess->io;
 
+	/* whoever finds the bit clear sees the chunk free */
+	smp_mb__before_atomic();
 	sbitmap_put(&pool->map, permit->id - pool->first);
 	if (wq_has_sleeper(&pool->wait))
 		wake_up(&pool->wait);
 }
 
 static struct rtrs_permit *rtrs_clt_pool_get(struct rtrs_clt_sess *sess,
-					     struct rtrs_clt_pool *pool,
-					     enum wait_type wait)
+					     struct rtrs_clt_pool *pool)
 {
 	int nr = sbitmap_get(&pool->map);
 
-	if (nr < 0 && wait == RTRS_PERMIT_WAIT)
-		wait_event_timeout(pool->wait,
-				   (nr = sbitmap_get(&pool->map)) >= 0,
-				   RTRS_CLT_PERMIT_WAIT);
 	return nr < 0 ? NULL : rtrs_clt_permit(sess, pool->first + nr);
 }
-
-/**
- * rtrs_clt_get_permit() - take a permit
- * @sess: session
- * @con_type: connection the request is for
- * @wait: whether to sleep until there is one, up to a minute
- *
- * Context: any with RTRS_PERMIT_NOWAIT, else process.
- * Return: the permit, or NULL if there is none.
- */
-struct rtrs_permit *rtrs_clt_get_permit(struct rtrs_clt_sess *sess,
-					enum rtrs_clt_con_type con_type,
-					enum wait_type wait)
-{
-	struct rtrs_permit *permit;
-
-	if (con_type == RTRS_ADMIN_CON)
-		return rtrs_clt_pool_get(sess, &sess->admin, wait);
-	permit = rtrs_clt_pool_get(sess, &sess->io, wait);
-	if (permit)
-		permit->queue = raw_smp_processor_id() % sess->nr_queues;
-	return permit;
-}
-EXPORT_SYMBOL_GPL(rtrs_clt_get_permit);
 
 /*
  * Return: true if a request still occupies the chunk; its late answer or the
@@ -294,6 +271,71 @@ static struct rtrs_permit *rtrs_clt_tag_steal(struct rtrs_clt_sess *sess)
 	return NULL;
 }
 
+/* A chunk for I/O that is free, for an admin message, or NULL. */
+static struct rtrs_permit *rtrs_clt_borrow(struct rtrs_clt_sess *sess)
+{
+	struct rtrs_permit *permit = rtrs_clt_pool_get(sess, &sess->io);
+	unsigned long flags;
+
+	if (permit || !sess->tags)
+		return permit;
+	spin_lock_irqsave(&sess->tag_lock, flags);
+	permit = rtrs_clt_tag_steal(sess);
+	spin_unlock_irqrestore(&sess->tag_lock, flags);
+	return permit;
+}
+
+static struct rtrs_permit *rtrs_clt_get_io(struct rtrs_clt_sess *sess)
+{
+	struct rtrs_permit *permit = rtrs_clt_pool_get(sess, &sess->io);
+
+	if (permit) {
+		permit->admin = false;
+		permit->queue = raw_smp_processor_id() % sess->nr_queues;
+	}
+	return permit;
+}
+
+static struct rtrs_permit *rtrs_clt_get_admin(struct rtrs_clt_sess *sess)
+{
+	struct rtrs_permit *permit = rtrs_clt_pool_get(sess, &sess->admin) ?:
+				     rtrs_clt_borrow(sess);
+
+	if (permit)
+		permit->admin = true;
+	return permit;
+}
+
+/**
+ * rtrs_clt_get_permit() - take a permit
+ * @sess: session
+ * @con_type: connection the request is for
+ * @wait: whether to sleep until there is one, up to a minute
+ *
+ * Context: any with RTRS_PERMIT_NOWAIT, else process.
+ * Return: the permit, or NULL if there is none.
+ */
+struct rtrs_permit *rtrs_clt_get_permit(struct rtrs_clt_sess *sess,
+					enum rtrs_clt_con_type con_type,
+					enum wait_type wait)
+{
+	bool admin = con_type == RTRS_ADMIN_CON;
+	struct rtrs_clt_pool *pool = admin ? &sess->admin : &sess->io;
+	struct rtrs_permit *(*get)(struct rtrs_clt_sess *sess) =
+		admin ? rtrs_clt_get_admin : rtrs_clt_get_io;
+	unsigned long end = jiffies + RTRS_CLT_PERMIT_WAIT;
+	struct rtrs_permit *permit = get(sess);
+
+	if (wait != RTRS_PERMIT_WAIT)
+		return permit;
+	/* what may be borrowed comes back without a wake-up */
+	while (!permit && time_before(jiffies, end))
+		wait_event_timeout(pool->wait, (permit = get(sess)),
+				   RTRS_CLT_BORROW_RETRY);
+	return permit;
+}
+EXPORT_SYMBOL_GPL(rtrs_clt_get_permit);
+
 /* Chunks that came back go to tags that have none; then all is as before. */
 static void rtrs_clt_tags_refill(struct rtrs_clt_sess *sess)
 {
@@ -304,7 +346,7 @@ static void rtrs_clt_tags_refill(struct rtrs_clt_sess *sess)
 	for (tag = 0; tag < sess->nr_tags && sess->nr_short; tag++) {
 		if (sess->tags[tag])
 			continue;
-		permit = rtrs_clt_pool_get(sess, &sess->io, RTRS_PERMIT_NOWAIT);
+		permit = rtrs_clt_pool_get(sess, &sess->io);
 		if (!permit)
 			return;
 		rtrs_clt_tag_set(sess, tag, permit);
@@ -329,8 +371,7 @@ static struct rtrs_permit *rtrs_clt_tag_find(struct rtrs_clt_sess *sess,
 		rtrs_clt_tag_set(sess, tag, NULL);
 	}
 	if (!permit) {
-		permit = rtrs_clt_pool_get(sess, &sess->io,
-					   RTRS_PERMIT_NOWAIT) ?:
+		permit = rtrs_clt_pool_get(sess, &sess->io) ?:
 			 rtrs_clt_tag_steal(sess);
 		rtrs_clt_tag_set(sess, tag, permit);
 	}
@@ -388,8 +429,10 @@ struct rtrs_permit *rtrs_clt_tag_permit(struct rtrs_clt_sess *sess,
 	rcu_read_unlock();
 	if (unlikely(!permit))
 		permit = rtrs_clt_tag_find(sess, tag);
-	if (likely(permit))
+	if (likely(permit)) {
+		permit->admin = false;
 		permit->queue = queue;
+	}
 	return permit;
 }
 EXPORT_SYMBOL_GPL(rtrs_clt_tag_permit);

@@ -142,8 +142,6 @@ struct rtrs_hb_timing {
  * @con: admin connection
  * @timing: how patient it is
  * @missed: such ticks by now
- * @sent_at: when the unanswered HB_MSG went out
- * @latency_ns: round trip of the last answered one
  * @cqe: completion of heartbeats and answers
  * @lost: called once, from the work, when the peer is given up; must not stop
  *	the heartbeat itself
@@ -156,8 +154,6 @@ struct rtrs_hb {
 	struct rtrs_con		*con;
 	struct rtrs_hb_timing	timing;
 	unsigned int		missed;
-	ktime_t			sent_at;
-	s64			latency_ns;
 	struct ib_cqe		cqe;
 	void			(*lost)(struct rtrs_hb *hb);
 	void			(*error)(struct rtrs_hb *hb);

@@ -8,11 +8,10 @@
  * With an interval of t and a limit of n a silent peer is given up at most
  * (n + 2) * t after its last sign.
  *
- * "missed" is written by the tick and, to zero, by completions, without a
- * lock: whichever store wins, a peer that is alive resets it again in time.
+ * "missed" is incremented by the tick and set to zero by completions, without a
+ * lock: the tick does nothing if a sign of life came between.
  */
 #include <linux/export.h>
-#include <linux/ktime.h>
 
 #include "core.h"
 
@@ -45,11 +44,9 @@ static void rtrs_hb_tick(struct work_struct *work)
 		hb->lost(hb);
 		return;
 	}
-	WRITE_ONCE(hb->missed, missed + 1);
-	if (!missed) {
-		WRITE_ONCE(hb->sent_at, ktime_get());
+	cmpxchg(&hb->missed, missed, missed + 1);
+	if (!missed)
 		rtrs_hb_post(hb, hb->con, RTRS_IMM_HB_MSG);
-	}
 	queue_delayed_work(hb->wq, &hb->work,
 			   msecs_to_jiffies(hb->timing.interval_ms));
 }
@@ -123,9 +120,5 @@ void rtrs_hb_received(struct rtrs_hb *hb, struct rtrs_con *con,
 	rtrs_hb_alive(hb);
 	if (type == RTRS_IMM_HB_MSG)
 		rtrs_hb_post(hb, con, RTRS_IMM_HB_ACK);
-	else
-		WRITE_ONCE(hb->latency_ns,
-			   ktime_to_ns(ktime_sub(ktime_get(),
-						 READ_ONCE(hb->sent_at))));
 }
 EXPORT_SYMBOL_GPL(rtrs_hb_received);
