@@ -28,6 +28,7 @@
 #include "clt.h"
 
 #define RNBD_CLT_MSG_TIMEOUT	(60 * HZ)
+#define RNBD_CLT_MSG_SLICE	(HZ / 2)
 #define RNBD_CLT_CLOSE_TIMEOUT	(5 * HZ)	/* nobody needs the answer */
 #define RNBD_CLT_LATE_INTERVAL	(5 * HZ)
 #define RNBD_CLT_MSG_TRIES	3	/* when a path died under it */
@@ -40,7 +41,7 @@
  * @answer: where the answer goes to, NULL if there is none
  * @answer_len: its length
  * @timeout: how long to wait, in jiffies
- * @open: name of the device if it is an OPEN, else NULL
+ * @open: device if it is an OPEN, else NULL
  * @incarnation: of the session, for an OPEN
  */
 struct rnbd_clt_call {
@@ -48,7 +49,7 @@ struct rnbd_clt_call {
 	void		*answer;
 	size_t		answer_len;
 	unsigned long	timeout;
-	const char	*open;
+	const struct rnbd_clt_dev *open;
 	u32		incarnation;
 };
 
@@ -102,7 +103,7 @@ static struct rnbd_clt_msg *rnbd_clt_msg_alloc(struct rnbd_clt_sess *sess,
 	msg->sess = sess;
 	msg->incarnation = call->incarnation;
 	if (call->open)
-		strscpy(msg->open, call->open);
+		strscpy(msg->open, call->open->path);
 	if (!call->answer_len)
 		return msg;
 
@@ -192,11 +193,23 @@ static int rnbd_clt_msg_post(struct rnbd_clt_msg *msg, const struct kvec *usr)
 	return err;
 }
 
-/* Return: false if the sender has given up; what comes later is not for it. */
-static bool rnbd_clt_msg_wait(struct rnbd_clt_msg *msg, unsigned long timeout)
+/* For a device that was unmapped meanwhile nobody needs to wait. */
+static bool rnbd_clt_call_is_unwanted(const struct rnbd_clt_call *call)
 {
-	if (wait_for_completion_timeout(&msg->done, timeout))
-		return true;
+	return call->open && READ_ONCE(call->open->state) == RNBD_CLT_UNMAPPED;
+}
+
+/* Return: false if the sender has given up; what comes later is not for it. */
+static bool rnbd_clt_msg_wait(struct rnbd_clt_msg *msg,
+			      const struct rnbd_clt_call *call)
+{
+	unsigned long end = jiffies + call->timeout;
+
+	do {
+		if (wait_for_completion_timeout(&msg->done,
+						RNBD_CLT_MSG_SLICE))
+			return true;
+	} while (time_before(jiffies, end) && !rnbd_clt_call_is_unwanted(call));
 	if (atomic_cmpxchg(&msg->fate, RNBD_CLT_MSG_WAITED,
 			   RNBD_CLT_MSG_ABANDONED) == RNBD_CLT_MSG_WAITED)
 		return false;
@@ -215,7 +228,7 @@ static int rnbd_clt_msg_try(struct rnbd_clt_sess *sess,
 	err = rnbd_clt_msg_post(msg, &call->usr);
 	if (err)
 		goto out_put;
-	if (!rnbd_clt_msg_wait(msg, call->timeout)) {
+	if (!rnbd_clt_msg_wait(msg, call)) {
 		err = -ETIMEDOUT;
 		goto out_put;
 	}
@@ -362,7 +375,7 @@ int rnbd_clt_send_open(struct rnbd_clt_dev *dev, struct rnbd_open_rsp *rsp,
 		.answer		= answer,
 		.answer_len	= sizeof(answer),
 		.timeout	= RNBD_CLT_MSG_TIMEOUT,
-		.open		= dev->path,
+		.open		= dev,
 	};
 	int err;
 

@@ -113,6 +113,7 @@ struct rnbd_clt_sess {
  * @openers: opens of the disk or a partition; negative when unmapped
  * @announced: the disk is complete, and loss of the session holds I/O instead
  *	of failing it; dev_lock
+ * @published: its files are complete, and it may be unmapped; dev_lock
  * @refused: the server offers something else under our name, reopen_work need
  *	not try again in this incarnation; dev_lock
  * @complained: a failed re-open was logged in this incarnation; dev_lock
@@ -136,6 +137,7 @@ struct rnbd_clt_dev {
 	u32			incarnation;
 	atomic_t		openers;
 	bool			announced;
+	bool			published;
 	bool			refused;
 	bool			complained;
 	u32			pass;
@@ -151,6 +153,7 @@ struct rnbd_clt_dev {
 
 /* main.c */
 extern struct workqueue_struct *rnbd_clt_wq;
+extern struct workqueue_struct *rnbd_clt_limits_wq;
 extern struct workqueue_struct *rnbd_clt_close_wq;
 extern int rnbd_clt_major;
 
@@ -170,7 +173,8 @@ struct rnbd_clt_dev *rnbd_clt_sess_any_dev(void);
 
 /* dev.c */
 int rnbd_clt_dev_map(const struct rnbd_clt_map *map);
-int rnbd_clt_dev_unmap(struct rnbd_clt_dev *dev, bool force);
+int rnbd_clt_dev_retire(struct rnbd_clt_dev *dev, bool force);
+void rnbd_clt_dev_unmap(struct rnbd_clt_dev *dev, bool force);
 int rnbd_clt_dev_resize(struct rnbd_clt_dev *dev, u64 nsectors);
 int rnbd_clt_dev_remap(struct rnbd_clt_dev *dev);
 int rnbd_clt_dev_reopen(struct rnbd_clt_dev *dev);

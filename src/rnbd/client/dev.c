@@ -126,7 +126,8 @@ static int rnbd_clt_dev_check_same(struct rnbd_clt_dev *dev,
 				   const struct rnbd_open_rsp *rsp)
 {
 	const char *name = dev->disk->disk_name;
-	u64 nsectors = get_capacity(dev->disk);
+	/* the administrator may have set another size than the server said */
+	u64 nsectors = min_t(u64, get_capacity(dev->disk), dev->rsp.nsectors);
 
 	if (rsp->logical_block_size != dev->rsp.logical_block_size)
 		pr_err("%s: %s on the server now has blocks of %u bytes instead of %u, it is not the same device: I/O stays held; restore the device and write 1 to remap_device, or unmap with force\n",
@@ -154,7 +155,7 @@ static void rnbd_clt_dev_opened(struct rnbd_clt_dev *dev)
 	}
 	dev->refused = false;
 	dev->complained = false;
-	queue_work(rnbd_clt_wq, &dev->limits_work);
+	queue_work(rnbd_clt_limits_wq, &dev->limits_work);
 	rnbd_clt_dev_uevent(dev, KOBJ_ONLINE);
 	pr_info("%s: %s of session %s is open again\n", disk->disk_name,
 		dev->path, dev->sess->name);
@@ -167,7 +168,9 @@ static int rnbd_clt_dev_take_rsp(struct rnbd_clt_dev *dev,
 	int err = -ENODEV;
 
 	mutex_lock(&dev->sess->dev_lock);
-	if (dev->state == RNBD_CLT_CLOSED) {
+	if (dev->sess->incarnation != incarnation) {
+		err = -ECONNABORTED;
+	} else if (dev->state == RNBD_CLT_CLOSED) {
 		err = rnbd_clt_dev_check_same(dev, rsp) ?:
 		      rnbd_clt_dev_set_open(dev, rsp, incarnation);
 		if (!err)
@@ -451,10 +454,11 @@ static bool rnbd_clt_dev_set_announced(struct rnbd_clt_dev *dev)
 	return dev->announced;
 }
 
-/* Unmapping may be under way already: the files are there. */
-static void rnbd_clt_dev_announce(struct rnbd_clt_dev *dev)
+/* All files are there: it may be unmapped from now on. */
+static void rnbd_clt_dev_publish(struct rnbd_clt_dev *dev)
 {
 	mutex_lock(&dev->sess->dev_lock);
+	dev->published = true;
 	if (dev->state == RNBD_CLT_OPEN)
 		rnbd_clt_dev_uevent(dev, KOBJ_ONLINE);
 	mutex_unlock(&dev->sess->dev_lock);
@@ -469,7 +473,7 @@ static void rnbd_clt_dev_set_unmapped(struct rnbd_clt_dev *dev)
 
 /*
  * A new device comes to life. The caller has a reference of its own: as soon
- * as the files exist someone may unmap.
+ * as it is published someone may unmap.
  */
 static int rnbd_clt_dev_start(struct rnbd_clt_dev *dev)
 {
@@ -491,7 +495,7 @@ static int rnbd_clt_dev_start(struct rnbd_clt_dev *dev)
 	err = rnbd_clt_sysfs_add_dev(dev);
 	if (err)
 		goto err_stop;
-	rnbd_clt_dev_announce(dev);
+	rnbd_clt_dev_publish(dev);
 	return 0;
 
 err_stop:
@@ -552,17 +556,27 @@ int rnbd_clt_dev_map(const struct rnbd_clt_map *map)
 	return err;
 }
 
-/*
- * Decide that the device goes away. Openers are counted down by their release
- * only, so a bias makes the counter refuse new ones for ever.
+/**
+ * rnbd_clt_dev_retire() - decide that a device goes away
+ * @dev: device, with a reference of the caller's
+ * @force: also if it is open; its I/O fails
+ *
+ * Openers are counted down by their release only, so a bias makes the counter
+ * refuse new ones for ever.
+ *
+ * Context: process.
+ * Return: 0, then rnbd_clt_dev_unmap() is due; -EBUSY if it is open or still
+ * being mapped, -EALREADY if someone else unmaps it.
  */
-static int rnbd_clt_dev_retire(struct rnbd_clt_dev *dev, bool force)
+int rnbd_clt_dev_retire(struct rnbd_clt_dev *dev, bool force)
 {
 	int err = 0;
 
 	mutex_lock(&dev->sess->dev_lock);
 	if (dev->state == RNBD_CLT_UNMAPPED)
 		err = -EALREADY;
+	else if (!dev->published)
+		err = -EBUSY;
 	else if (force)
 		atomic_add(INT_MIN, &dev->openers);
 	else if (atomic_cmpxchg(&dev->openers, 0, INT_MIN))
@@ -575,21 +589,14 @@ static int rnbd_clt_dev_retire(struct rnbd_clt_dev *dev, bool force)
 
 /**
  * rnbd_clt_dev_unmap() - unmap a device
- * @dev: an announced device, with a reference of the caller's
- * @force: also if it is open; its I/O fails
+ * @dev: a retired device, with a reference of the caller's
+ * @force: as it was retired
  *
  * Context: process, not from a file of the device that is still protected
  * against its own removal.
- * Return: 0 when the device is gone, -EBUSY if it is open, -EALREADY if
- * someone else unmaps it.
  */
-int rnbd_clt_dev_unmap(struct rnbd_clt_dev *dev, bool force)
+void rnbd_clt_dev_unmap(struct rnbd_clt_dev *dev, bool force)
 {
-	int err;
-
-	err = rnbd_clt_dev_retire(dev, force);
-	if (err)
-		return err;
 	rnbd_clt_sysfs_del_dev(dev);
 	rnbd_clt_dev_stop(dev, force);
 	rnbd_clt_dev_close(dev);
@@ -597,5 +604,4 @@ int rnbd_clt_dev_unmap(struct rnbd_clt_dev *dev, bool force)
 		dev->path, dev->sess->name);
 	put_disk(dev->disk);
 	rnbd_clt_dev_destroy(dev);
-	return 0;
 }

@@ -6,10 +6,11 @@
 #include "clt.h"
 
 /*
- * Re-opens devices and updates limits. I/O of a swapping host may wait for
- * both.
+ * Re-opens devices, and updates limits. I/O of a swapping host may wait for
+ * both; and the second, which freezes a queue, may wait for the first.
  */
 struct workqueue_struct *rnbd_clt_wq;
+struct workqueue_struct *rnbd_clt_limits_wq;
 
 /* Closes sessions, which no I/O waits for. */
 struct workqueue_struct *rnbd_clt_close_wq;
@@ -24,10 +25,17 @@ static int __init rnbd_clt_init(void)
 	if (!rnbd_clt_wq)
 		return -ENOMEM;
 
+	rnbd_clt_limits_wq = alloc_workqueue("rnbd_client_limits",
+					     WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	if (!rnbd_clt_limits_wq) {
+		err = -ENOMEM;
+		goto err_destroy_wq;
+	}
+
 	rnbd_clt_close_wq = alloc_workqueue("rnbd_client_close", WQ_UNBOUND, 0);
 	if (!rnbd_clt_close_wq) {
 		err = -ENOMEM;
-		goto err_destroy_wq;
+		goto err_destroy_limits_wq;
 	}
 
 	rnbd_clt_major = register_blkdev(0, "rnbd");
@@ -45,6 +53,8 @@ err_unregister_blkdev:
 	unregister_blkdev(rnbd_clt_major, "rnbd");
 err_destroy_close_wq:
 	destroy_workqueue(rnbd_clt_close_wq);
+err_destroy_limits_wq:
+	destroy_workqueue(rnbd_clt_limits_wq);
 err_destroy_wq:
 	destroy_workqueue(rnbd_clt_wq);
 	return err;
@@ -61,13 +71,15 @@ static void __exit rnbd_clt_exit(void)
 
 	rnbd_clt_sysfs_no_map();
 	while ((dev = rnbd_clt_sess_any_dev())) {
-		rnbd_clt_dev_unmap(dev, true);
+		if (!rnbd_clt_dev_retire(dev, true))
+			rnbd_clt_dev_unmap(dev, true);
 		kobject_put(&dev->kobj);
 	}
 	memalloc_noio_restore(noio);
 	rnbd_clt_sysfs_exit();
 	unregister_blkdev(rnbd_clt_major, "rnbd");
 	destroy_workqueue(rnbd_clt_close_wq);	/* finishes what is closing */
+	destroy_workqueue(rnbd_clt_limits_wq);
 	destroy_workqueue(rnbd_clt_wq);
 }
 

@@ -25,6 +25,7 @@
 #define RNBD_CLT_RECONNECT_DELAY	30	/* seconds */
 #define RNBD_CLT_RECONNECT_FOR_EVER	-1
 #define RNBD_CLT_REOPEN_INTERVAL	(5 * HZ)
+#define RNBD_CLT_MAX_SEGMENTS		512u
 
 /* Closing waits for CM messages to a peer that may be gone, see sess_put. */
 #define RNBD_CLT_CLOSE_WAIT		(10 * HZ)
@@ -138,8 +139,12 @@ static int rnbd_clt_sess_query(struct rnbd_clt_sess *sess)
 	if (err)
 		return err;
 	if (attrs->max_io_size >= PAGE_SIZE && attrs->max_segments &&
-	    attrs->max_segments <= USHRT_MAX && attrs->nr_queues)
+	    attrs->nr_queues) {
+		/* a request has to have room for all of them */
+		attrs->max_segments = min(attrs->max_segments,
+					  RNBD_CLT_MAX_SEGMENTS);
 		return 0;
+	}
 	pr_err("<%s>: cannot work with I/O of %u bytes in %u segments over %u queues\n",
 	       sess->name, attrs->max_io_size, attrs->max_segments,
 	       attrs->nr_queues);
@@ -161,7 +166,12 @@ static int rnbd_clt_sess_alloc_tags(struct rnbd_clt_sess *sess)
 	set->queue_depth = min(nr_tags, BLK_MQ_MAX_DEPTH);
 	set->cmd_size = rnbd_clt_rq_size(sess->attrs.max_segments);
 	set->numa_node = NUMA_NO_NODE;
-	set->flags = BLK_MQ_F_TAG_HCTX_SHARED | BLK_MQ_F_NO_SCHED_BY_DEFAULT;
+	/*
+	 * Stacking: a CPU that goes offline must not wait for requests, which
+	 * may be held for ever, and no completion is bound to it.
+	 */
+	set->flags = BLK_MQ_F_TAG_HCTX_SHARED | BLK_MQ_F_NO_SCHED_BY_DEFAULT |
+		     BLK_MQ_F_STACKING;
 	return blk_mq_alloc_tag_set(set);
 }
 

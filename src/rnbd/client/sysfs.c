@@ -78,18 +78,22 @@ static ssize_t unmap_device_show(struct kobject *kobj,
 	return sysfs_emit(buf, "Unmaps the device. Write \"normal\", or \"force\" to do so while it is open.\n");
 }
 
+/* Only who unmaps gives up the protection, which keeps the device until then. */
 static int rnbd_clt_unmap_self(struct kobject *kobj,
 			       struct kobj_attribute *attr, bool force)
 {
+	struct rnbd_clt_dev *dev = rnbd_clt_dev_of(kobj);
 	struct kernfs_node *kn;
 	int err;
 
+	err = rnbd_clt_dev_retire(dev, force);
+	if (err)
+		return err;
 	kn = sysfs_break_active_protection(kobj, &attr->attr);
-	if (!kn)
-		return -EALREADY;
-	err = rnbd_clt_dev_unmap(rnbd_clt_dev_of(kobj), force);
-	sysfs_unbreak_active_protection(kn);
-	return err;
+	rnbd_clt_dev_unmap(dev, force);
+	if (kn)
+		sysfs_unbreak_active_protection(kn);
+	return 0;
 }
 
 static ssize_t unmap_device_store(struct kobject *kobj,
@@ -233,7 +237,8 @@ int rnbd_clt_sysfs_add_dev(struct rnbd_clt_dev *dev)
 	struct kobject *disk = &disk_to_dev(dev->disk)->kobj;
 	int err;
 
-	err = sysfs_create_link(rnbd_clt_devices, disk, dev->link);
+	/* "a" of session "b@c" and "a@b" of "c" are not told apart */
+	err = sysfs_create_link_nowarn(rnbd_clt_devices, disk, dev->link);
 	if (err)
 		return err;
 	err = kobject_add(&dev->kobj, disk, "rnbd");
