@@ -49,6 +49,11 @@ def progress(disk):
     return int(fields[0]) + int(fields[4])
 
 
+def in_flight(node, disk):
+    """Requests under way of a disk, by its kernel name."""
+    return sum(map(int, node.read_file(f"/sys/block/{disk}/inflight").split()))
+
+
 def wait_state(disk, state, timeout):
     """Wait until a disk is in a state."""
     wait_until(lambda: disk.attribute("state") == state, timeout, f"{disk.name} is {state}")

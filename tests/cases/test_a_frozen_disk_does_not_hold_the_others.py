@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from helpers import (MIB, direct_read, errno_of, footprint, progress, verified_fio, wait_footprint,
-                     without_udev)
+from helpers import (MIB, direct_read, errno_of, footprint, in_flight, progress, verified_fio,
+                     wait_footprint, without_udev)
 from labkit.pair import SERVER_DEVICES, wait_until
 from labkit.patience import patient
 
@@ -84,11 +84,6 @@ def stuck(disk, depth, way="write", pages=1):
     wait_until(lambda: in_flight(disk.client, disk.name) == depth and progress(disk) == progress(disk), 30,
                "I/O is stuck")
     return job
-
-
-def in_flight(node, disk):
-    """Requests of a disk under way."""
-    return sum(map(int, node.read_file(f"/sys/block/{disk}/inflight").split()))
 
 
 def force(disk, job):
@@ -171,6 +166,27 @@ def test_a_frozen_disk_keeps_no_other_from_being_mapped(pair, backends):
         assert errno_of(lambda: map_frozen(pair)) == "EBUSY"
     wait_closed(pair)
     verified_fio(map_frozen(pair))
+
+
+def test_closes_that_hang_leave_room_for_other_messages(pair, backends):
+    pair.server.null_blk("nullb2", size_mb=SIZE_MB)
+    pair.map("nullb2")      # keeps the session
+    names = [f"above{n}" for n in range(10)]    # there are 8 chunks for messages
+    for n, name in enumerate(names):
+        pair.server.dm(name, f"0 1024 linear /dev/mapper/{FROZEN} {n * 1024}")
+    with without_udev(pair.client):
+        disks = [pair.map(f"mapper/{name}") for name in names]
+        with frozen(pair):
+            jobs = [pair.client.start(f"dd if={disk.path} of=/dev/null bs=4k count=1 iflag=direct")
+                    for disk in disks]
+            for disk in disks:
+                wait_until(lambda disk=disk: in_flight(pair.client, disk.name), what="it is stuck")
+            pair.client.run("".join(f"echo force > {disk.sysfs}/unmap_device & " for disk in disks)
+                            + "wait", timeout=SOON * 2)
+            assert all(job.wait(check=False).status for job in jobs)
+            start = time.monotonic()
+            verified_fio(pair.map("nullb1"))
+            assert time.monotonic() - start < patient(SOON)
 
 
 @pytest.mark.long

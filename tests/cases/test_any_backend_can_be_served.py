@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Whatever the server's disk is, what is written reads back; its errors are the client's."""
 
+import struct
 import time
 
 import pytest
 
-from helpers import (MIB, footprint, probed, progress, served_file, traced, verified_fio,
+from helpers import (MIB, footprint, in_flight, probed, progress, served_file, traced, verified_fio,
                      wait_footprint)
 from labkit.pair import SERVER_DEVICES, wait_until
 
@@ -63,7 +64,7 @@ def make(pair):
 
     yield make_and_map
     pair.client.unmap_all()
-    pair.server.run("rm -f /dev/disk.img; umount -q /mnt", check=False)
+    pair.server.run("rm -f /dev/disk.img /dev/other.img; umount -q -R /mnt", check=False)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -92,6 +93,34 @@ def test_data_is_copied_only_where_it_has_to_stay_as_it_is(pair, make, kind):
     assert copies[0].count("lab_probe") == (16 if needed else 0)
 
 
+@pytest.mark.once
+def test_nothing_is_copied_for_clients_that_are_trusted(pair, make):
+    pair.reload_modules("N")
+    backend, disk = make("md raid5")
+    with probed(pair.server, "rnbd_srv_copy_data") as copies:
+        verified_fio(disk, bs=False, bssplit=MIXED, iodepth=16)
+    assert "lab_probe" not in copies[0]
+    assert pair.client.checksum(disk.path) == pair.server.checksum(backend)
+
+
+def test_a_frozen_file_system_holds_no_other(pair, make):
+    _, disk = make("file on ext4")
+    below = pair.server.null_blk("nullb8", size_mb=64)
+    pair.server.run(f"mkdir /mnt/other && mkfs.ext4 -q {below} && mount {below} /mnt/other && "
+                    f"truncate -s {SIZE}M /mnt/other/disk.img && "
+                    "ln -s /mnt/other/disk.img /dev/other.img")
+    other = pair.client.map("other.img", "s")
+    pair.server.run("fsfreeze -f /mnt")
+    try:
+        job = pair.client.start_fio(disk.path, rw="randwrite", bs="4k", size="4m", iodepth=160,
+                                    verify="crc32c", timeout=120)
+        wait_until(lambda: in_flight(pair.client, disk.name) >= 160, 30, "no write moves")
+        verified_fio(other, size="2m", iodepth=64)
+    finally:
+        pair.server.run("fsfreeze -u /mnt")
+    job.wait()
+
+
 def test_copies_are_waited_for(pair, make):
     backend, disk = make("file on ext4")
     verified_fio(disk, size="2m", bs="4k", iodepth=256, numjobs=1)
@@ -110,6 +139,48 @@ def test_errors_are_the_clients_where_they_are(pair):
         failed = pair.client.run(f"dd bs=4k count=1 {command}", check=False)
         assert failed.status and "Input/output error" in failed.err
     pair.client.run(f"dd if={disk.path} of=/dev/null bs=4k skip={bad // 8 + 1} iflag=direct")
+
+
+def test_a_disk_that_fails_now_and_then_recovers(pair):
+    backend = pair.server.dm(
+        "lab-flaky", f"0 {SECTORS} flakey {pair.server.null_blk(size_mb=SIZE)} 0 1 1")
+    disk = pair.map("mapper/lab-flaky")
+    seen = set()
+
+    def write():
+        seen.add(pair.client.run(f"dd if=/dev/zero of={disk.path} bs=4k count=1 oflag=direct",
+                                 check=False).status)
+        return seen == {0, 1}
+
+    wait_until(write, 20, "some writes fail and some do not")
+    pair.server.run(f"dmsetup reload lab-flaky --table '0 {SECTORS} linear /dev/nullb0 0' && "
+                    "dmsetup suspend lab-flaky && dmsetup resume lab-flaky")
+    verified_fio(disk, size="4m", bs=False, bssplit=MIXED, iodepth=16)
+    assert pair.client.checksum(disk.path) == pair.server.checksum(backend)
+
+
+@pytest.mark.parametrize("start", (1, 2048))
+def test_partitions_of_a_disk_are_disks_too(pair, start):
+    backend = pair.server.null_blk(size_mb=SIZE)
+    disk, length = pair.map(), 4096
+    table = bytearray(512)
+    table[446:462] = struct.pack("<BxxxBxxxII", 0, 0x83, start, length)
+    table[510:] = b"\x55\xaa"
+    octal = "".join(f"\\{byte:03o}" for byte in table)
+    pair.client.run(f"printf '{octal}' | dd of={disk.path} bs=512 status=none && "
+                    f"sync {disk.path} && blockdev --rereadpt {disk.path} && udevadm settle")
+    part = f"{disk.path}p1"
+    assert pair.client.run(f"blockdev --getsz {part}").out.strip() == str(length)
+    pair.client.run(f"dd if=/dev/urandom of={part} bs=64k count=4 oflag=direct status=none")
+    sums = [node.run(f"dd if={device} bs=512 skip={skip} count=512 iflag=direct status=none | "
+                     "md5sum").out for node, device, skip in
+            ((pair.client, part, 0), (pair.server, backend, start))]
+    assert sums[0] == sums[1]
+    job = pair.client.start(f"exec 3<{part}; touch /tmp/opened; sleep 60", timeout=90)
+    wait_until(lambda: pair.client.exists("/tmp/opened"), what="the partition is open")
+    assert disk.unmap_errno() == "EBUSY"
+    job.kill()
+    wait_until(lambda: disk.unmap_errno() is None, what="the partition is closed")
 
 
 def test_a_disk_may_be_pulled_out_of_the_server(pair):

@@ -11,6 +11,7 @@ from helpers import (NOTICED, RESUMED, footprint, load_server, served_file, unlo
 from labkit.pair import CTL
 
 MOMENTS = 6     # of a mapping at which something goes
+FORGOTTEN = 45  # the server waits 30 s for the rest of a client that began to connect
 
 
 @contextlib.contextmanager
@@ -44,13 +45,20 @@ def without_client(pair):
         pair.client.modprobe("rnbd_client")
 
 
-HARDWARE = {
+GOES = {
     "client-adapter": lambda pair: without_adapter(pair.client),
     "server-adapter": lambda pair: without_adapter(pair.server),
     "client-interface": lambda pair: pair.client.unplugged(),
     "server-interface": lambda pair: pair.server.unplugged(),
+    "server-modules": without_server,
+    "client-modules": without_client,
 }
-ANYTHING = {**HARDWARE, "server-modules": without_server, "client-modules": without_client}
+# When an interface goes, there is no route for what the connection manager has to send. rxe makes
+# an error of that, after which the connection manager's queue pair stands still and waits for its
+# messages for ever. The debug kernel has a fix; see debug.patch.
+ANYTHING = [pytest.param(what, marks=[pytest.mark.debug] if "interface" in what else [])
+            for what in GOES]
+HARDWARE = ANYTHING[:4]
 
 
 @pytest.fixture
@@ -64,7 +72,7 @@ def before(pair):
 def test_an_idle_disk_outlasts_it(pair, before, what):
     disk = pair.map()
     pair.client.run("udevadm settle")
-    with HARDWARE[what](pair):
+    with GOES[what](pair):
         wait_state(disk, "closed", NOTICED)
     wait_state(disk, "open", RESUMED)
     verified_fio(disk)
@@ -76,7 +84,7 @@ def test_an_idle_disk_outlasts_it(pair, before, what):
 def test_a_disk_under_load_outlasts_it(pair, before, what):
     disk = pair.map()
     with verified_load(disk):
-        with HARDWARE[what](pair):
+        with GOES[what](pair):
             wait_state(disk, "closed", NOTICED)
         wait_state(disk, "open", RESUMED)
     assert pair.client.checksum(disk.path) == pair.server.checksum("/dev/nullb0")
@@ -95,11 +103,11 @@ def test_a_mapping_ends_whatever_goes(pair, before, what):
         for moment in range(MOMENTS):
             job = pair.client.start(f"echo '{line}' > {CTL}/map_device", timeout=120)
             time.sleep(duration * moment / MOMENTS)
-            with ANYTHING[what](pair):
+            with GOES[what](pair):
                 pass
             job.wait(check=False)
             pair.client.unmap_all()
-            wait_footprint(pair, before)
+            wait_footprint(pair, before, FORGOTTEN)
     verified_fio(pair.map())
 
 

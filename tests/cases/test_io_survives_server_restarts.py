@@ -32,6 +32,22 @@ def test_rnbd_server_alone_may_be_reloaded(pair, disk):
     assert pair.client.checksum(disk.path) == pair.server.checksum("/dev/nullb0")
 
 
+def test_a_restart_that_one_path_does_not_notice(pair):
+    pair.server.null_blk(size_mb=8)
+    disk = pair.map(links=2)
+    with verified_load(disk):
+        for node in pair.nodes:
+            node.netem("loss 100%", 1)
+        unload_server(pair)
+        load_server(pair)
+        # the first path must not go on in a session of which the client knows nothing
+        wait_state(disk, "closed", 2 * NOTICED)
+        wait_state(disk, "open", RESUMED)
+        for node in pair.nodes:
+            node.restore_link(1)
+    assert pair.client.checksum(disk.path) == pair.server.checksum("/dev/nullb0")
+
+
 def test_a_mounted_file_system_survives_a_restart(pair, disk):
     pair.client.run(f"mkfs.ext4 -q {disk.path} && mount {disk.path} /mnt")
     job = pair.client.start("for n in $(seq 60); do head -c 20000 /dev/urandom > /mnt/$n && "
