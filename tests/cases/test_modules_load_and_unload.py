@@ -56,7 +56,7 @@ USED = ("rtrs_core", "rtrs_client", "rtrs_server")
 
 def test_modules_say_what_they_are(bare):
     versions = set()
-    for module in OUR_MODULES:
+    for module in PARAMETERS:
         assert info(bare.client, module, "license") == "GPL", module
         assert info(bare.client, module, "description"), module
         versions.add(info(bare.client, module, "version"))

@@ -9,20 +9,18 @@ from . import host, roots
 from .kernels import RELEASES, Kernel
 
 MODULES = ("rtrs-core", "rtrs-client", "rtrs-server", "rnbd-client", "rnbd-server")
+TEST_MODULES = ("rtrs-peer",)
 
-NOT_SOURCES = {".git", "tests", "docs", "debian", "rpm", "__pycache__"}
+SOURCES = ("Makefile", "dkms.conf", "src", "compat", "tests/modules")
 PRODUCTS = (".o", ".ko", ".mod", ".mod.c", ".cmd", ".a", ".d", "modules.order", "Module.symvers", "compat-config.h")
 
 
 def sources() -> list[str]:
     """The files of the tree a build can depend on, relative to it."""
-    found = []
-    for folder, names, files in os.walk(host.TREE):
-        relative = Path(folder).relative_to(host.TREE)
-        if not relative.parts:
-            names[:] = [n for n in names if n not in NOT_SOURCES]
-        found += [str(relative / f) for f in files if not f.endswith(PRODUCTS)]
-    return sorted(found)
+    files = [file for name in SOURCES for path in (host.TREE / name,)
+             for file in (path.rglob("*") if path.is_dir() else (path,))]
+    return sorted(str(file.relative_to(host.TREE)) for file in files
+                  if file.is_file() and not file.name.endswith(PRODUCTS))
 
 
 def copy_sources(target: Path) -> None:
@@ -53,31 +51,38 @@ def build(kernel: Kernel, make_arguments: tuple[str, ...] = ()) -> Path:
         make_arguments += ("GCOV_PROFILE=y",)
     with host.lock(f"build-{kernel.series}"), host.step(f"building for {uname}"):
         copy_sources(home / "tree")
-        done = roots.in_root(root, "make", "-C", "/tree", f"-j{os.cpu_count()}",
-                             f"KDIR=/lib/modules/{uname}/build", *make_arguments,
-                             bind=home / "tree", check=False)
-        (home / "log").write_text(done.stdout)
-        if done.returncode:
-            raise host.LabError(f"building for {uname} failed (whole log: {home / 'log'}):\n"
-                                + host.tail(home / "log", 60))
+        kdir = f"/lib/modules/{uname}/build"
+        make(home, root, "-C", "/tree", f"KDIR={kdir}", *make_arguments)
+        make(home, root, "-C", kdir, "M=/tree/tests/modules",
+             "KBUILD_EXTRA_SYMBOLS=/tree/src/Module.symvers")
         collect(home)
     return home
+
+
+def make(home: Path, root: Path, *arguments: str) -> None:
+    """Run make on the tree in a build root; home/log has its output."""
+    done = roots.in_root(root, "make", f"-j{os.cpu_count()}", *arguments, bind=home / "tree",
+                         check=False)
+    (home / "log").write_text(done.stdout)
+    if done.returncode:
+        raise host.LabError(f"building failed (whole log: {home / 'log'}):\n"
+                            + host.tail(home / "log", 60))
 
 
 def collect(home: Path) -> None:
     """Take the modules from a finished build."""
     made = {p.stem: p for p in (home / "tree").rglob("*.ko")}
-    missing = [m for m in MODULES if m not in made]
+    missing = [m for m in MODULES + TEST_MODULES if m not in made]
     if missing:
         raise host.LabError(f"the build made no {', '.join(missing)} (log: {home / 'log'})")
     host.remove(home / "modules")
     (home / "modules").mkdir()
-    for name in MODULES:
+    for name in MODULES + TEST_MODULES:
         shutil.copy(made[name], home / "modules")
 
 
 def module_initrd(kernel: Kernel, with_modules: bool, target: Path) -> Path:
-    """The part of the initrd that changes: agent, init and the five modules, with their index."""
+    """The part of the initrd that changes: agent, init and our modules, with their index."""
     tree = target / f"extra-{kernel.series}"
     (tree / "lab").mkdir(parents=True)
     for name in ("init", "agent.py", "link", "tidy"):
