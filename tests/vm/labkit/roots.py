@@ -104,7 +104,7 @@ def in_root(root: Path, *argv: str, bind: Path | None = None,
 
 
 def build_root(release: Release) -> Path:
-    """The build root of a release: compiler, headers and image packages of its kernels."""
+    """The build root of a release: compiler, and the headers of its kernels."""
     kernels = [k for k in KERNELS.values() if k.release == release.name]
     built = [k for k in kernels if is_built(k)]
     recipe = host.digest(release, kernels, *map(source_recipe, built))
@@ -144,19 +144,38 @@ def add_kernel(root: Path, kernel: Kernel) -> None:
 
 
 def add_packaged_kernel(root: Path, kernel: Kernel) -> None:
-    """Install the headers of a kernel in a root, and put its image packages beside them."""
-    names = in_root(root, "apt-cache", "pkgnames", "linux-").stdout.split()
-    unames = [m[1] for m in map(kernel.image_pattern().fullmatch, names) if m]
+    """Put the headers of a kernel in a root.
+
+    Their package is unpacked instead of installed, because that of some kernels depends on the
+    whole kernel.
+    """
+    names = in_root(root, "apt-cache", "pkgnames", "linux-headers-").stdout.split()
+    unames = [m[1] for m in map(kernel.headers_pattern().fullmatch, names) if m]
     if not unames:
         raise host.LabError(f"Debian {kernel.release} has no kernel {kernel.series}: "
                             "adapt tests/vm/labkit/kernels.py")
     uname = max(unames, key=version_key)
-    in_root(root, "apt-get", "install", "-y", "-q", "--no-install-recommends",
-            f"linux-headers-{uname}")
-    wanted = [f"linux-{part}-{uname}" for part in ("image", "binary", "modules")]
-    in_root(root, "sh", "-c", f"cd /kernels/{kernel.series} && apt-get -q download "
-            + " ".join(w for w in wanted if w in names))
+    package = f"linux-headers-{uname}"
+    depends = in_root(root, "apt-cache", "depends", "--important", package).stdout
+    wanted = re.findall(r"Depends: (linux-(?:headers|kbuild|compiler)-\S+)", depends)
+    in_root(root, "apt-get", "install", "-y", "-q", "--no-install-recommends", *wanted)
+    in_root(root, "sh", "-c", f"cd /kernels/{kernel.series} && apt-get -q download {package} && "
+            "dpkg-deb --fsys-tarfile *.deb | tar -x -C / ./usr/src && rm *.deb && "
+            f"mkdir -p /lib/modules/{uname} && ln -s /usr/src/{package} /lib/modules/{uname}/build")
     (root / "kernels" / kernel.series / "uname").write_text(uname)
+
+
+def fetch_kernel(root: Path, kernel: Kernel, target: Path) -> None:
+    """Download the packages of a kernel itself, which come in up to three parts."""
+    uname = uname_of(kernel)
+    names = in_root(root, "apt-cache", "pkgnames", "linux-").stdout.split()
+    wanted = [f"linux-{part}-{uname}" for part in ("image", "binary", "modules")]
+    target.mkdir(parents=True)
+    done = in_root(root, "sh", "-c", "cd /tree && apt-get -q download "
+                   + " ".join(w for w in wanted if w in names), bind=target, check=False)
+    if done.returncode:
+        raise host.LabError(f"cannot get kernel {uname}; the archive may have a newer one by now: "
+                            f"try `lab setup --refresh`\n{done.stdout}")
 
 
 def version_key(text: str) -> list[int]:
@@ -178,7 +197,12 @@ def kernel_files(kernel: Kernel) -> KernelFiles:
                          (host.GUEST_FILES / "initrd-init").read_text())
 
     def make(target: Path) -> None:
-        unpack_kernel(root / "kernels" / kernel.series, uname, target)
+        packages = root / "kernels" / kernel.series
+        if not is_built(kernel):
+            packages = target / "packages"
+            fetch_kernel(root, kernel, packages)
+        unpack_kernel(packages, uname, target)
+        host.remove(target / "packages")
         make_initrd(target, uname)
         ext4_image(target / "modules", target / "modules.img")
 
