@@ -11,17 +11,13 @@
  */
 #include <linux/blk-mq.h>
 #include <linux/blkdev.h>
-#include <linux/device.h>
 #include <linux/fs.h>
-#include <linux/jiffies.h>
 #include <linux/module.h>
 #include <linux/random.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
-#include <linux/timer.h>
 #include <linux/uio.h>
-#include <linux/workqueue.h>
 #include <rdma/ib_verbs.h>
 #include <rdma/rdma_cm.h>
 #if __has_include(<linux/cleanup.h>)
@@ -76,33 +72,6 @@ static void __maybe_unused p_scpy(void)
 	strscpy(s, "x");
 }
 
-/* 6.13, "jiffies: Define secs_to_jiffies()" */
-#line 1 "probe:HAVE_SECS_TO_JIFFIES"
-static unsigned long __maybe_unused p_s2j(void) { return secs_to_jiffies(1); }
-
-/* 6.2, "timers: Rename del_timer_sync() to timer_delete_sync()" */
-#line 1 "probe:HAVE_TIMER_DELETE_SYNC"
-static int (*p_tds)(struct timer_list *) __maybe_unused = timer_delete_sync;
-
-/* 6.2, "timers: Provide timer_shutdown[_sync]()" */
-#line 1 "probe:HAVE_TIMER_SHUTDOWN_SYNC"
-static int (*p_tss)(struct timer_list *) __maybe_unused = timer_shutdown_sync;
-
-/* 6.17, "workqueue: Add system_percpu_wq and system_dfl_wq" */
-#line 1 "probe:HAVE_SYSTEM_PERCPU_WQ"
-static void __maybe_unused p_spw(void) { flush_workqueue(system_percpu_wq); }
-
-#line 1 "probe:HAVE_SYSTEM_DFL_WQ"
-static void __maybe_unused p_sdw(void) { flush_workqueue(system_dfl_wq); }
-
-/* 6.17, "workqueue: Add new WQ_PERCPU flag" */
-#line 1 "probe:HAVE_WQ_PERCPU"
-static unsigned int p_wqp __maybe_unused = WQ_PERCPU;
-
-/* 6.4, "driver core: class: remove module * from class_create()" */
-#line 1 "probe:HAVE_CLASS_CREATE_1ARG"
-static void *__maybe_unused p_cc1(void) { return class_create("x"); }
-
 /* 6.2, "use less confusing names for iov_iter direction initializers"; 6.1 too */
 #line 1 "probe:HAVE_ITER_SOURCE"
 static int p_its __maybe_unused = ITER_SOURCE + ITER_DEST;
@@ -140,11 +109,6 @@ static void *__maybe_unused p_bad(struct blk_mq_tag_set *set)
 	return blk_mq_alloc_disk(set, &lim, NULL);
 }
 
-/* 6.9, "block: add an API to atomically update queue limits" */
-#line 1 "probe:HAVE_QUEUE_LIMITS_COMMIT_UPDATE"
-static int (*p_qcu)(struct request_queue *, struct queue_limits *)
-	__maybe_unused = queue_limits_commit_update;
-
 /* 6.14, "block: add a queue_limits_commit_update_frozen helper" */
 #line 1 "probe:HAVE_QUEUE_LIMITS_COMMIT_UPDATE_FROZEN"
 static int (*p_qcuf)(struct request_queue *, struct queue_limits *)
@@ -159,11 +123,6 @@ static void (*p_bqd)(struct request_queue *)
 #line 1 "probe:HAVE_BLK_MQ_F_SHOULD_MERGE"
 static int p_bsm __maybe_unused = BLK_MQ_F_SHOULD_MERGE;
 
-/* 5.19, "block: decouple REQ_OP_SECURE_ERASE from REQ_OP_DISCARD" */
-#line 1 "probe:HAVE_BDEV_MAX_SECURE_ERASE_SECTORS"
-static unsigned int (*p_bms)(struct block_device *)
-	__maybe_unused = bdev_max_secure_erase_sectors;
-
 /* 6.14, "block: force noio scope in blk_mq_freeze_queue" */
 #line 1 "probe:HAVE_FREEZE_MEMFLAGS"
 static unsigned int __maybe_unused p_frz(struct request_queue *q)
@@ -174,25 +133,12 @@ static unsigned int __maybe_unused p_frz(struct request_queue *q)
 	return memflags;
 }
 
-/* 6.2, "blk-mq: add tagset quiesce interface" */
-#line 1 "probe:HAVE_BLK_MQ_QUIESCE_TAGSET"
-static void (*p_bqt)(struct blk_mq_tag_set *)
-	__maybe_unused = blk_mq_quiesce_tagset;
-
 /* 6.16: the queue is no longer an argument */
 #line 1 "probe:HAVE_BLK_RQ_MAP_SG_2ARG"
 static int __maybe_unused p_brm(struct request *rq, struct scatterlist *sg)
 {
 	return blk_rq_map_sg(rq, sg);
 }
-
-/* 6.13, "block: add a rq_list type" */
-#line 1 "probe:HAVE_STRUCT_RQ_LIST"
-static size_t p_srl __maybe_unused = sizeof(struct rq_list);
-
-/* 5.17, "block: add mq_ops->queue_rqs hook" */
-#line 1 "probe:HAVE_QUEUE_RQS"
-static size_t p_qrs __maybe_unused = offsetof(struct blk_mq_ops, queue_rqs);
 
 /* 6.5, "block: replace fmode_t with a block-specific type" */
 #line 1 "probe:HAVE_BLK_MODE_T"
@@ -204,14 +150,6 @@ static int __maybe_unused p_bog(const struct block_device_operations *ops,
 				struct gendisk *disk)
 {
 	return ops->open(disk, 0);
-}
-
-/* between 6.12 and 6.19: ->getgeo takes a gendisk */
-#line 1 "probe:HAVE_BDOPS_GETGEO_GENDISK"
-static int p_geo(struct gendisk *disk, struct hd_geometry *geo);
-static void __maybe_unused p_bgg(struct block_device_operations *ops)
-{
-	ops->getgeo = p_geo;
 }
 
 /* ------------------------------------------------------ block, as a user */
@@ -233,7 +171,3 @@ static void *__maybe_unused p_gb3(void)
 {
 	return blkdev_get_by_path("x", 0, NULL);
 }
-
-/* 5.19, with the other bdev_*() helpers */
-#line 1 "probe:HAVE_BDEV_WRITE_CACHE"
-static bool (*p_bwc)(struct block_device *) __maybe_unused = bdev_write_cache;

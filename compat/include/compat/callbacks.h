@@ -35,35 +35,4 @@
 	compat_def_release(rnbd_clt_disk_release, disk)
 #endif
 
-/* between 6.12 and 6.19: ->getgeo takes a gendisk */
-#ifndef HAVE_BDOPS_GETGEO_GENDISK
-#define compat_def_getgeo(fn, disk, geo)				\
-	fn##_newest(disk, geo);						\
-	static int fn(struct block_device *bdev, struct hd_geometry *g)	\
-	{								\
-		return fn##_newest(bdev->bd_disk, g);			\
-	}								\
-	static int fn##_newest(disk, geo)
-
-#define rnbd_clt_disk_getgeo(disk, geo) \
-	compat_def_getgeo(rnbd_clt_disk_getgeo, disk, geo)
-#endif
-
-/* 6.13, "block: add a rq_list type" */
-#ifndef HAVE_STRUCT_RQ_LIST
-#define compat_def_queue_rqs(fn, list)					\
-	fn##_newest(list);						\
-	static void fn(struct request **old)				\
-	{								\
-		struct rq_list compat_list = { .head = *old };		\
-									\
-		fn##_newest(&compat_list);				\
-		*old = compat_list.head;				\
-	}								\
-	static void fn##_newest(list)
-
-#define rnbd_clt_queue_rqs(list) \
-	compat_def_queue_rqs(rnbd_clt_queue_rqs, list)
-#endif
-
 #endif

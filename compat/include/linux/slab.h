@@ -17,29 +17,15 @@
 
 #define compat_alloc_objs(alloc, gfp, type, nr)			\
 	((type *)alloc(array_size(sizeof(type), nr), gfp))
-#define compat_alloc_flex(alloc, gfp, type, fam, nr)		\
-	((type *)alloc(struct_size((type *)NULL, fam, nr), gfp))
 
-#define kmalloc_obj(p, ...) \
-	compat_alloc_objs(kmalloc, default_gfp(__VA_ARGS__), typeof(p), 1)
-#define kmalloc_objs(p, nr, ...) \
-	compat_alloc_objs(kmalloc, default_gfp(__VA_ARGS__), typeof(p), nr)
-#define kmalloc_flex(p, fam, nr, ...) \
-	compat_alloc_flex(kmalloc, default_gfp(__VA_ARGS__), typeof(p), fam, nr)
 #define kzalloc_obj(p, ...) \
 	compat_alloc_objs(kzalloc, default_gfp(__VA_ARGS__), typeof(p), 1)
 #define kzalloc_objs(p, nr, ...) \
 	compat_alloc_objs(kzalloc, default_gfp(__VA_ARGS__), typeof(p), nr)
-#define kzalloc_flex(p, fam, nr, ...) \
-	compat_alloc_flex(kzalloc, default_gfp(__VA_ARGS__), typeof(p), fam, nr)
 #define kvmalloc_objs(p, nr, ...) \
 	compat_alloc_objs(kvmalloc, default_gfp(__VA_ARGS__), typeof(p), nr)
-#define kvzalloc_obj(p, ...) \
-	compat_alloc_objs(kvzalloc, default_gfp(__VA_ARGS__), typeof(p), 1)
 #define kvzalloc_objs(p, nr, ...) \
 	compat_alloc_objs(kvzalloc, default_gfp(__VA_ARGS__), typeof(p), nr)
-#define kvzalloc_flex(p, fam, nr, ...) \
-	compat_alloc_flex(kvzalloc, default_gfp(__VA_ARGS__), typeof(p), fam, nr)
 
 #endif
 #endif
