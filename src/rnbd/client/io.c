@@ -182,8 +182,10 @@ static int rnbd_clt_rq_send(struct rnbd_clt_dev *dev, struct request *rq,
 
 static void rnbd_clt_rq_log(struct request *rq, int err)
 {
+	struct rnbd_clt_dev *dev = rq->q->queuedata;
+
 	pr_err_ratelimited("%s: %s of %u bytes at sector %llu failed: %d%s\n",
-			   rq->q->disk->disk_name, blk_op_str(req_op(rq)),
+			   dev->disk->disk_name, blk_op_str(req_op(rq)),
 			   blk_rq_bytes(rq), (u64)blk_rq_pos(rq), err,
 			   err == -ENOTCONN ?
 			   " (closed on the server; unmap and map it)" : "");

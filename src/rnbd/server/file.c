@@ -115,9 +115,9 @@ static bool rnbd_srv_file_supports(const struct rnbd_srv_open *open,
 }
 
 /* Any context. */
-static void rnbd_srv_file_rw_done(struct kiocb *iocb, long ret)
+static void rnbd_srv_file_rw_end(struct rnbd_srv_io *io, long ret)
 {
-	struct rnbd_srv_io *io = container_of(iocb, struct rnbd_srv_io, iocb);
+	struct kiocb *iocb = &io->iocb;
 	int err = 0;
 
 	if (iocb->ki_flags & IOCB_WRITE)
@@ -128,6 +128,11 @@ static void rnbd_srv_file_rw_done(struct kiocb *iocb, long ret)
 		/* what is next is not in memory, or the file was cut short */
 		err = io->nowait ? -EAGAIN : -EIO;
 	rnbd_srv_io_done(io, err);
+}
+
+static void rnbd_srv_file_rw_done(struct kiocb *iocb, long ret)
+{
+	rnbd_srv_file_rw_end(container_of(iocb, struct rnbd_srv_io, iocb), ret);
 }
 
 static int rnbd_srv_file_rw_flags(const struct rnbd_srv_io *io)
@@ -172,7 +177,7 @@ static void rnbd_srv_file_rw(struct rnbd_srv_io *io)
 		ret = file->f_op->read_iter(iocb, &iter);
 	}
 	if (ret != -EIOCBQUEUED)
-		rnbd_srv_file_rw_done(iocb, ret);
+		rnbd_srv_file_rw_end(io, ret);
 	percpu_ref_put(&open->ref);
 }
 
