@@ -9,11 +9,14 @@
  * The comment says which kernel brought the thing and which commit; it is
  * history, nothing decides by it.
  */
+#include <linux/bio.h>
 #include <linux/blk-mq.h>
 #include <linux/blkdev.h>
 #include <linux/fs.h>
+#include <linux/kobject.h>
 #include <linux/module.h>
 #include <linux/random.h>
+#include <linux/sbitmap.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
@@ -72,11 +75,24 @@ static void __maybe_unused p_scpy(void)
 	strscpy(s, "x");
 }
 
+/* 5.18, "driver core: make kobj_type constant." */
+#line 1 "probe:HAVE_KOBJECT_INIT_CONST"
+static void (*p_koi)(struct kobject *, const struct kobj_type *)
+	__maybe_unused = kobject_init;
+
+/*
+ * 5.13, "sbitmap: maintain allocation round_robin in sbitmap" and "sbitmap:
+ * move allocation hint into sbitmap"
+ */
+#line 1 "probe:HAVE_SBITMAP_PUT"
+static void (*p_sbp)(struct sbitmap *, unsigned int)
+	__maybe_unused = sbitmap_put;
+
 /* 6.2, "use less confusing names for iov_iter direction initializers"; 6.1 too */
 #line 1 "probe:HAVE_ITER_SOURCE"
 static int p_its __maybe_unused = ITER_SOURCE + ITER_DEST;
 
-/* 5.16, "fs: remove the unused 'ret2' argument from ->ki_complete()" */
+/* 5.16, "fs: get rid of the res2 iocb->ki_complete argument" */
 #line 1 "probe:HAVE_KI_COMPLETE_2ARG"
 static void __maybe_unused p_kic(struct kiocb *io, long ret)
 {
@@ -100,6 +116,39 @@ static void __maybe_unused p_bsp(struct bio_vec *bv, struct page *page)
 #line 1 "probe:HAVE_LIMITS_FEATURES"
 static size_t p_lf __maybe_unused = offsetof(struct queue_limits, features);
 
+/* until 6.0, "block: remove blk_cleanup_disk" */
+#line 1 "probe:HAVE_BLK_CLEANUP_QUEUE"
+static void (*p_bcq)(struct request_queue *) __maybe_unused = blk_cleanup_queue;
+
+/* 5.17, "block: fix surprise removal for drivers calling blk_set_queue_dying" */
+#line 1 "probe:HAVE_BLK_MARK_DISK_DEAD"
+static void (*p_bmd)(struct gendisk *) __maybe_unused = blk_mark_disk_dead;
+
+/* 5.15, "block: add error handling for device_add_disk / add_disk" */
+#line 1 "probe:HAVE_ADD_DISK_INT"
+static int __maybe_unused p_adi(struct gendisk *disk) { return add_disk(disk); }
+
+/*
+ * 5.11, "block: remove the update_bdev parameter to
+ * set_capacity_revalidate_and_notify"; late 5.10 too
+ */
+#line 1 "probe:HAVE_SET_CAPACITY_AND_NOTIFY"
+static bool (*p_scn)(struct gendisk *, sector_t)
+	__maybe_unused = set_capacity_and_notify;
+
+/* 5.14, "blk-mq: Introduce the BLK_MQ_F_NO_SCHED_BY_DEFAULT flag" */
+#line 1 "probe:HAVE_BLK_MQ_F_NO_SCHED_BY_DEFAULT"
+static int p_bns __maybe_unused = BLK_MQ_F_NO_SCHED_BY_DEFAULT;
+
+/* 6.0, "block: Introduce the type blk_opf_t" */
+#line 1 "probe:HAVE_BLK_OPF_T"
+static blk_opf_t p_opf __maybe_unused;
+
+/* 6.0, "blk-mq: Drop 'reserved' arg of busy_tag_iter_fn" */
+#line 1 "probe:HAVE_BUSY_ITER_2ARG"
+static bool p_bi2(struct request *rq, void *data);
+static busy_tag_iter_fn *p_bif __maybe_unused = p_bi2;
+
 /* 6.9, "block: pass a queue_limits argument to blk_mq_alloc_disk" */
 #line 1 "probe:HAVE_BLK_MQ_ALLOC_DISK_3ARG"
 static void *__maybe_unused p_bad(struct blk_mq_tag_set *set)
@@ -122,16 +171,6 @@ static void (*p_bqd)(struct request_queue *)
 /* until 6.14, "block: remove BLK_MQ_F_SHOULD_MERGE" */
 #line 1 "probe:HAVE_BLK_MQ_F_SHOULD_MERGE"
 static int p_bsm __maybe_unused = BLK_MQ_F_SHOULD_MERGE;
-
-/* 6.14, "block: force noio scope in blk_mq_freeze_queue" */
-#line 1 "probe:HAVE_FREEZE_MEMFLAGS"
-static unsigned int __maybe_unused p_frz(struct request_queue *q)
-{
-	unsigned int memflags = blk_mq_freeze_queue(q);
-
-	blk_mq_unfreeze_queue(q, memflags);
-	return memflags;
-}
 
 /* 6.16: the queue is no longer an argument */
 #line 1 "probe:HAVE_BLK_RQ_MAP_SG_2ARG"
@@ -170,4 +209,54 @@ static void *p_gbp __maybe_unused = blkdev_get_by_path;
 static void *__maybe_unused p_gb3(void)
 {
 	return blkdev_get_by_path("x", 0, NULL);
+}
+
+/* 5.16, "block: add a bdev_nr_sectors helper"; 5.15 too */
+#line 1 "probe:HAVE_BDEV_NR_SECTORS"
+static sector_t (*p_bnr)(struct block_device *) __maybe_unused = bdev_nr_sectors;
+
+/* 5.19, "block: add a bdev_write_cache helper" */
+#line 1 "probe:HAVE_BDEV_WRITE_CACHE"
+static bool (*p_bwc)(struct block_device *) __maybe_unused = bdev_write_cache;
+
+/* 5.19, "block: add a bdev_fua helper" */
+#line 1 "probe:HAVE_BDEV_FUA"
+static bool (*p_bfu)(struct block_device *) __maybe_unused = bdev_fua;
+
+/* 5.19, "block: add a bdev_stable_writes helper" */
+#line 1 "probe:HAVE_BDEV_STABLE_WRITES"
+static bool (*p_bsw)(struct block_device *) __maybe_unused = bdev_stable_writes;
+
+/* 6.1, "block: replace blk_queue_nowait with bdev_nowait" */
+#line 1 "probe:HAVE_BDEV_NOWAIT"
+static bool (*p_bno)(struct block_device *) __maybe_unused = bdev_nowait;
+
+/* 6.0, "block: add bdev_max_segments() helper" */
+#line 1 "probe:HAVE_BDEV_MAX_SEGMENTS"
+static unsigned int __maybe_unused p_bmg(struct block_device *bdev)
+{
+	return bdev_max_segments(bdev);
+}
+
+/* 5.19, "block: add a bdev_max_discard_sectors helper" */
+#line 1 "probe:HAVE_BDEV_MAX_DISCARD_SECTORS"
+static unsigned int (*p_bds)(struct block_device *)
+	__maybe_unused = bdev_max_discard_sectors;
+
+/* 5.19, "block: add a bdev_discard_granularity helper" */
+#line 1 "probe:HAVE_BDEV_DISCARD_GRANULARITY"
+static unsigned int (*p_bdg)(struct block_device *)
+	__maybe_unused = bdev_discard_granularity;
+
+/* 5.19, "block: decouple REQ_OP_SECURE_ERASE from REQ_OP_DISCARD" */
+#line 1 "probe:HAVE_BDEV_MAX_SECURE_ERASE_SECTORS"
+static unsigned int (*p_bms)(struct block_device *)
+	__maybe_unused = bdev_max_secure_erase_sectors;
+
+/* 5.18, "block: pass a block_device and opf to bio_init" */
+#line 1 "probe:HAVE_BIO_INIT_5ARG"
+static void __maybe_unused p_bin(struct bio *bio, struct block_device *bdev,
+				 struct bio_vec *bv)
+{
+	bio_init(bio, bdev, bv, 1, 0);
 }

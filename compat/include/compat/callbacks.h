@@ -35,4 +35,32 @@
 	compat_def_release(rnbd_clt_disk_release, disk)
 #endif
 
+/* 6.0, "blk-mq: Drop 'reserved' arg of busy_tag_iter_fn" */
+#ifndef HAVE_BUSY_ITER_2ARG
+#define compat_def_busy_iter(fn, rq, data)				\
+	fn##_newest(rq, data);						\
+	static bool fn(struct request *r, void *d, bool reserved)	\
+	{								\
+		return fn##_newest(r, d);				\
+	}								\
+	static bool fn##_newest(rq, data)
+
+#define rnbd_clt_rq_cancel(rq, data) \
+	compat_def_busy_iter(rnbd_clt_rq_cancel, rq, data)
+#endif
+
+/* 5.16, "fs: get rid of the res2 iocb->ki_complete argument" */
+#ifndef HAVE_KI_COMPLETE_2ARG
+#define compat_def_ki_complete(fn, iocb, ret)				\
+	fn##_newest(iocb, ret);						\
+	static void fn(struct kiocb *io, long res, long res2)		\
+	{								\
+		fn##_newest(io, res);					\
+	}								\
+	static void fn##_newest(iocb, ret)
+
+#define rnbd_srv_file_rw_done(iocb, ret) \
+	compat_def_ki_complete(rnbd_srv_file_rw_done, iocb, ret)
+#endif
+
 #endif

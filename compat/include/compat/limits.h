@@ -76,7 +76,8 @@ static inline void compat_set_sizes(struct request_queue *q,
 		blk_queue_logical_block_size(q, lim->logical_block_size);
 	if (lim->physical_block_size)
 		blk_queue_physical_block_size(q, lim->physical_block_size);
-	if (lim->max_hw_sectors)
+	/* the setter also forgets what the administrator wrote to max_sectors_kb */
+	if (lim->max_hw_sectors && lim->max_hw_sectors != q->limits.max_hw_sectors)
 		blk_queue_max_hw_sectors(q, lim->max_hw_sectors);
 	if (lim->max_segments)
 		blk_queue_max_segments(q, lim->max_segments);
@@ -95,11 +96,36 @@ static inline void compat_set_sizes(struct request_queue *q,
 	blk_queue_io_opt(q, lim->io_opt);
 }
 
+/*
+ * Before 5.19, "block: remove QUEUE_FLAG_DISCARD" and "block: decouple
+ * REQ_OP_SECURE_ERASE from REQ_OP_DISCARD", a flag says whether there are any,
+ * and the largest of both is that of a discard.
+ */
+static inline void compat_set_secure_erase(struct request_queue *q,
+					   const struct compat_queue_limits *lim)
+{
+#ifdef QUEUE_FLAG_SECERASE
+	compat_queue_flag(q, QUEUE_FLAG_DISCARD, lim->max_hw_discard_sectors);
+	compat_queue_flag(q, QUEUE_FLAG_SECERASE, lim->max_secure_erase_sectors);
+#else
+	blk_queue_max_secure_erase_sectors(q, lim->max_secure_erase_sectors);
+#endif
+}
+
+static inline unsigned int compat_get_secure_erase(struct request_queue *q)
+{
+#ifdef QUEUE_FLAG_SECERASE
+	return blk_queue_secure_erase(q) ? q->limits.max_hw_discard_sectors : 0;
+#else
+	return q->limits.max_secure_erase_sectors;
+#endif
+}
+
 static inline void compat_set_discard(struct request_queue *q,
 				      const struct compat_queue_limits *lim)
 {
 	blk_queue_max_discard_sectors(q, lim->max_hw_discard_sectors);
-	blk_queue_max_secure_erase_sectors(q, lim->max_secure_erase_sectors);
+	compat_set_secure_erase(q, lim);
 	blk_queue_max_write_zeroes_sectors(q, lim->max_write_zeroes_sectors);
 	if (lim->max_discard_segments)
 		blk_queue_max_discard_segments(q, lim->max_discard_segments);
@@ -147,7 +173,7 @@ compat_limits_start_update(struct request_queue *q)
 		.io_min = q->limits.io_min,
 		.io_opt = q->limits.io_opt,
 		.max_hw_discard_sectors = q->limits.max_hw_discard_sectors,
-		.max_secure_erase_sectors = q->limits.max_secure_erase_sectors,
+		.max_secure_erase_sectors = compat_get_secure_erase(q),
 		.max_write_zeroes_sectors = q->limits.max_write_zeroes_sectors,
 		.discard_granularity = q->limits.discard_granularity,
 		.discard_alignment = q->limits.discard_alignment,
@@ -167,26 +193,6 @@ static inline int compat_limits_commit(struct request_queue *q,
 #define queue_limits_start_update(q)		compat_limits_start_update(q)
 #define queue_limits_commit_update(q, lim)	compat_limits_commit(q, lim)
 #define queue_limits_cancel_update(q)		((void)(q))
-#define queue_limits_commit_update_frozen(q, lim)			\
-({									\
-	unsigned int compat_memflags = blk_mq_freeze_queue(q);		\
-	int compat_err = compat_limits_commit(q, lim);			\
-									\
-	blk_mq_unfreeze_queue(q, compat_memflags);			\
-	compat_err;							\
-})
-
-#elif !defined(HAVE_QUEUE_LIMITS_COMMIT_UPDATE_FROZEN)
-
-/* 6.14, "block: add a queue_limits_commit_update_frozen helper" */
-#define queue_limits_commit_update_frozen(q, lim)			\
-({									\
-	unsigned int compat_memflags = blk_mq_freeze_queue(q);		\
-	int compat_err = queue_limits_commit_update(q, lim);		\
-									\
-	blk_mq_unfreeze_queue(q, compat_memflags);			\
-	compat_err;							\
-})
 
 #endif
 
@@ -199,7 +205,11 @@ static inline void blk_queue_disable_discard(struct request_queue *q)
 
 static inline void blk_queue_disable_secure_erase(struct request_queue *q)
 {
+#ifdef QUEUE_FLAG_SECERASE
+	blk_queue_flag_clear(QUEUE_FLAG_SECERASE, q);
+#else
 	q->limits.max_secure_erase_sectors = 0;
+#endif
 }
 
 static inline void blk_queue_disable_write_zeroes(struct request_queue *q)

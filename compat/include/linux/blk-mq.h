@@ -6,26 +6,14 @@
 
 #include <linux/blkdev.h>
 #include <linux/sched/mm.h>
+#include <compat/disk.h>
 
-/* 6.14, "block: force noio scope in blk_mq_freeze_queue" */
-#ifndef HAVE_FREEZE_MEMFLAGS
-static inline unsigned int compat_freeze_queue(struct request_queue *q)
-{
-	unsigned int memflags = memalloc_noio_save();
-
-	blk_mq_freeze_queue(q);
-	return memflags;
-}
-
-static inline void compat_unfreeze_queue(struct request_queue *q,
-					 unsigned int memflags)
-{
-	blk_mq_unfreeze_queue(q);
-	memalloc_noio_restore(memflags);
-}
-
-#define blk_mq_freeze_queue(q)			compat_freeze_queue(q)
-#define blk_mq_unfreeze_queue(q, memflags)	compat_unfreeze_queue(q, memflags)
+/*
+ * 5.14, "blk-mq: Introduce the BLK_MQ_F_NO_SCHED_BY_DEFAULT flag"; before, no
+ * scheduler can be chosen then.
+ */
+#ifndef HAVE_BLK_MQ_F_NO_SCHED_BY_DEFAULT
+#define BLK_MQ_F_NO_SCHED_BY_DEFAULT	BLK_MQ_F_NO_SCHED
 #endif
 
 /* 6.14, "block: remove BLK_MQ_F_SHOULD_MERGE": merging is what all queues do */
@@ -39,32 +27,21 @@ static inline int compat_alloc_tag_set(struct blk_mq_tag_set *set)
 #define blk_mq_alloc_tag_set(set)	compat_alloc_tag_set(set)
 #endif
 
-/* see compat/limits.h */
-#ifndef HAVE_LIMITS_FEATURES
-static inline struct gendisk *
-compat_alloc_disk(struct blk_mq_tag_set *set,
-		  const struct compat_queue_limits *lim, void *queuedata,
-		  struct lock_class_key *key)
+/* 6.14, "block: add a queue_limits_commit_update_frozen helper" */
+#ifndef HAVE_QUEUE_LIMITS_COMMIT_UPDATE_FROZEN
+static inline int
+queue_limits_commit_update_frozen(struct request_queue *q,
+				  struct queue_limits *lim)
 {
-	struct gendisk *disk;
+	unsigned int memflags = memalloc_noio_save();
+	int err;
 
-#ifdef HAVE_BLK_MQ_ALLOC_DISK_3ARG
-	disk = __blk_mq_alloc_disk(set, NULL, queuedata, key);
-#else
-	disk = __blk_mq_alloc_disk(set, queuedata, key);
-#endif
-	if (!IS_ERR(disk) && lim)
-		compat_set_limits(disk->queue, lim);
-	return disk;
+	blk_mq_freeze_queue(q);
+	err = queue_limits_commit_update(q, lim);
+	blk_mq_unfreeze_queue(q);
+	memalloc_noio_restore(memflags);
+	return err;
 }
-
-#undef blk_mq_alloc_disk
-#define blk_mq_alloc_disk(set, lim, queuedata)				\
-({									\
-	static struct lock_class_key compat_key;			\
-									\
-	compat_alloc_disk(set, lim, queuedata, &compat_key);		\
-})
 #endif
 
 /* 6.16: the queue is no longer an argument */

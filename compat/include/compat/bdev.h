@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a block device can: asked of it, where older kernels ask its queue. */
+#ifndef COMPAT_BDEV_H
+#define COMPAT_BDEV_H
+
+/* 5.16, "block: add a bdev_nr_sectors helper"; 5.15 too */
+#ifndef HAVE_BDEV_NR_SECTORS
+static inline sector_t bdev_nr_sectors(struct block_device *bdev)
+{
+	return i_size_read(bdev->bd_inode) >> SECTOR_SHIFT;
+}
+#endif
+
+/* 5.19, "block: add a bdev_write_cache helper" */
+#ifndef HAVE_BDEV_WRITE_CACHE
+static inline bool bdev_write_cache(struct block_device *bdev)
+{
+	return test_bit(QUEUE_FLAG_WC, &bdev_get_queue(bdev)->queue_flags);
+}
+#endif
+
+/* 5.19, "block: add a bdev_fua helper" */
+#ifndef HAVE_BDEV_FUA
+static inline bool bdev_fua(struct block_device *bdev)
+{
+	return test_bit(QUEUE_FLAG_FUA, &bdev_get_queue(bdev)->queue_flags);
+}
+#endif
+
+/* 5.19, "block: add a bdev_stable_writes helper" */
+#ifndef HAVE_BDEV_STABLE_WRITES
+static inline bool bdev_stable_writes(struct block_device *bdev)
+{
+	return blk_queue_stable_writes(bdev_get_queue(bdev));
+}
+#endif
+
+/* 6.1, "block: replace blk_queue_nowait with bdev_nowait" */
+#ifndef HAVE_BDEV_NOWAIT
+static inline bool bdev_nowait(struct block_device *bdev)
+{
+	return blk_queue_nowait(bdev_get_queue(bdev));
+}
+#endif
+
+/* 6.0, "block: add bdev_max_segments() helper" */
+#ifndef HAVE_BDEV_MAX_SEGMENTS
+static inline unsigned int bdev_max_segments(struct block_device *bdev)
+{
+	return queue_max_segments(bdev_get_queue(bdev));
+}
+#endif
+
+/*
+ * 5.19, "block: add a bdev_max_discard_sectors helper"; before "block: remove
+ * QUEUE_FLAG_DISCARD" the limit may be there without the operation.
+ */
+#ifndef HAVE_BDEV_MAX_DISCARD_SECTORS
+static inline unsigned int bdev_max_discard_sectors(struct block_device *bdev)
+{
+	struct request_queue *q = bdev_get_queue(bdev);
+
+	return blk_queue_discard(q) ? q->limits.max_discard_sectors : 0;
+}
+#endif
+
+/* 5.19, "block: add a bdev_discard_granularity helper" */
+#ifndef HAVE_BDEV_DISCARD_GRANULARITY
+static inline unsigned int bdev_discard_granularity(struct block_device *bdev)
+{
+	return bdev_get_queue(bdev)->limits.discard_granularity;
+}
+#endif
+
+/*
+ * 5.19, "block: decouple REQ_OP_SECURE_ERASE from REQ_OP_DISCARD": before, it
+ * is split like a discard.
+ */
+#ifndef HAVE_BDEV_MAX_SECURE_ERASE_SECTORS
+static inline unsigned int
+bdev_max_secure_erase_sectors(struct block_device *bdev)
+{
+	struct request_queue *q = bdev_get_queue(bdev);
+
+	return blk_queue_secure_erase(q) ? q->limits.max_discard_sectors : 0;
+}
+#endif
+
+#endif

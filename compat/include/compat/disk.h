@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The life of a disk and its queue: made together, and put_disk() ends both.
+ *
+ * 5.14, "block: add blk_mq_alloc_disk and blk_cleanup_disk": before, a queue
+ * and a disk are made and joined by the driver. A disk puts its queue at its
+ * end, but takes a reference only when it is added. Here it has one from the
+ * start, so it gives the second one back.
+ *
+ * 6.0, "block: remove blk_cleanup_disk": before, the driver has to end the
+ * queue between del_gendisk() and put_disk(). From del_gendisk() on no I/O may
+ * reach the driver, so that is the time; a disk that was never added has only
+ * put_disk().
+ */
+#ifndef COMPAT_DISK_H
+#define COMPAT_DISK_H
+
+/* see compat/limits.h */
+#ifndef HAVE_LIMITS_FEATURES
+
+static inline struct gendisk *
+compat_make_disk(struct blk_mq_tag_set *set, void *queuedata,
+		 struct lock_class_key *key)
+{
+#if defined(HAVE_BLK_MQ_ALLOC_DISK_3ARG)
+	return __blk_mq_alloc_disk(set, NULL, queuedata, key);
+#elif defined(blk_mq_alloc_disk)
+	return __blk_mq_alloc_disk(set, queuedata, key);
+#else
+	struct request_queue *q = blk_mq_init_queue_data(set, queuedata);
+	struct gendisk *disk;
+
+	if (IS_ERR(q))
+		return ERR_CAST(q);
+	disk = alloc_disk_node(0, set->numa_node);
+	if (!disk) {
+		blk_cleanup_queue(q);
+		return ERR_PTR(-ENOMEM);
+	}
+	disk->queue = q;
+	WARN_ON_ONCE(!blk_get_queue(q));
+	return disk;
+#endif
+}
+
+static inline struct gendisk *
+compat_alloc_disk(struct blk_mq_tag_set *set, const struct queue_limits *lim,
+		  void *queuedata, struct lock_class_key *key)
+{
+	struct gendisk *disk = compat_make_disk(set, queuedata, key);
+
+	if (!IS_ERR(disk) && lim)
+		compat_set_limits(disk->queue, lim);
+	return disk;
+}
+
+/* 5.15, "block: add error handling for device_add_disk / add_disk" */
+#ifndef HAVE_ADD_DISK_INT
+static inline int compat_add_disk(struct gendisk *disk)
+{
+	add_disk(disk);
+#ifndef blk_mq_alloc_disk
+	blk_put_queue(disk->queue);
+#endif
+	return 0;
+}
+
+#define add_disk(disk)	compat_add_disk(disk)
+#endif
+
+#undef blk_mq_alloc_disk
+#define blk_mq_alloc_disk(set, lim, queuedata)				\
+({									\
+	static struct lock_class_key compat_key;			\
+									\
+	compat_alloc_disk(set, lim, queuedata, &compat_key);		\
+})
+
+#endif
+
+#ifdef HAVE_BLK_CLEANUP_QUEUE
+static inline void compat_del_gendisk(struct gendisk *disk)
+{
+	del_gendisk(disk);
+	blk_cleanup_queue(disk->queue);
+}
+
+static inline void compat_put_disk(struct gendisk *disk)
+{
+	if (!blk_queue_dead(disk->queue))
+		blk_cleanup_queue(disk->queue);
+	put_disk(disk);
+}
+
+#define del_gendisk(disk)	compat_del_gendisk(disk)
+#define put_disk(disk)		compat_put_disk(disk)
+#endif
+
+/* 5.17, "block: fix surprise removal for drivers calling blk_set_queue_dying" */
+#ifndef HAVE_BLK_MARK_DISK_DEAD
+static inline void blk_mark_disk_dead(struct gendisk *disk)
+{
+	blk_set_queue_dying(disk->queue);
+}
+#endif
+
+/*
+ * 5.11, "block: remove the update_bdev parameter to
+ * set_capacity_revalidate_and_notify"; late 5.10 too
+ */
+#ifndef HAVE_SET_CAPACITY_AND_NOTIFY
+static inline bool set_capacity_and_notify(struct gendisk *disk, sector_t size)
+{
+	return set_capacity_revalidate_and_notify(disk, size, true);
+}
+#endif
+
+#endif
