@@ -26,8 +26,11 @@ compat-verify: host-packages
 check: host-packages
 	@scripts/check
 
+check-all: host-packages
+	@tests/vm/lab check --all --resume
+
 check-debug: host-packages
-	@tests/vm/lab check --debug
+	@tests/vm/lab check --debug --resume
 
 demo: host-packages
 	@tests/vm/lab demo
@@ -46,6 +49,8 @@ help:
 	@echo 'make lint           static checks: sparse, W=1, checkpatch, shellcheck, house rules'
 	@echo 'make compat-verify  compile each compat probe alone; must agree with all at once'
 	@echo 'make check          lint, unit, and the virtual-machine tests; needs root'
+	@echo 'make check-all      every case on every kernel and in all pairs worth testing; many hours,'
+	@echo '                    goes on where it was stopped'
 	@echo 'make check-debug    the virtual-machine tests on a kernel that looks for bugs; hours'
 	@echo 'make demo           two virtual machines, one disk between them; needs root'
 	@echo 'make bench          instructions and packets per I/O, against nvme-rdma; needs root'
@@ -56,4 +61,4 @@ help:
 	@echo 'BENCH="--quick ..." are options for `tests/vm/lab bench`.'
 	@echo 'unit, lint, compat-verify, check..., demo and bench install missing Debian packages (root).'
 
-.PHONY: modules install clean unit lint compat-verify check check-debug demo bench host-packages help
+.PHONY: modules install clean unit lint compat-verify check check-all check-debug demo bench host-packages help
