@@ -3,9 +3,10 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
-from . import host, roots
+from . import derive, host, roots
 from .kernels import RELEASES, Kernel
 
 MODULES = ("rtrs-core", "rtrs-client", "rtrs-server", "rnbd-client", "rnbd-server")
@@ -40,29 +41,58 @@ def copy_sources(target: Path) -> None:
     manifest.write_text("\n".join(new))
 
 
+def headers(kernel: Kernel, tree: Path) -> str:
+    """The path of a kernel's headers in its root, or of a changed copy of them in the tree."""
+    root = roots.build_root(RELEASES[kernel.release])
+    uname = roots.uname_of(kernel)
+    if not kernel.options and not kernel.claims:
+        return f"/lib/modules/{uname}/build"
+    host.remove(tree / "headers")
+    copy = derive.Headers(root, uname, tree / "headers", "/tree/headers")
+    copy.configure(dict(option.split("=", 1) for option in kernel.options.split()))
+    if kernel.claims:
+        copy.claim(kernel.claims)
+    return "/tree/headers"
+
+
+def make(kernel: Kernel, tree: Path, kdir: str, *arguments: str) -> subprocess.CompletedProcess:
+    """Run make on a copy of the tree, in the kernel's root and with its compiler."""
+    return run_make(kernel, tree, "-C", "/tree", f"KDIR={kdir}", *arguments)
+
+
+def make_test_modules(kernel: Kernel, tree: Path, kdir: str) -> subprocess.CompletedProcess:
+    """The same for the modules that only tests need; after make()."""
+    return run_make(kernel, tree, "-C", kdir, "M=/tree/tests/modules",
+                    "KBUILD_EXTRA_SYMBOLS=/tree/src/Module.symvers")
+
+
+def run_make(kernel: Kernel, tree: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """Run make with the tree as /tree."""
+    return roots.in_root(roots.build_root(RELEASES[kernel.release]), "make",
+                         f"-j{os.cpu_count()}", *kernel.make_arguments(), *arguments,
+                         bind=tree, check=False)
+
+
 def build(kernel: Kernel, make_arguments: tuple[str, ...] = ()) -> Path:
     """Build the five modules for a kernel; returns the directory that holds them."""
     if not (host.TREE / "Makefile").exists():
         raise host.LabError(f"{host.TREE} has no Makefile: there is nothing to build")
-    root = roots.build_root(RELEASES[kernel.release])
     uname = roots.uname_of(kernel)
     home = host.CACHE / "build" / kernel.series
+    tree = home / "tree"
     if kernel.config:
         make_arguments += ("GCOV_PROFILE=y",)
     with host.lock(f"build-{kernel.series}"), host.step(f"building for {uname}"):
-        copy_sources(home / "tree")
-        kdir = f"/lib/modules/{uname}/build"
-        make(home, root, "-C", "/tree", f"KDIR={kdir}", *make_arguments)
-        make(home, root, "-C", kdir, "M=/tree/tests/modules",
-             "KBUILD_EXTRA_SYMBOLS=/tree/src/Module.symvers")
+        copy_sources(tree)
+        kdir = headers(kernel, tree)
+        must_succeed(home, make(kernel, tree, kdir, *make_arguments))
+        must_succeed(home, make_test_modules(kernel, tree, kdir))
         collect(home)
     return home
 
 
-def make(home: Path, root: Path, *arguments: str) -> None:
-    """Run make on the tree in a build root; home/log has its output."""
-    done = roots.in_root(root, "make", f"-j{os.cpu_count()}", *arguments, bind=home / "tree",
-                         check=False)
+def must_succeed(home: Path, done: subprocess.CompletedProcess) -> None:
+    """Write home/log, and complain with the end of it."""
     (home / "log").write_text(done.stdout)
     if done.returncode:
         raise host.LabError(f"building failed (whole log: {home / 'log'}):\n"

@@ -8,7 +8,7 @@ configuration is built by the lab from the package linux-source-<version>.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Release:
     suites: tuple[str, ...]     # the first is the release itself
     security: str
     build_packages: tuple[str, ...]
+    foreign: tuple[str, ...] = field(default=(), repr=False)    # architectures, besides amd64
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,29 @@ class Kernel:
     memory: int = field(default=1024, repr=False)   # of a guest, in MiB
     patience: int = field(default=1, repr=False)    # how many times slower than others it may be
     machine: str = field(default="pc", repr=False)  # QEMU's -machine
+    oldest: bool = field(default=False, repr=False)     # that the archive has of this version
     boots: bool = field(default=True, repr=False)   # has what a guest needs: virtio, soft RoCE
+    cross: str = field(default="", repr=False)      # prefix of the compiler for another machine
+    compiler: str = field(default="gcc", repr=False)
+    base: str = field(default="", repr=False)       # row whose headers this one has, changed
+    options: str = field(default="", repr=False)    # changes of its configuration: NAME=VALUE
+    claims: str = field(default="", repr=False)     # the version it says it has
+    excluded: bool = field(default=False, repr=False)   # is to be left out by dkms.conf
 
     def headers_pattern(self) -> re.Pattern:
         """Match the package of the headers; group 1 is the kernel release (uname -r)."""
         return re.compile(rf"linux-headers-({re.escape(self.version)}\.[0-9][^-]*(?:-[0-9][^-]*)?-"
                           rf"{re.escape(self.flavour)})")
+
+    def make_arguments(self) -> tuple[str, ...]:
+        """What a build for this kernel says to make."""
+        arguments = (f"CROSS_COMPILE={self.cross}",) if self.cross else ()
+        return arguments + ((f"CC={self.compiler}",) if self.compiler != "gcc" else ())
+
+
+def changed(series: str, base: Kernel, **changes) -> Kernel:
+    """A kernel whose headers are those of another one with changes."""
+    return replace(base, series=series, base=base.series, boots=False, **changes)
 
 
 def debian(version: str, release: str) -> tuple[Kernel, ...]:
@@ -62,20 +80,57 @@ RELEASES = {r.name: r for r in (
     # pahole: BTF of modules from 6.12 on
     Release("trixie", ("trixie", "trixie-updates", "trixie-backports"), "trixie-security",
             BUILD_TOOLS + ("pahole",)),
+    # for what is not built with the kernel's own compiler, on the kernel's own machine
+    Release("bookworm+cross", ("bookworm",), "bookworm-security",
+            BUILD_TOOLS + ("clang", "lld", "llvm", "gcc-12-s390x-linux-gnu",
+                           "gcc-12-arm-linux-gnueabihf"), foreign=("s390x", "armhf")),
+    Release("trixie+cross", ("trixie", "trixie-backports"), "trixie-security",
+            BUILD_TOOLS + ("pahole", "clang", "lld", "llvm", "gcc-14-aarch64-linux-gnu"),
+            foreign=("arm64",)),
     # for kernels built from source
     Release("bookworm+source", ("bookworm", "bookworm-updates"), "bookworm-security",
             BUILD_TOOLS + ("bc", "bison", "flex", "libelf-dev", "patch", "xz-utils")),
 )}
 
+# Debian's kernels are configured for gcc, with flags that clang does not know. What a kernel would
+# be configured with for clang 14 and 19:
+FOR_CLANG = ("CC_IS_GCC= CC_IS_CLANG=y GCC_VERSION=0 CC_IMPLICIT_FALLTHROUGH=-Wimplicit-fallthrough "
+             "FTRACE_MCOUNT_USE_CC= FTRACE_MCOUNT_USE_OBJTOOL=y ")
+FOR_CLANG_14 = FOR_CLANG + ("CLANG_VERSION=140006 CC_HAS_AUTO_VAR_INIT_ZERO_BARE= "
+                            "CC_HAS_AUTO_VAR_INIT_ZERO_ENABLER=y CC_HAS_RETURN_THUNK= RETHUNK= "
+                            "CC_HAS_SLS= SLS=")
+FOR_CLANG_19 = FOR_CLANG + ("CLANG_VERSION=190107 CC_HAS_UBSAN_BOUNDS_STRICT= UBSAN_BOUNDS_STRICT= "
+                            "UBSAN_ARRAY_BOUNDS=y CC_HAS_MIN_FUNCTION_ALIGNMENT= CC_HAS_NAMED_AS= "
+                            "USE_X86_SEG_SUPPORT=")
+
 KERNELS = {k.series: k for k in (
     *debian("5.10", "bullseye"),
+    Kernel("5.10old", "5.10", "bullseye", oldest=True, boots=False),
     *debian("6.1", "bookworm"),
     *debian("6.12", "trixie"),
     *debian("7.2", "trixie"),
     *debian("7.3", "trixie"),
+    # word sizes, byte orders, page sizes and compilers; only built for
+    Kernel("6.1armhf", "6.1", "bookworm+cross", "armmp", boots=False,
+           cross="arm-linux-gnueabihf-"),
+    Kernel("6.1s390x", "6.1", "bookworm+cross", "s390x", boots=False, cross="s390x-linux-gnu-"),
+    Kernel("7.3arm64", "7.3", "trixie+cross", "arm64", boots=False, cross="aarch64-linux-gnu-"),
+    Kernel("7.3arm64x16k", "7.3", "trixie+cross", "arm64-16k", boots=False,
+           cross="aarch64-linux-gnu-"),
+    Kernel("6.1clang", "6.1", "bookworm+cross", boots=False, compiler="clang",
+           options=FOR_CLANG_14),
+    Kernel("7.3clang", "7.3", "trixie+cross", boots=False, compiler="clang",
+           options=FOR_CLANG_19),
     # the interrupt routing of pc is a program, and interpreting that takes this kernel minutes
     Kernel("6.1debug", "6.1", "bookworm+source", "debug", config="debug.config",
            patch="debug.patch", memory=2048, patience=4, machine="q35"),
+)}
+
+# Kernels nobody packages: one without RDMA, and some that lie about their version.
+KERNELS |= {k.series: k for k in (
+    changed("6.1nordma", KERNELS["6.1"], options="INFINIBAND_ADDR_TRANS=", excluded=True),
+    changed("5.10says7.3", KERNELS["5.10"], claims="7.3.4"),
+    changed("7.3says5.10", KERNELS["7.3"], claims="5.10.1"),
 )}
 
 # What is made and built unless another one is asked for.

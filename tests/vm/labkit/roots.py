@@ -71,12 +71,13 @@ def sources(release: Release) -> list[str]:
     """deb lines of a release."""
     main, security = archive_sites()
     lines = [f"deb {main} {suite} main" for suite in release.suites]
-    return lines + [f"deb {security} {release.security} main"]
+    return lines + [f"deb [arch=amd64] {security} {release.security} main"]
 
 
 def debootstrap(release: Release, target: Path, packages: tuple[str, ...]) -> None:
     """Make a minimal Debian in a directory."""
     options = [f"--dpkgopt={o}" for o in NO_DOCS]
+    options.append(f"--architectures={','.join(('amd64',) + release.foreign)}")
     target.parent.mkdir(parents=True, exist_ok=True)
     host.call("mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory",
               "--skip=cleanup/apt", f"--include={','.join(packages)}", *options,
@@ -105,7 +106,7 @@ def in_root(root: Path, *argv: str, bind: Path | None = None,
 
 def build_root(release: Release) -> Path:
     """The build root of a release: compiler, and the headers of its kernels."""
-    kernels = [k for k in KERNELS.values() if k.release == release.name]
+    kernels = [k for k in KERNELS.values() if k.release == release.name and not k.base]
     built = [k for k in kernels if is_built(k)]
     recipe = host.digest(release, kernels, *map(source_recipe, built))
 
@@ -154,15 +155,25 @@ def add_packaged_kernel(root: Path, kernel: Kernel) -> None:
     if not unames:
         raise host.LabError(f"Debian {kernel.release} has no kernel {kernel.series}: "
                             "adapt tests/vm/labkit/kernels.py")
-    uname = max(unames, key=version_key)
+    uname = (min if kernel.oldest else max)(unames, key=version_key)
     package = f"linux-headers-{uname}"
+    if kernel.cross:
+        package += ":" + foreign_arch(root, package)
     depends = in_root(root, "apt-cache", "depends", "--important", package).stdout
-    wanted = re.findall(r"Depends: (linux-(?:headers|kbuild|compiler)-\S+)", depends)
+    # scripts and objtool run here, whatever the kernel is for
+    wanted = re.findall(r"Depends: <?(linux-(?:headers|kbuild)-[^\s:>]+)", depends)
     in_root(root, "apt-get", "install", "-y", "-q", "--no-install-recommends", *wanted)
     in_root(root, "sh", "-c", f"cd /kernels/{kernel.series} && apt-get -q download {package} && "
             "dpkg-deb --fsys-tarfile *.deb | tar -x -C / ./usr/src && rm *.deb && "
-            f"mkdir -p /lib/modules/{uname} && ln -s /usr/src/{package} /lib/modules/{uname}/build")
+            f"mkdir -p /lib/modules/{uname} && "
+            f"ln -s /usr/src/linux-headers-{uname} /lib/modules/{uname}/build")
     (root / "kernels" / kernel.series / "uname").write_text(uname)
+
+
+def foreign_arch(root: Path, package: str) -> str:
+    """The architecture a package is for, if only one has it."""
+    policy = in_root(root, "apt-cache", "show", package).stdout
+    return re.search(r"^Architecture: (\S+)", policy, re.MULTILINE)[1]
 
 
 def fetch_kernel(root: Path, kernel: Kernel, target: Path) -> None:
@@ -186,7 +197,7 @@ def version_key(text: str) -> list[int]:
 def uname_of(kernel: Kernel) -> str:
     """The kernel release (uname -r) of a row of the table."""
     root = build_root(RELEASES[kernel.release])
-    return (root / "kernels" / kernel.series / "uname").read_text()
+    return (root / "kernels" / (kernel.base or kernel.series) / "uname").read_text()
 
 
 def kernel_files(kernel: Kernel) -> KernelFiles:
