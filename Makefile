@@ -35,6 +35,9 @@ check-debug: host-packages
 demo: host-packages
 	@tests/vm/lab demo
 
+matrix: host-packages
+	@tests/vm/lab matrix $(MATRIX)
+
 bench: host-packages
 	@tests/vm/lab bench $(BENCH)
 
@@ -52,13 +55,14 @@ help:
 	@echo 'make check-all      every case on every kernel and in all pairs worth testing; many hours,'
 	@echo '                    goes on where it was stopped'
 	@echo 'make check-debug    the virtual-machine tests on a kernel that looks for bugs; hours'
+	@echo 'make matrix         build for every kernel of the table, from 5.10 on; needs root'
 	@echo 'make demo           two virtual machines, one disk between them; needs root'
 	@echo 'make bench          instructions and packets per I/O, against nvme-rdma; needs root'
 	@echo
 	@echo 'KDIR=$(KDIR)'
 	@echo 'Also: C=1, W=1, V=1, CC=, LLVM=1 as for any external module;'
 	@echo 'MODULES="rtrs-core ..." builds some modules only.'
-	@echo 'BENCH="--quick ..." are options for `tests/vm/lab bench`.'
-	@echo 'unit, lint, compat-verify, check..., demo and bench install missing Debian packages (root).'
+	@echo 'BENCH="--quick ..." are options for `tests/vm/lab bench`, MATRIX="--verify ..." for matrix.'
+	@echo 'unit, lint, compat-verify, check..., matrix, demo and bench install missing Debian packages (root).'
 
-.PHONY: modules install clean unit lint compat-verify check check-all check-debug demo bench host-packages help
+.PHONY: modules install clean unit lint compat-verify check check-all check-debug matrix demo bench host-packages help

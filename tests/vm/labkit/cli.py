@@ -5,7 +5,7 @@ import argparse
 import os
 import sys
 
-from . import bench, build, check, demo, host, kernels, roots, shell
+from . import bench, build, check, demo, host, kernels, matrix, roots, shell
 
 
 def main() -> int:
@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     shell_parser.add_argument("--no-modules", action="store_true",
                               help="do not build nor load our modules")
     bench.add(commands, series)
+    matrix.add(commands, series)
     clean = commands.add_parser("clean", help="remove builds, runs and results; --all: images too")
     clean.add_argument("--all", action="store_true", help="remove the whole cache")
     clean.set_defaults(run=run_clean)
@@ -134,6 +135,6 @@ def run_clean(arguments) -> None:
     """Remove what can be made again."""
     if os.geteuid():
         raise host.LabError("run `lab clean` as root")
-    names = ["build", "run", "results"] + (["roots", "kernels", "guest"] if arguments.all else [])
+    names = ["build", "matrix", "run", "results"] + (["roots", "kernels", "guest"] if arguments.all else [])
     for name in names:
         host.remove(host.CACHE / name)

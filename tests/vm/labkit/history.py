@@ -5,6 +5,7 @@ import hashlib
 import json
 import subprocess
 import time
+from collections import Counter
 from pathlib import Path
 
 from . import host
@@ -34,13 +35,32 @@ class History:
         return {case: entry["seconds"] for case, entry in newest.items()
                 if entry["outcome"] == "passed"}
 
+    def newest(self) -> dict[str, tuple[Counter, bool]]:
+        """How the cases went on each kernel, with the newest tree it was tested with.
+
+        Outcomes are counted for each case of each combo the kernel is in; and whether the tree is
+        this one.
+        """
+        trees: dict[str, str] = {}
+        verdicts: dict[str, dict[tuple[str, str], str]] = {}
+        for entry in self.all_entries():
+            for series in set(entry["combo"].split("-")):
+                if trees.get(series) != entry["tree"]:
+                    trees[series], verdicts[series] = entry["tree"], {}
+                verdicts[series][entry["combo"], entry["case"]] = entry["outcome"]
+        return {series: (Counter(outcomes.values()), trees[series] == self.tree)
+                for series, outcomes in verdicts.items()}
+
     def entries(self) -> list[dict]:
         """All verdicts on this tree, oldest first."""
+        return [entry for entry in self.all_entries() if entry["tree"] == self.tree]
+
+    def all_entries(self) -> list[dict]:
+        """All verdicts there ever were, oldest first."""
         if not self.path.exists():
             return []
         with open(self.path, encoding="utf-8") as file:
-            entries = [json.loads(line) for line in file]
-        return [entry for entry in entries if entry["tree"] == self.tree]
+            return [json.loads(line) for line in file]
 
 
 def git(*arguments: str) -> str:

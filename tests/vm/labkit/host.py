@@ -3,6 +3,7 @@
 
 import contextlib
 import fcntl
+import glob
 import hashlib
 import os
 import shutil
@@ -27,6 +28,7 @@ HOST_PACKAGES = {
     "xz-utils": "/usr/bin/xz",
     "e2fsprogs": "/sbin/mke2fs",
     "python3-pytest": "/usr/lib/python3/dist-packages/pytest",
+    "python3-tabulate": "/usr/lib/python3/dist-packages/tabulate*",
 }
 
 
@@ -76,7 +78,7 @@ def call(*argv: str | Path, cwd: Path | None = None, hint: str = "") -> str:
 
 def install_host_packages() -> None:
     """Install what the lab needs on the host; does nothing when all is there."""
-    missing = [name for name, probe in HOST_PACKAGES.items() if not Path(probe).exists()]
+    missing = [name for name, probe in HOST_PACKAGES.items() if not glob.glob(probe)]
     if not missing:
         return
     if os.geteuid():
