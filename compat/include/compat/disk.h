@@ -10,7 +10,7 @@
  * 6.0, "block: remove blk_cleanup_disk": before, the driver has to end the
  * queue between del_gendisk() and put_disk(). From del_gendisk() on no I/O may
  * reach the driver, so that is the time; a disk that was never added has only
- * put_disk().
+ * put_disk(). Both are only for disks of our own, put once by who made them.
  */
 #ifndef COMPAT_DISK_H
 #define COMPAT_DISK_H
