@@ -99,11 +99,15 @@ def compile_all(kernel: Kernel, home: Path, kdir: str) -> dict:
         result["configure"] = round(config.stat().st_mtime - start, 1)
         result["probes"] = answers(config.read_text())
     log = done.stdout
-    made = [name for name in build.MODULES if (tree / "src" / f"{name}.ko").exists()]
-    if done.returncode or len(made) < len(build.MODULES):
+    if not done.returncode:
+        flags = "CF=-D__CHECK_ENDIAN__"
+        log += build.make(kernel, tree, kdir, "C=2", flags, "modules").stdout
+    if not done.returncode and kernel.boots:
+        done = build.make_test_modules(kernel, tree, kdir)
+        log += done.stdout
+    missing = [name for name in build.MODULES if not (tree / "src" / f"{name}.ko").exists()]
+    if done.returncode or missing:
         result["result"] = "failed"
-    else:
-        log += build.make(kernel, tree, kdir, "C=2", "CF=-D__CHECK_ENDIAN__", "modules").stdout
     (home / "log").write_text(log)
     result |= {"log": str(home / "log"), **count_warnings(log)}
     if result["result"] == "ok" and result["warnings"]:
