@@ -45,6 +45,7 @@ class Kernel:
     base: str = field(default="", repr=False)       # row whose headers this one has, changed
     options: str = field(default="", repr=False)    # changes of its configuration: NAME=VALUE
     claims: str = field(default="", repr=False)     # the version it says it has
+    sparse: str = field(default="", repr=False)     # flags it needs
     excluded: bool = field(default=False, repr=False)   # is to be left out by dkms.conf
 
     def headers_pattern(self) -> re.Pattern:
@@ -64,10 +65,13 @@ def changed(series: str, base: Kernel, **changes) -> Kernel:
 
 
 def debian(version: str, release: str) -> tuple[Kernel, ...]:
-    """The kernels Debian makes of one version."""
+    """The kernels Debian makes of one version.
+
+    RT does not tell sparse which locks are released, only which were taken by a trylock.
+    """
     return (
         Kernel(version, version, release),
-        Kernel(f"{version}rt", version, release, "rt-amd64"),
+        Kernel(f"{version}rt", version, release, "rt-amd64", sparse="-Wno-context"),
         Kernel(f"{version}cloud", version, release, "cloud-amd64", boots=False),
     )
 

@@ -100,7 +100,7 @@ def compile_all(kernel: Kernel, home: Path, kdir: str) -> dict:
         result["probes"] = answers(config.read_text())
     log = done.stdout
     if not done.returncode:
-        flags = "CF=-D__CHECK_ENDIAN__"
+        flags = f"CF=-D__CHECK_ENDIAN__ {kernel.sparse}"
         log += build.make(kernel, tree, kdir, "C=2", flags, "modules").stdout
     if not done.returncode and kernel.boots:
         done = build.make_test_modules(kernel, tree, kdir)
