@@ -98,7 +98,8 @@ RELEASES = {r.name: r for r in (
 
 # Debian's kernels are configured for gcc, with flags that clang does not know. What a kernel would
 # be configured with for clang 14 and 19:
-FOR_CLANG = ("CC_IS_GCC= CC_IS_CLANG=y GCC_VERSION=0 CC_IMPLICIT_FALLTHROUGH=-Wimplicit-fallthrough "
+FOR_CLANG = ("CC_IS_GCC= CC_IS_CLANG=y GCC_VERSION=0 "
+             "CC_IMPLICIT_FALLTHROUGH=-Wimplicit-fallthrough "
              "FTRACE_MCOUNT_USE_CC= FTRACE_MCOUNT_USE_OBJTOOL=y ")
 FOR_CLANG_14 = FOR_CLANG + ("CLANG_VERSION=140006 CC_HAS_AUTO_VAR_INIT_ZERO_BARE= "
                             "CC_HAS_AUTO_VAR_INIT_ZERO_ENABLER=y CC_HAS_RETURN_THUNK= RETHUNK= "
