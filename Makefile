@@ -10,6 +10,19 @@ modules:
 install: modules
 	$(MAKE) $(KBUILD) modules_install
 
+# The source as dkms wants it, of both packages. DKMS_VERSION is the version dkms
+# knows it by; the .rpm adds its release.
+DKMS_VERSION ?= $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"$$/\1/p' dkms.conf)
+DKMS_DIR = $(DESTDIR)/usr/src/rnbd-$(DKMS_VERSION)
+DKMS_FILES = Makefile compat/configure $(shell find src compat \
+	\( -name Kbuild -o -name '*.[ch]' \) ! -name '*.mod.c' ! -name compat-config.h)
+
+install-dkms:
+	@mkdir -p $(DKMS_DIR)
+	@cp --parents --preserve=mode,timestamps $(DKMS_FILES) $(DKMS_DIR)
+	@sed 's/^PACKAGE_VERSION=.*/PACKAGE_VERSION="$(DKMS_VERSION)"/' dkms.conf \
+		>$(DKMS_DIR)/dkms.conf
+
 clean:
 	@if [ -e $(KDIR)/Makefile ]; then $(MAKE) $(KBUILD) clean; fi
 	@$(MAKE) -s -C tests/unit clean
@@ -41,12 +54,20 @@ matrix: host-packages
 bench: host-packages
 	@tests/vm/lab bench $(BENCH)
 
+# PACKAGES is where packages go.
+PACKAGES ?= packages
+
+deb:
+	@scripts/make-deb $(PACKAGES)
+
 host-packages:
 	@scripts/host-packages
 
 help:
 	@echo 'make [modules]      build the five modules for KDIR'
 	@echo 'make install        install them, INSTALL_MOD_PATH is the root (default /)'
+	@echo 'make install-dkms   put the source where dkms finds it, DESTDIR is the root'
+	@echo 'make deb            the Debian packages, in PACKAGES=$(PACKAGES)'
 	@echo 'make clean          remove what was built'
 	@echo 'make unit           unit tests of the wire code, in userspace'
 	@echo 'make lint           static checks: sparse, W=1, checkpatch, shellcheck, house rules'
@@ -63,6 +84,8 @@ help:
 	@echo 'Also: C=1, W=1, V=1, CC=, LLVM=1 as for any external module;'
 	@echo 'MODULES="rtrs-core ..." builds some modules only.'
 	@echo 'BENCH="--quick ..." are options for `tests/vm/lab bench`, MATRIX="--verify ..." for matrix.'
-	@echo 'unit, lint, compat-verify, check..., matrix, demo and bench install missing Debian packages (root).'
+	@echo 'deb, unit, lint, compat-verify, check..., matrix, demo and bench install missing'
+	@echo 'Debian packages (root).'
 
-.PHONY: modules install clean unit lint compat-verify check check-all check-debug matrix demo bench host-packages help
+.PHONY: modules install install-dkms clean deb unit lint compat-verify check check-all check-debug \
+	matrix demo bench host-packages help
