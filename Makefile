@@ -60,6 +60,9 @@ PACKAGES ?= packages
 deb:
 	@scripts/make-deb $(PACKAGES)
 
+rpm:
+	@scripts/make-rpm $(PACKAGES)
+
 host-packages:
 	@scripts/host-packages
 
@@ -68,6 +71,7 @@ help:
 	@echo 'make install        install them, INSTALL_MOD_PATH is the root (default /)'
 	@echo 'make install-dkms   put the source where dkms finds it, DESTDIR is the root'
 	@echo 'make deb            the Debian packages, in PACKAGES=$(PACKAGES)'
+	@echo 'make rpm            the same as .rpm'
 	@echo 'make clean          remove what was built'
 	@echo 'make unit           unit tests of the wire code, in userspace'
 	@echo 'make lint           static checks: sparse, W=1, checkpatch, shellcheck, house rules'
@@ -84,8 +88,8 @@ help:
 	@echo 'Also: C=1, W=1, V=1, CC=, LLVM=1 as for any external module;'
 	@echo 'MODULES="rtrs-core ..." builds some modules only.'
 	@echo 'BENCH="--quick ..." are options for `tests/vm/lab bench`, MATRIX="--verify ..." for matrix.'
-	@echo 'deb, unit, lint, compat-verify, check..., matrix, demo and bench install missing'
+	@echo 'deb, rpm, unit, lint, compat-verify, check..., matrix, demo and bench install missing'
 	@echo 'Debian packages (root).'
 
-.PHONY: modules install install-dkms clean deb unit lint compat-verify check check-all check-debug \
+.PHONY: modules install install-dkms clean deb rpm unit lint compat-verify check check-all check-debug \
 	matrix demo bench host-packages help
