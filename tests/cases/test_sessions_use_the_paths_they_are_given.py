@@ -79,3 +79,18 @@ def test_the_server_listens_where_it_was_told(pair):
     pair.reload_modules(rnbd_port_nr=4321)
     assert pair.client.map_errno(paths=pair.paths(1)) == "ECONNREFUSED"
     verified_fio(pair.map(dest_port=4321))
+
+
+@pytest.mark.parametrize("queues", (1, 5))
+def test_a_path_has_as_many_connections_as_it_was_told(pair, before, queues):
+    parameter = "/sys/module/rtrs_client/parameters/nr_io_queues"
+    idle = qps(pair.client)
+    pair.client.write_file(parameter, queues)
+    try:
+        disk = pair.map()
+    finally:
+        pair.client.write_file(parameter, 0)
+    assert qps(pair.client) - idle == queues + 1
+    verified_fio(disk, iodepth=32)
+    disk.unmap()
+    wait_footprint(pair, before)
