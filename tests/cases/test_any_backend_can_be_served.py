@@ -59,7 +59,7 @@ def make(pair):
     """Make a backend of a kind and map it: the backend and the disk."""
     def make_and_map(kind, **keys):
         backend = KINDS[kind](pair.server)
-        pair.server.run("udevadm settle")
+        pair.server.settle()
         return backend, pair.map(backend.removeprefix("/dev/"), **keys)
 
     yield make_and_map

@@ -72,7 +72,7 @@ def before(pair):
 @pytest.mark.parametrize("what", HARDWARE)
 def test_an_idle_disk_outlasts_it(pair, before, what):
     disk = pair.map()
-    pair.client.run("udevadm settle")
+    pair.client.settle()
     with GOES[what](pair):
         wait_state(disk, "closed", NOTICED)
     wait_state(disk, "open", RESUMED)

@@ -16,7 +16,7 @@ def both_ways(pair, backend, disk, command):
     """What a command makes the server's disk see if run there and if run on the client."""
     seen = []
     for node, path in ((pair.server, backend), (pair.client, disk.path)):
-        node.run("udevadm settle")
+        node.settle()
         with traced(pair.server, backend) as requests:
             node.run(command.format(disk=path))
         seen.append(requests)

@@ -64,7 +64,7 @@ def test_new_io_takes_the_path_that_is_left(pair, before):
     disk = pair.map(links=2)
     idle = before["client rdma"]["rxe0"]["qp"]
     wait_until(lambda: qps(pair.client, 1) == qps(pair.client, 0), 15, "both are connected")
-    pair.client.run("udevadm settle")
+    pair.client.settle()
     pull_cable(pair.client, 0)
     wait_until(lambda: qps(pair.client, 0) == idle, NOTICED, "the loss of the first path is noticed")
     assert disk.attribute("state") == "open"

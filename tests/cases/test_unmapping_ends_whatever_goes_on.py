@@ -100,7 +100,7 @@ def test_a_forced_unmap_ends_io_while_the_server_is_gone(pair, before):
 
 def test_a_lost_disk_is_unmapped_in_the_normal_way(pair, before):
     disk = pair.map()
-    pair.client.run("udevadm settle")
+    pair.client.settle()
     unload_server(pair)
     wait_state(disk, "closed", NOTICED)
     disk.unmap(timeout=SOON)

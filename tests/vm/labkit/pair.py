@@ -125,6 +125,10 @@ class Node(Guest):
         self.run(f"dmsetup create {name} --table {shlex.quote(table)}")
         return f"/dev/mapper/{name}"
 
+    def settle(self) -> None:
+        """Wait until udev is done with new disks; it may hang up on who asks, so ask again."""
+        self.run("udevadm settle || udevadm settle || udevadm settle")
+
     def sectors(self, device: str) -> int:
         """The size of a device in 512-byte sectors."""
         return int(self.run(f"blockdev --getsz {device}").out)
@@ -266,7 +270,7 @@ class Disk:
     def unmap(self, force: bool = False, timeout: float = 60) -> None:
         """Unmap, and wait until the device is gone."""
         if not force:
-            self.client.run("udevadm settle")   # udev opens disks that are new or were just written
+            self.client.settle()   # udev opens disks that are new or were just written
         error = self.unmap_errno(force, timeout)
         if error:
             raise FileError(error, f"{self.client.name}: unmapping {self.name}")
