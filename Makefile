@@ -63,6 +63,9 @@ deb:
 rpm:
 	@scripts/make-rpm $(PACKAGES)
 
+check-package: host-packages
+	@tests/vm/lab package
+
 host-packages:
 	@scripts/host-packages
 
@@ -80,6 +83,7 @@ help:
 	@echo 'make check-all      every case on every kernel and in all pairs worth testing; many hours,'
 	@echo '                    goes on where it was stopped'
 	@echo 'make check-debug    the virtual-machine tests on a kernel that looks for bugs; hours'
+	@echo 'make check-package  the packages on Debian 11, 12, 13, from installation to removal; needs root'
 	@echo 'make matrix         build for every kernel of the table, from 5.10 on; needs root'
 	@echo 'make demo           two virtual machines, one disk between them; needs root'
 	@echo 'make bench          instructions and packets per I/O, against nvme-rdma; needs root'
@@ -92,4 +96,4 @@ help:
 	@echo 'Debian packages (root).'
 
 .PHONY: modules install install-dkms clean deb rpm unit lint compat-verify check check-all check-debug \
-	matrix demo bench host-packages help
+	check-package matrix demo bench host-packages help

@@ -111,8 +111,12 @@ def collect(home: Path) -> None:
         shutil.copy(made[name], home / "modules")
 
 
-def module_initrd(kernel: Kernel, with_modules: bool, target: Path) -> Path:
-    """The part of the initrd that changes: agent, init and our modules, with their index."""
+def module_initrd(kernel: Kernel, with_modules: bool, target: Path,
+                  modules: Path | None = None) -> Path:
+    """The part of the initrd that changes: agent, init and our modules, with their index.
+
+    They are what build() made, or those in a directory.
+    """
     tree = target / f"extra-{kernel.series}"
     (tree / "lab").mkdir(parents=True)
     for name in ("init", "agent.py", "link", "tidy"):
@@ -120,7 +124,7 @@ def module_initrd(kernel: Kernel, with_modules: bool, target: Path) -> Path:
     (tree / "lab/init").chmod(0o755)
     if with_modules:
         files = roots.kernel_files(kernel)
-        index_modules(files, host.CACHE / "build" / kernel.series / "modules",
+        index_modules(files, modules or host.CACHE / "build" / kernel.series / "modules",
                       tree / "updates" / files.uname)
     archive = target / f"extra-{kernel.series}.cpio"
     roots.pack_cpio(tree, archive)
@@ -138,7 +142,7 @@ def index_modules(files: roots.KernelFiles, modules: Path, target: Path) -> None
         if not entry.name.startswith("modules.") or "builtin" in entry.name \
                 or entry.name == "modules.order":
             (view / entry.name).symlink_to(entry)
-    for module in modules.glob("*.ko"):
+    for module in modules.glob("*.ko*"):
         shutil.copy(module, target / "updates")
     (view / "updates").symlink_to(target / "updates")
     host.call("depmod", "-b", base, files.uname)

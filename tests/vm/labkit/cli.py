@@ -5,7 +5,7 @@ import argparse
 import os
 import sys
 
-from . import bench, build, check, demo, host, kernels, matrix, roots, shell
+from . import bench, build, check, demo, host, kernels, matrix, package, roots, shell
 
 
 def main() -> int:
@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
                               help="do not build nor load our modules")
     bench.add(commands, series)
     matrix.add(commands, series)
+    package.add(commands)
     clean = commands.add_parser("clean", help="remove builds, runs and results; --all: images too")
     clean.add_argument("--all", action="store_true", help="remove the whole cache")
     clean.set_defaults(run=run_clean)
@@ -111,7 +112,7 @@ def add_guests(commands, name: str, text: str, run) -> argparse.ArgumentParser:
 def run_setup(arguments) -> None:
     """Make everything that is kept."""
     if arguments.refresh:
-        for name in ("roots", "kernels", "guest"):
+        for name in ("roots", "kernels", "guest", "hosts"):
             host.remove(host.CACHE / name)
     prepare([kernels.KERNELS[name] for name in kernels.STOCK])
 
@@ -135,6 +136,7 @@ def run_clean(arguments) -> None:
     """Remove what can be made again."""
     if os.geteuid():
         raise host.LabError("run `lab clean` as root")
-    names = ["build", "matrix", "run", "results"] + (["roots", "kernels", "guest"] if arguments.all else [])
+    names = ["build", "matrix", "run", "results"]
+    names += ["roots", "kernels", "guest", "hosts"] if arguments.all else []
     for name in names:
         host.remove(host.CACHE / name)

@@ -328,7 +328,8 @@ class FioJob:
 class Pair:
     """Two guests joined by two links."""
 
-    def __init__(self, client: Kernel, server: Kernel, run_dir: Path, with_modules: bool):
+    def __init__(self, client: Kernel, server: Kernel, run_dir: Path, with_modules: bool,
+                 modules: Path | None = None):
         self.dir = run_dir
         self.mode = ""
         self.parameters: dict = {}
@@ -339,7 +340,7 @@ class Pair:
         specs = {"server": (server, 2), "client": (client, 1)}
         nodes = {}
         for name, (kernel, number) in specs.items():
-            nodes[name] = start_node(name, kernel, number, run_dir, with_modules)
+            nodes[name] = start_node(name, kernel, number, run_dir, with_modules, modules)
         self.client, self.server = nodes["client"], nodes["server"]
         try:
             for node in self.nodes:
@@ -445,7 +446,8 @@ class Pair:
         return {node.name: node.mark() for node in self.nodes}
 
 
-def start_node(name: str, kernel: Kernel, number: int, run_dir: Path, with_modules: bool) -> Node:
+def start_node(name: str, kernel: Kernel, number: int, run_dir: Path, with_modules: bool,
+               modules: Path | None = None) -> Node:
     """Start one guest of a pair; the server listens on the links, the client connects."""
     files = roots.kernel_files(kernel)
     side = "on" if name == "server" else "off"
@@ -454,8 +456,8 @@ def start_node(name: str, kernel: Kernel, number: int, run_dir: Path, with_modul
     if side == "on":
         for old in run_dir.glob("*.qlink"):
             old.unlink()
-    machine = Machine(name=name, kernel=files.vmlinuz,
-                      initrds=[files.initrd, build.module_initrd(kernel, with_modules, run_dir)],
+    initrd = build.module_initrd(kernel, with_modules, run_dir, modules)
+    machine = Machine(name=name, kernel=files.vmlinuz, initrds=[files.initrd, initrd],
                       disks=[roots.guest_root_image(), files.modules_image],
                       cmdline=[f"lab.host={number}", f"lab.links={LINKS}"], links=links,
                       memory=kernel.memory, machine=kernel.machine)
