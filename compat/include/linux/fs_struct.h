@@ -6,7 +6,7 @@
 
 /* 7.x; before, kernel threads have the root directory of init anyway */
 #ifndef scoped_with_init_fs
-#define scoped_with_init_fs()
+#define scoped_with_init_fs()	if (true)
 #endif
 
 #endif
