@@ -4,7 +4,7 @@
 import pytest
 
 from helpers import served_file
-from labkit.pair import CTL, SERVER_DEVICES
+from labkit.pair import CTL, SERVER_DEVICES, wait_until
 
 WRITABLE, READABLE = "644", "444"
 
@@ -109,6 +109,8 @@ def test_scripts_hear_of_disks_by_events(pair):
     pair.server.null_blk(size_mb=4)
     heard = "/tmp/events"
     job = pair.client.start(f"udevadm monitor --kernel --subsystem-match=block > {heard}")
+    wait_until(lambda: not pair.client.run(f"grep 'the kernel uevent' {heard}", check=False).status,
+               what="events are listened to")
     disk = pair.map()
     pair.client.write_file(f"{disk.sysfs}/resize", 4096)
     disk.unmap()
