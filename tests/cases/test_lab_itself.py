@@ -69,6 +69,23 @@ def test_a_known_bug_is_excused_only_on_its_kernel(monkeypatch):
     assert scan.bad_lines([line + " more"], "6.1")
 
 
+REPORT = """[    1.000000] ------------[ cut here ]------------
+[    1.000001] WARNING: CPU: 1 PID: 2 at f.c:3 f+0x4/0x5
+[    1.000002] Workqueue: events known [m]
+[    1.000003] Call Trace:
+[    1.000004] ---[ end trace 0123456789abcdef ]---""".splitlines()
+
+
+def test_a_known_bug_excuses_the_report_it_is_in(monkeypatch):
+    bug = scan.KnownBug("6.1", r"Workqueue: events known \[m\]", "0123456789ab")
+    monkeypatch.setattr(scan, "KNOWN_BUGS", (bug,))
+    other = [line.replace("known", "other") for line in REPORT]
+    assert not scan.bad_lines(REPORT, "6.1")
+    assert scan.bad_lines(REPORT + other, "6.1") == [other[1], other[3]]
+    assert scan.bad_lines(REPORT[:2] + REPORT[3:], "6.1") == [REPORT[1], REPORT[3]]
+    assert scan.bad_lines(REPORT[:2], "6.1") == [REPORT[1]]
+
+
 DEBUG_COMPLAINTS = (
     "BUG: KASAN: slab-use-after-free in f+0x1/0x2 [m]",
     "UBSAN: shift-out-of-bounds in f.c:1:2",
