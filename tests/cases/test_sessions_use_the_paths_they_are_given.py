@@ -60,6 +60,22 @@ def test_a_session_opens_if_one_of_its_paths_is_up(pair, before, down):
     verified_fio(disk)
 
 
+def test_a_path_that_never_gets_ready_keeps_no_session_away(pair, before):
+    pair.map(links=2).unmap()                   # who has which address is known from here on
+    wait_footprint(pair, before)
+    pair.server.netem("loss 100%", 1)           # a request to connect arrives, the answer does not
+    disk = pair.map(links=2)
+    idle = before["server rdma"]["rxe1"]["qp"]
+    wait_until(lambda: qps(pair.server, 1) > idle, NOTICED, "the server knows of the second path")
+    pair.client.netem("loss 100%", 1)           # nor does what would end it
+    disk.unmap()
+    for node in pair.nodes:
+        node.restore_link(1)
+    pair.map().unmap()
+    assert qps(pair.server, 1) > idle, "the case was too slow"
+    wait_footprint(pair, before, timeout=60)
+
+
 def test_new_io_takes_the_path_that_is_left(pair, before):
     disk = pair.map(links=2)
     idle = before["client rdma"]["rxe0"]["qp"]

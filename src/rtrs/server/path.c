@@ -203,7 +203,7 @@ static int rtrs_srv_path_take_name(struct rtrs_srv_path *path)
 		rtrs_srv_path_close(path, "malformed info request or session name");
 		return err;
 	}
-	err = rtrs_srv_sess_set_name(path->sess, name);
+	err = rtrs_srv_path_set_name(path, name);
 	if (err == -EPERM)
 		rtrs_srv_path_close(path, "session name \"%s\" is in use by another client",
 				    name);

@@ -225,6 +225,8 @@ void rtrs_srv_sess_leave(struct rtrs_srv_path *path)
 
 	mutex_lock(&ctx->mutex);
 	list_del(&path->entry);
+	if (path->named && !--sess->nr_named)
+		WRITE_ONCE(sess->name[0], '\0');
 	last = !--sess->nr_paths;
 	if (last)
 		list_del(&sess->entry);
@@ -247,8 +249,9 @@ static bool rtrs_srv_name_taken(struct rtrs_srv_sess *sess, const char *name)
 	return false;
 }
 
-static int rtrs_srv_sess_try_name(struct rtrs_srv_sess *sess, const char *name)
+static int rtrs_srv_path_try_name(struct rtrs_srv_path *path, const char *name)
 {
+	struct rtrs_srv_sess *sess = path->sess;
 	int err = 0;
 
 	mutex_lock(&sess->ctx->mutex);
@@ -258,14 +261,21 @@ static int rtrs_srv_sess_try_name(struct rtrs_srv_sess *sess, const char *name)
 		err = -EPERM;
 	else
 		strscpy(sess->name, name);
+	if (!err && !path->named) {
+		path->named = true;
+		sess->nr_named++;
+	}
 	mutex_unlock(&sess->ctx->mutex);
 	return err;
 }
 
 /**
- * rtrs_srv_sess_set_name() - a path told the session's name
- * @sess: session
+ * rtrs_srv_path_set_name() - a path told its session's name
+ * @path: path
  * @name: valid name
+ *
+ * The session has the name until the last such path leaves: one whose handshake
+ * is never finished must not keep the client's next session away.
  *
  * A client that closes a session and opens one of the same name again at once
  * may be faster than the end of the old one here, so that is waited for.
@@ -274,16 +284,17 @@ static int rtrs_srv_sess_try_name(struct rtrs_srv_sess *sess, const char *name)
  * Return: 0; -EPERM if another session has this name, -EINVAL if this session
  * has another name already.
  */
-int rtrs_srv_sess_set_name(struct rtrs_srv_sess *sess, const char *name)
+int rtrs_srv_path_set_name(struct rtrs_srv_path *path, const char *name)
 {
+	struct rtrs_srv_ctx *ctx = path->sess->ctx;
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
 	long left = RTRS_SRV_NAME_WAIT;
 	int err;
 
-	add_wait_queue(&sess->ctx->path_gone, &wait);
-	while ((err = rtrs_srv_sess_try_name(sess, name)) == -EPERM && left)
+	add_wait_queue(&ctx->path_gone, &wait);
+	while ((err = rtrs_srv_path_try_name(path, name)) == -EPERM && left)
 		left = wait_woken(&wait, TASK_UNINTERRUPTIBLE, left);
-	remove_wait_queue(&sess->ctx->path_gone, &wait);
+	remove_wait_queue(&ctx->path_gone, &wait);
 	return err;
 }
 

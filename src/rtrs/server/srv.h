@@ -136,9 +136,10 @@ struct rtrs_srv_chunk {
  * @ctx: owner
  * @entry: in ctx->sessions; under ctx->mutex
  * @uuid: identity
- * @name: empty until a client told it; written once, under ctx->mutex
+ * @name: empty unless @nr_named; written under ctx->mutex
  * @paths: struct rtrs_srv_path; under ctx->mutex
  * @nr_paths: their number; under ctx->mutex
+ * @nr_named: paths that told @name; under ctx->mutex
  * @chunk_size: bytes of a chunk
  * @hdr_size: bytes of it that are for user message and header
  * @queue_depth: chunks
@@ -156,6 +157,7 @@ struct rtrs_srv_sess {
 	char			name[RTRS_NAME_LEN];
 	struct list_head	paths;
 	unsigned int		nr_paths;
+	unsigned int		nr_named;
 
 	u32			chunk_size;
 	u32			hdr_size;
@@ -193,6 +195,7 @@ enum rtrs_srv_path_state {
  * @uuid: identity, the same in each incarnation
  * @recon_cnt: the incarnation
  * @first_conn: the client said that the session may be a new one
+ * @named: it told the session's name; under ctx->mutex
  * @features: extensions both sides know
  * @con_num: connections it is to have
  * @local: the server's address
@@ -236,6 +239,7 @@ struct rtrs_srv_path {
 	u8				uuid[RTRS_UUID_LEN];
 	u16				recon_cnt;
 	bool				first_conn;
+	bool				named;
 	u32				features;
 	u16				con_num;
 	struct sockaddr_storage		local;
@@ -399,7 +403,7 @@ struct rtrs_srv_path *rtrs_srv_sess_join(struct rtrs_srv_ctx *ctx,
 					 struct rdma_cm_id *cm_id,
 					 const struct rtrs_conn_req *req);
 void rtrs_srv_sess_leave(struct rtrs_srv_path *path);
-int rtrs_srv_sess_set_name(struct rtrs_srv_sess *sess, const char *name);
+int rtrs_srv_path_set_name(struct rtrs_srv_path *path, const char *name);
 int rtrs_srv_sess_link_up(struct rtrs_srv_path *path);
 void rtrs_srv_sess_link_down(struct rtrs_srv_path *path);
 
