@@ -153,6 +153,20 @@ def load_server(pair):
     pair.server.modprobe("rnbd_server", dev_search_path="/dev")
 
 
+def image(server, size_mb, kind="ext4"):
+    """Make a file on a file system of some kind; a link to it in /dev."""
+    below = server.null_blk("nullb9", size_mb=320)
+    server.run(f"mkfs.{kind} -q {below} && mount {below} /mnt && "
+               f"truncate -s {size_mb}M /mnt/disk.img && ln -s /mnt/disk.img /dev/disk.img",
+               timeout=120)
+    return "/dev/disk.img"
+
+
+def remove_image(server):
+    """Remove what image() made, and other links to it."""
+    server.run("rm -f /dev/disk.img /dev/other.img; umount -q -R /mnt", check=False)
+
+
 def direct_read(node, device, check=True):
     """Read one block past the page cache."""
     return node.run(f"dd if={device} of=/dev/null bs=4k count=1 iflag=direct status=none",

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from helpers import (NOTICED, RESUMED, direct_read, footprint, plug_cable, pull_cable, verified_fio,
-                     verified_load, wait_footprint, wait_state, without_udev)
+from helpers import (NOTICED, RESUMED, direct_read, footprint, image, plug_cable, pull_cable,
+                     remove_image, verified_fio, verified_load, wait_footprint, wait_state,
+                     without_udev)
 from labkit.faults import Faults
 
 pytestmark = pytest.mark.debug
@@ -27,32 +28,69 @@ def before(pair):
     return footprint(pair)
 
 
-@pytest.mark.limit(3600)
+@pytest.fixture
+def few(pair):
+    """What is there before anything is mapped of a server of few chunks: each has allocations."""
+    pair.server.null_blk(size_mb=8)
+    image(pair.server, size_mb=8)
+    pair.reload_modules(sess_queue_depth=4)
+    yield footprint(pair)
+    pair.client.unmap_all()
+    remove_image(pair.server)
+
+
+@pytest.mark.limit(1800)
 @pytest.mark.expect_log("Call Trace:")      # of vmalloc, which always warns
 @pytest.mark.expect_log("kmemleak: Cannot allocate a scan area, scanning the full object")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("side, module", MODULES)
-def test_mapping_ends_cleanly_whichever_fails(pair, before, side, module, kind):
+def test_mapping_ends_cleanly_whichever_fails(pair, few, side, module, kind):
     faults = Faults(getattr(pair, side), kind, module)
     errors, hit = [], [True]
     with without_udev(pair.client):
         while hit[0] and len(errors) < MOST:
             with faults.nth(len(errors) + 1) as hit:
-                errors.append(pair.client.map_errno(paths=pair.paths(1)))
-            if errors[-1] is None:
-                use_and_unmap(pair)
-            wait_footprint(pair, before)
+                errors.append(map_two(pair))
+            use_and_unmap(pair)
+            wait_footprint(pair, few)
     assert not hit[0] and errors.pop() is None
     assert ERRORS.issuperset(errors), summary(errors)
     print(f"{kind} of {module}:", summary(errors))
     verified_fio(pair.map())
 
 
+def map_two(pair):
+    """Map a disk, and a file in the same session; the first error's name."""
+    return pair.client.map_errno("nullb0", paths=pair.paths(1)) \
+        or pair.client.map_errno("disk.img")
+
+
 def use_and_unmap(pair):
-    """The one disk that is there works, and is unmapped."""
-    disk, = pair.client.disks()
-    direct_read(pair.client, disk.path)
-    assert disk.unmap_errno() is None
+    """The disks that are there work, and are unmapped."""
+    for disk in pair.client.disks():
+        direct_read(pair.client, disk.path)
+        assert disk.unmap_errno() is None
+
+
+@pytest.mark.limit(900)
+@pytest.mark.parametrize("side, module", (("client", "rtrs_core"), *MODULES))
+def test_loading_ends_cleanly_whichever_fails(pair, before, side, module):
+    node, errors, hit = getattr(pair, side), [], [True]
+    pair.unload_modules()
+    node.run(f"modprobe {module} && rmmod {module}")        # what it depends on stays
+    faults = Faults(node, "failslab", "do_init_module")     # none of them wants whole pages
+    while hit[0] and len(errors) < MOST:
+        with faults.nth(len(errors) + 1) as hit:
+            result = node.run(f"modprobe {module}", check=False)
+        errors.append(result.status)
+        assert not result.status or "Cannot allocate memory" in result.err, result.err
+        if not result.status:
+            node.run(f"rmmod {module}")
+    assert not hit[0] and errors.pop() == 0
+    print(f"loading {module}:", summary(errors))
+    pair.reload_modules()
+    verified_fio(pair.map())
+    assert any(errors), "no allocation failed that mattered"
 
 
 def summary(errors):
@@ -78,7 +116,7 @@ def test_unmapping_needs_no_memory(pair, before):
     wait_footprint(pair, before)
 
 
-@pytest.mark.parametrize("side, module", (("client", "rtrs_client"), ("server", "rtrs_server")))
+@pytest.mark.parametrize("side, module", MODULES)
 def test_a_path_that_lacks_memory_tries_again(pair, before, side, module):
     disk = pair.map()
     with verified_load(disk):

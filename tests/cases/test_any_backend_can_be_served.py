@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from helpers import (MIB, footprint, in_flight, probed, progress, served_file, traced, verified_fio,
-                     wait_footprint)
+from helpers import (MIB, footprint, image, in_flight, probed, progress, remove_image, served_file,
+                     traced, verified_fio, wait_footprint)
 from labkit.pair import SERVER_DEVICES, wait_until
 
 SIZE = 16   # MiB
@@ -32,14 +32,6 @@ def raid5(server):
     return "/dev/md0"
 
 
-def image(server, make):
-    """A file on a file system that some command makes."""
-    below = server.null_blk("nullb9", size_mb=320)
-    server.run(f"{make} {below} && mount {below} /mnt && truncate -s {SIZE}M /mnt/disk.img && "
-               "ln -s /mnt/disk.img /dev/disk.img", timeout=120)
-    return "/dev/disk.img"
-
-
 KINDS = {
     "null_blk": lambda server: server.null_blk(size_mb=SIZE),
     "brd": lambda server: server.brd(SIZE)[0],
@@ -49,8 +41,8 @@ KINDS = {
     "dm-flakey": lambda server: server.dm(
         "lab-flakey", f"0 {SECTORS} flakey {server.null_blk(size_mb=SIZE)} 0 3600 0"),
     "md raid5": raid5,
-    "file on ext4": lambda server: image(server, "mkfs.ext4 -q"),
-    "file on xfs": lambda server: image(server, "mkfs.xfs -q"),
+    "file on ext4": lambda server: image(server, SIZE),
+    "file on xfs": lambda server: image(server, SIZE, "xfs"),
 }
 
 
@@ -64,7 +56,7 @@ def make(pair):
 
     yield make_and_map
     pair.client.unmap_all()
-    pair.server.run("rm -f /dev/disk.img /dev/other.img; umount -q -R /mnt", check=False)
+    remove_image(pair.server)
 
 
 @pytest.mark.parametrize("kind", KINDS)

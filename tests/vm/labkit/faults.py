@@ -2,6 +2,7 @@
 """Allocations that fail on purpose, on the debug kernel."""
 
 import contextlib
+import functools
 from dataclasses import dataclass
 
 from .pair import Node
@@ -11,6 +12,7 @@ KINDS = {       # what may fail, and what makes all of it fail, also what may sl
     "failslab": {"ignore-gfp-wait": "N", "cache-filter": "N"},
     "fail_page_alloc": {"ignore-gfp-wait": "N", "ignore-gfp-highmem": "N", "min-order": "0"},
 }
+KMEMLEAK = "__create_object"    # notes each allocation, in memory that it has a reserve of
 DEPTH = 16      # frames of a stack that are looked at; what an interrupt calls is deeper
 
 
@@ -18,13 +20,14 @@ DEPTH = 16      # frames of a stack that are looked at; what an interrupt calls 
 class Faults:
     """Failing allocations of one kind, among those a module causes: it is on the stack.
 
-    The kernel's other modules that it calls are included, unless one of them is spared.
+    Both may also be functions of the kernel.  What the module calls in the kernel's other modules
+    is included, but for the one that is spared.
     """
 
     node: Node
     kind: str
     module: str
-    spared: str = ""
+    spared: str = KMEMLEAK
 
     def write(self, **values) -> None:
         """Write files of the fault's directory."""
@@ -33,12 +36,16 @@ class Faults:
 
     def prepare(self) -> None:
         """Say which allocations are meant."""
-        first, end = text_range(self.node, self.module)
         self.write(probability=0, verbose=0, space=0, task_filter="N", stacktrace_depth=DEPTH,
-                   require_start=first, require_end=end, **KINDS[self.kind])
-        if self.spared:
-            first, end = text_range(self.node, self.spared)
-            self.write(reject_start=first, reject_end=end)
+                   **self.ranges, **KINDS[self.kind])
+
+    @functools.cached_property
+    def ranges(self) -> dict[str, int]:
+        """What must be on the stack, and what must not."""
+        first, end = text_range(self.node, self.module)
+        spared_first, spared_end = text_range(self.node, self.spared)
+        return {"require_start": first, "require_end": end,
+                "reject_start": spared_first, "reject_end": spared_end}
 
     @contextlib.contextmanager
     def nth(self, number: int):
@@ -63,11 +70,14 @@ class Faults:
             self.write(probability=0)
 
 
-def text_range(node: Node, module: str) -> tuple[int, int]:
-    """First address of a loaded module, and the one behind it."""
+def text_range(node: Node, name: str) -> tuple[int, int]:
+    """First address of a loaded module or of a function of the kernel, and the one behind it."""
     for line in node.read_file("/proc/modules").splitlines():
         words = line.split()
-        if words[0] == module:
+        if words[0] == name:
             first = int(words[5], 16)
             return first, first + int(words[1])
-    raise AssertionError(f"{node.name}: {module} is not loaded")
+    found = node.run(f"grep -m 1 -A 1 ' [Tt] {name}$' /proc/kallsyms", check=False).out.split()
+    if len(found) < 4:
+        raise AssertionError(f"{node.name}: {name} is neither loaded nor in the kernel")
+    return int(found[0], 16), int(found[3], 16)
