@@ -162,11 +162,6 @@ def image(server, size_mb, kind="ext4"):
     return "/dev/disk.img"
 
 
-def remove_image(server):
-    """Remove what image() made, and other links to it."""
-    server.run("rm -f /dev/disk.img /dev/other.img; umount -q -R /mnt", check=False)
-
-
 def direct_read(node, device, check=True):
     """Read one block past the page cache."""
     return node.run(f"dd if={device} of=/dev/null bs=4k count=1 iflag=direct status=none",

@@ -7,8 +7,7 @@ import time
 import pytest
 
 from helpers import (NOTICED, RESUMED, direct_read, footprint, image, plug_cable, pull_cable,
-                     remove_image, verified_fio, verified_load, wait_footprint, wait_state,
-                     without_udev)
+                     verified_fio, verified_load, wait_footprint, wait_state, without_udev)
 from labkit.faults import Faults
 
 pytestmark = pytest.mark.debug
@@ -34,9 +33,7 @@ def few(pair):
     pair.server.null_blk(size_mb=8)
     image(pair.server, size_mb=8)
     pair.reload_modules(sess_queue_depth=4)
-    yield footprint(pair)
-    pair.client.unmap_all()
-    remove_image(pair.server)
+    return footprint(pair)
 
 
 @pytest.mark.limit(1800)

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from helpers import (MIB, footprint, image, in_flight, probed, progress, remove_image, served_file,
-                     traced, verified_fio, wait_footprint)
+from helpers import (MIB, footprint, image, in_flight, probed, progress, served_file, traced,
+                     verified_fio, wait_footprint)
 from labkit.pair import SERVER_DEVICES, wait_until
 
 SIZE = 16   # MiB
@@ -54,9 +54,7 @@ def make(pair):
         pair.server.settle()
         return backend, pair.map(backend.removeprefix("/dev/"), **keys)
 
-    yield make_and_map
-    pair.client.unmap_all()
-    remove_image(pair.server)
+    return make_and_map
 
 
 @pytest.mark.parametrize("kind", KINDS)
