@@ -188,15 +188,10 @@ def errno_of(action):
 
 @contextlib.contextmanager
 def tracing(node, event):
-    """Collect the trace of an event while the case does something; a list of one text.
-
-    No names of tasks are recorded: that would patch the scheduler's code while the other CPU runs
-    it, and QEMU before 8.1 may translate what is half patched and run that for ever.
-    """
+    """Collect the trace of an event while the case does something; a list of one text."""
     enable, seen = f"{TRACING}/events/{event}/enable", []
     wait_until(lambda: node.exists(enable), what=f"the event {event} is there")
     node.run(f"echo > {TRACING}/trace")
-    node.write_file(f"{TRACING}/options/record-cmd", 0)
     node.write_file(enable, 1)
     try:
         yield seen

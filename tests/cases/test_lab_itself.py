@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from helpers import TRACING
 from labkit import scan
 from labkit.guest import CommandFailed, GuestDied
 from labkit.pair import KMEMLEAK, wait_until
@@ -138,6 +139,11 @@ def test_lost_memory_is_found(guests):
     leaks = wait_until(guests.leaks, 30, "kmemleak finds something")
     guests.server.write_file(KMEMLEAK, "clear")
     assert all('comm "modprobe"' in leak for leak in leaks)
+
+
+def test_tracing_patches_no_scheduler(guests):
+    for node in guests.nodes:
+        assert node.read_file(f"{TRACING}/options/record-cmd") == "0"
 
 
 @pytest.mark.parametrize("link", (0, 1))

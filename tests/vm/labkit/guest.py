@@ -78,9 +78,11 @@ class Machine:
 # Why: TCG guests on a busy host stand still for seconds, which is no kernel bug.  So the
 # watchdogs get patience; a real hang outlasts them, and hung_task waits for HUNG_AFTER seconds.
 HUNG_AFTER = 60
+# No names of tasks are traced: to switch that on patches the scheduler's code while the other CPU
+# runs it, and QEMU before 8.1 may keep a translation of what is half patched and run it for ever.
 CMDLINE = ("console=ttyS0", "loglevel=4", "panic=-1", "oops=panic", "net.ifnames=0",
            "mitigations=off", "log_buf_len=4M", "printk.devkmsg=on", "rcupdate.rcu_cpu_stall_timeout=120",
-           "watchdog_thresh=60", "tsc=nowatchdog", "rdinit=/init")
+           "watchdog_thresh=60", "tsc=nowatchdog", "trace_options=norecord-cmd", "rdinit=/init")
 
 
 class Background:
