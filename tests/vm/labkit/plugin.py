@@ -106,20 +106,11 @@ class Lab:
             pytest.fail("the guests do not boot: see the cases before", pytrace=False)
         if not self.pair:
             self.failed_boots += 1
-            self.pair = self.boot()
+            self.pair = Pair(self.client, self.server, self.run_dir,
+                             not self.config.getoption("no_modules"))
             self.doubt = ""
             self.failed_boots = 0
         return self.pair
-
-    def boot(self) -> Pair:
-        """Boot the guests; once more if QEMU before 8.1 ran code that was just being patched."""
-        options = (self.client, self.server, self.run_dir, not self.config.getoption("no_modules"))
-        try:
-            return Pair(*options)
-        except GuestDied as death:
-            if "int3: 0000" not in str(death):
-                raise
-        return Pair(*options)
 
     def end(self) -> None:
         """Stop the guests."""
