@@ -226,7 +226,7 @@ void rtrs_srv_sess_leave(struct rtrs_srv_path *path)
 	mutex_lock(&ctx->mutex);
 	list_del(&path->entry);
 	if (path->named && !--sess->nr_named)
-		WRITE_ONCE(sess->name[0], '\0');
+		sess->name[0] = '\0';
 	last = !--sess->nr_paths;
 	if (last)
 		list_del(&sess->entry);
