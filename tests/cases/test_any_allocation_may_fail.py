@@ -15,7 +15,6 @@ pytestmark = pytest.mark.debug
 MODULES = (("client", "rtrs_client"), ("client", "rnbd_client"),
            ("server", "rtrs_server"), ("server", "rnbd_server"))
 KINDS = ("failslab", "fail_page_alloc")
-MOST = 2000     # allocations of a module while a disk is mapped; more cannot be right
 ERRORS = {None, "ENOMEM"}
 ATTEMPTS = 5    # seconds in which a path tries to connect several times
 
@@ -42,15 +41,13 @@ def few(pair):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("side, module", MODULES)
 def test_mapping_ends_cleanly_whichever_fails(pair, few, side, module, kind):
-    faults = Faults(getattr(pair, side), kind, module)
-    errors, hit = [], [True]
+    errors = []
     with without_udev(pair.client):
-        while hit[0] and len(errors) < MOST:
-            with faults.nth(len(errors) + 1) as hit:
-                errors.append(map_two(pair))
+        for error in Faults(getattr(pair, side), kind, module).each(lambda: map_two(pair)):
+            errors.append(error)
             use_and_unmap(pair)
             wait_footprint(pair, few)
-    assert not hit[0] and errors.pop() is None
+    assert errors.pop() is None
     assert ERRORS.issuperset(errors), summary(errors)
     print(f"{kind} of {module}:", summary(errors))
     verified_fio(pair.map())
@@ -72,22 +69,20 @@ def use_and_unmap(pair):
 @pytest.mark.limit(900)
 @pytest.mark.parametrize("side, module", (("client", "rtrs_core"), *MODULES))
 def test_loading_ends_cleanly_whichever_fails(pair, before, side, module):
-    node, errors, hit = getattr(pair, side), [], [True]
+    node, statuses = getattr(pair, side), []
     pair.unload_modules()
     node.run(f"modprobe {module} && rmmod {module}")        # what it depends on stays
     faults = Faults(node, "failslab", "do_init_module")     # none of them wants whole pages
-    while hit[0] and len(errors) < MOST:
-        with faults.nth(len(errors) + 1) as hit:
-            result = node.run(f"modprobe {module}", check=False)
-        errors.append(result.status)
+    for result in faults.each(lambda: node.run(f"modprobe {module}", check=False)):
+        statuses.append(result.status)
         assert not result.status or "Cannot allocate memory" in result.err, result.err
         if not result.status:
             node.run(f"rmmod {module}")
-    assert not hit[0] and errors.pop() == 0
-    print(f"loading {module}:", summary(errors))
+    assert statuses.pop() == 0
+    print(f"loading {module}:", summary(statuses))
     pair.reload_modules()
     verified_fio(pair.map())
-    assert any(errors), "no allocation failed that mattered"
+    assert any(statuses), "no allocation failed that mattered"
 
 
 def summary(errors):

@@ -14,6 +14,7 @@ KINDS = {       # what may fail, and what makes all of it fail, also what may sl
 }
 KMEMLEAK = "__create_object"    # notes each allocation, in memory that it has a reserve of
 DEPTH = 16      # frames of a stack that are looked at; what an interrupt calls is deeper
+MOST = 2000     # allocations of one attempt; more cannot be right
 
 
 @dataclass
@@ -58,6 +59,17 @@ class Faults:
         finally:
             self.write(probability=0)
         hit.append(self.node.read_file(f"{DEBUGFS}/{self.kind}/times") == "0")
+
+    def each(self, attempt):
+        """Yield what an attempt returns while its first allocation fails, its second one, and so
+        on; the last of them is one in which none failed."""
+        for number in range(1, MOST + 1):
+            with self.nth(number) as hit:
+                result = attempt()
+            yield result
+            if not hit[0]:
+                return
+        raise AssertionError(f"{self.module}: still allocating after {MOST} times")
 
     @contextlib.contextmanager
     def all(self):
