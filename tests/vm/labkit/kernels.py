@@ -36,6 +36,7 @@ class Kernel:
     config: str = field(default="", repr=False)     # files of tests/vm, if it is built from source
     patch: str = field(default="", repr=False)
     memory: int = field(default=1024, repr=False)   # of a guest, in MiB
+    overhead: int = field(default=0, repr=False)    # of it, what the kernel's checks take
     patience: int = field(default=1, repr=False)    # how many times slower than others it may be
     machine: str = field(default="pc", repr=False)  # QEMU's -machine
     oldest: bool = field(default=False, repr=False)     # that the archive has of this version
@@ -129,7 +130,7 @@ KERNELS = {k.series: k for k in (
            options=FOR_CLANG_19),
     # the interrupt routing of pc is a program, and interpreting that takes this kernel minutes
     Kernel("6.1debug", "6.1", "bookworm+source", "debug", config="debug.config",
-           patch="debug.patch", memory=2048, patience=4, machine="q35"),
+           patch="debug.patch", memory=2048, overhead=512, patience=4, machine="q35"),
 )}
 
 # Kernels nobody packages: one without RDMA, and some that lie about their version.

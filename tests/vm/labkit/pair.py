@@ -172,9 +172,11 @@ class Node(Guest):
         return PAGE * sum(int(word[1]) for word in words if word and word[0] == "count:")
 
     def leave_memory(self, mib: int) -> None:
-        """Take memory away from the guest until it has so much; its own amount ends that."""
-        self.monitor.command("balloon", value=mib << 20)
-        wait_until(lambda: self.monitor.command("query-balloon")["actual"] == mib << 20, 60,
+        """Take memory away from the guest until it has so much, and what a debug kernel takes for
+        its checks; the guest's own amount ends that."""
+        size = min(mib + self.machine.overhead, self.machine.memory) << 20
+        self.monitor.command("balloon", value=size)
+        wait_until(lambda: self.monitor.command("query-balloon")["actual"] == size, 60,
                    f"{self.name} has {mib} MiB")
 
     def rxe_counter(self, name: str, link: int = 0) -> int:
@@ -471,7 +473,7 @@ def start_node(name: str, kernel: Kernel, number: int, run_dir: Path, with_modul
     machine = Machine(name=name, kernel=files.vmlinuz, initrds=[files.initrd, initrd],
                       disks=[roots.guest_root_image(), files.modules_image],
                       cmdline=[f"lab.host={number}", f"lab.links={LINKS}"], links=links,
-                      memory=kernel.memory, machine=kernel.machine)
+                      memory=kernel.memory, overhead=kernel.overhead, machine=kernel.machine)
     node = Node(machine, run_dir)
     node.number, node.series = number, kernel.series
     return node

@@ -31,7 +31,7 @@ class KnownBug:
 
     kernel: str      # series, as in kernels.py
     line: str        # regular expression for the text after the time stamp, matched in full
-    fixed_by: str    # upstream commit
+    fixed_by: str    # upstream commit, or its subject
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class KnownLeak:
 
     kernel: str      # series, as in kernels.py
     callers: str     # regular expression for the functions of its stack, innermost first
-    fixed_by: str    # upstream commit
+    fixed_by: str    # upstream commit, or its subject
 
 
 # Soft RoCE cleans a queue pair up twice if its retransmit timer fires while it is destroyed, as
@@ -49,7 +49,12 @@ KNOWN_BUGS: tuple[KnownBug, ...] = (
     KnownBug("5.10", r"Workqueue: events rxe_qp_do_cleanup \[rdma_rxe\]",
              "87bf646921430e303176edc4eb07c30160361b73"),
 )
-KNOWN_LEAKS: tuple[KnownLeak, ...] = ()
+# The name of a class is lost if the class cannot be registered.
+KNOWN_LEAKS: tuple[KnownLeak, ...] = (
+    KnownLeak("6.1debug", r"\S+ \S+ kstrdup kstrdup_const kvasprintf_const kobject_set_name_vargs "
+              r"kobject_set_name __class_register .*",
+              "kset: fix memory leak when kset_register() returns error"),
+)
 
 
 def bad_lines(log: list[str], kernel: str) -> list[str]:
