@@ -5,8 +5,8 @@ import contextlib
 
 import pytest
 
-from helpers import NOTICED, RESUMED, SERVER_DEVICES, plug_cable, pull_cable
-from labkit.pair import wait_until
+from helpers import NOTICED, RESUMED, plug_cable, pull_cable, wait_state
+from labkit.pair import SERVER_DEVICES, wait_until
 
 LITTLE = 256    # MiB the client is left with
 FLAPS = 2
@@ -39,9 +39,8 @@ def client(pair):
     files, swap = pair.map("nullb0"), pair.client.map("nullb1", "s")
     pair.client.run(f"mkfs.ext4 -q {files.path} && mount {files.path} /mnt && "
                     f"mkswap -q {swap.path} && swapon {swap.path}")
-    pair.client.leave_memory(LITTLE)
-    yield pair.client
-    pair.client.leave_memory(pair.client.machine.memory)
+    with pair.client.short_of_memory(LITTLE):
+        yield pair.client
     pair.client.run("swapoff -a", timeout=120)
 
 
@@ -87,6 +86,8 @@ def test_write_back_and_swap_go_on_while_the_link_flaps(pair, client):
             wait_served(pair.server, 0, 2 * NOTICED)
             plug_cable(client)
             wait_served(pair.server, 2, 2 * RESUMED)
+            for disk in client.disks():
+                wait_state(disk, "open", RESUMED)
             went_on(client, 120)
     assert int(client.run("awk '/pswpout/ {print $2}' /proc/vmstat").out) > 1000
     client.run("sync; e=$(dd if=/mnt/1 bs=1M status=none | tr -d x | wc -c); umount /mnt; test $e = 0",

@@ -69,7 +69,6 @@ class Machine:
     cmdline: list[str]
     links: list[str] = field(default_factory=list)   # arguments of -netdev stream
     memory: int = 1024
-    overhead: int = 0       # of the memory, what the kernel's own checks take
     machine: str = "pc"
     # without erms and fsrm the guest copies by words: TCG emulates rep movsb byte by byte
     accel: tuple[str, ...] = ("-accel", "tcg,thread=multi,tb-size=256",

@@ -43,6 +43,7 @@ class Node(Guest):
 
     number = 0
     series = ""
+    overhead = 0    # MiB that its kernel's checks take
 
     # -- addresses --------------------------------------------------------------------------
 
@@ -171,12 +172,19 @@ class Node(Guest):
         words = (line.split() for line in self.read_file("/proc/zoneinfo").splitlines())
         return PAGE * sum(int(word[1]) for word in words if word and word[0] == "count:")
 
-    def leave_memory(self, mib: int) -> None:
-        """Take memory away from the guest until it has so much, and what a debug kernel takes for
-        its checks; the guest's own amount ends that."""
-        size = min(mib + self.machine.overhead, self.machine.memory) << 20
-        self.monitor.command("balloon", value=size)
-        wait_until(lambda: self.monitor.command("query-balloon")["actual"] == size, 60,
+    @contextlib.contextmanager
+    def short_of_memory(self, mib: int):
+        """Leave the guest so much memory for a while, besides what its kernel's checks take."""
+        try:
+            self.set_memory(mib + self.overhead)
+            yield
+        finally:
+            self.set_memory(self.machine.memory)
+
+    def set_memory(self, mib: int) -> None:
+        """Take memory away from the guest, or give it back, until it has so much."""
+        self.monitor.command("balloon", value=mib << 20)
+        wait_until(lambda: self.monitor.command("query-balloon")["actual"] == mib << 20, 60,
                    f"{self.name} has {mib} MiB")
 
     def rxe_counter(self, name: str, link: int = 0) -> int:
@@ -473,7 +481,7 @@ def start_node(name: str, kernel: Kernel, number: int, run_dir: Path, with_modul
     machine = Machine(name=name, kernel=files.vmlinuz, initrds=[files.initrd, initrd],
                       disks=[roots.guest_root_image(), files.modules_image],
                       cmdline=[f"lab.host={number}", f"lab.links={LINKS}"], links=links,
-                      memory=kernel.memory, overhead=kernel.overhead, machine=kernel.machine)
+                      memory=kernel.memory, machine=kernel.machine)
     node = Node(machine, run_dir)
-    node.number, node.series = number, kernel.series
+    node.number, node.series, node.overhead = number, kernel.series, kernel.overhead
     return node
