@@ -4,6 +4,7 @@
 import pytest
 
 from helpers import NOTICED, RESUMED, plug_cable, pull_cable, verified_load, wait_state
+from labkit.pair import wait_until
 
 
 @pytest.fixture
@@ -34,10 +35,29 @@ def test_the_server_may_fall_silent(pair, disk):
 
 
 def test_a_bad_link_costs_time_only(pair, disk):
-    # No losses where work requests register memory, which is for each answer in mode Y and for
-    # reads above 4 KiB: after a loss rxe executes registrations again, finds the key in use, and
-    # the queue pair stands still without a word ("mr->lkey = ... not free").
+    # No losses where work requests register memory, see the next case.
     pair.client.netem("delay 2ms 1ms" if pair.mode == "Y" else "loss 1% delay 1ms 1ms")
     with verified_load(disk, kib=512, sizes="512/50:4k/50"):
         pass
     pair.client.netem("")
+
+
+@pytest.mark.once
+@pytest.mark.stock      # the debug kernel's rxe is mended
+def test_a_connection_that_stands_still_is_made_anew(pair, disk):
+    # Work requests register memory for each answer in mode Y and for reads above 4 KiB.  After a
+    # loss rxe executes registrations again, finds the key in use, and the queue pair stands still
+    # without a word, while the others, and with them the heartbeats, go on.
+    before = noticed(pair)
+    with verified_load(disk, kib=8192, sizes="32k/100"):
+        for node in pair.nodes:
+            node.netem("loss 3%")
+        wait_until(lambda: noticed(pair) > before, 90, "a connection stands still, and is noticed")
+        for node in pair.nodes:
+            node.netem("")
+        wait_state(disk, "open", RESUMED)
+
+
+def noticed(pair):
+    """How often either side found a connection that stands still."""
+    return sum("does not move any more" in line for node in pair.nodes for line in node.log)

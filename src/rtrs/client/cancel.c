@@ -3,8 +3,8 @@
  * Requests that are ended although there is no answer.
  *
  * A living path may give none for ever: the server's device is frozen. Whoever
- * cancels marks the request and posts a work request that does nothing; its
- * completion runs on the CQ of the connection like all others and finds either
+ * cancels marks the request and probes its connection; the completion of the
+ * probe runs on the CQ of the connection like all others and finds either
  * that the answer was faster, or a request that only lacks its answer. What the
  * server may still do to the consumer's buffers then depends on their key:
  *
@@ -20,7 +20,7 @@
  * because the server's device has thawed.
  *
  * The mark is the number of the request, because its struct may be in use for
- * another one, perhaps on another connection, when the work request completes:
+ * another one, perhaps on another connection, when the probe completes:
  * then the numbers differ. The number is stored before connection and state, and
  * looked at after them, so they are those of the marked request if it is equal.
  * A posted request of this connection stays so as long as its completion
@@ -33,9 +33,6 @@
 #include <linux/export.h>
 
 #include "clt.h"
-
-/* After that, what the peer's adapter acknowledges has been acknowledged. */
-#define RTRS_CLT_CANCEL_LIMIT	(15 * HZ)
 
 /* Nothing is missing but the answer, and no key is valid any more. */
 void rtrs_clt_req_canceled(struct rtrs_clt_req *req)
@@ -72,50 +69,40 @@ static void rtrs_clt_req_cancel_marked(struct rtrs_clt_req *req,
 	}
 }
 
-/* Completion of the work request that does nothing. */
-void rtrs_clt_cancel_done(struct ib_cq *cq, struct ib_wc *wc)
+/* Completion of a probe. */
+void rtrs_clt_probe_done(struct ib_cq *cq, struct ib_wc *wc)
 {
 	struct rtrs_clt_con *con = rtrs_clt_con_of(cq);
 	struct rtrs_clt_path *path = con->path;
 	u16 id;
 
-	if (rtrs_clt_wc_failed(path, wc, "cancellation"))
+	if (rtrs_clt_wc_failed(path, wc, "probe"))
 		return;
-	WRITE_ONCE(con->cancel_since, 0);
-	/* first that, then the marks; see rtrs_clt_con_cancel() */
+	rtrs_con_probed(&con->c);
+	/* first that, then the marks; pairs with rtrs_clt_req_mark() */
 	smp_mb();
+	if (!xchg(&con->marked, false))
+		return;
 	for (id = 0; id < path->sess->queue_depth; id++)
 		rtrs_clt_req_cancel_marked(&path->reqs[id], con);
 }
 
-/*
- * Some requests of a connection that takes requests are marked.
+/**
+ * rtrs_clt_con_probe() - break the path if a connection does not move any more
+ * @con: connection of a connected path
  *
- * When the work request completes depends only on the adapters and on what was
- * posted before. If it does not, the queue pair does not work any more, although
- * it has not failed, and cancellation would wait for ever.
+ * Context: process or softirq; polls a polled connection.
  */
-static void rtrs_clt_con_cancel(struct rtrs_clt_con *con)
+void rtrs_clt_con_probe(struct rtrs_clt_con *con)
 {
-	const struct ib_rdma_wr wr = {
-		.wr.wr_cqe	= &con->cancel_cqe,
-		.wr.opcode	= IB_WR_RDMA_WRITE,
-		.wr.send_flags	= IB_SEND_SIGNALED,
-	};
-	unsigned long since;
+	int err = rtrs_con_probe(&con->c);
 
-	/* between the marks and the look at it; a cmpxchg() that fails is none */
-	smp_mb();
-	since = cmpxchg(&con->cancel_since, 0, jiffies | 1);
-	if (!since) {
-		if (ib_post_send(con->c.qp, &wr.wr, NULL))
-			rtrs_clt_path_error(con->path);
-	} else if (time_after(jiffies, since + RTRS_CLT_CANCEL_LIMIT)) {
-		rtrs_clt_err(con->path,
-			     "connection %u does not move any more\n",
-			     con->c.cid);
+	if (err == -ETIMEDOUT)
+		rtrs_clt_err_rl(con->path,
+				"connection %u does not move any more\n",
+				con->c.cid);
+	if (err)
 		rtrs_clt_path_error(con->path);
-	}
 	if (con->c.cid > con->path->sess->nr_queues)
 		rtrs_clt_con_poll(con);
 }
@@ -127,6 +114,7 @@ static void rtrs_clt_con_cancel(struct rtrs_clt_con *con)
 static void rtrs_clt_req_mark(struct rtrs_clt_req *req, const void *priv)
 {
 	struct rtrs_clt_path *path = req->path;
+	struct rtrs_clt_con *con;
 	unsigned long seq;
 
 	/* pairs with the release when the request was prepared */
@@ -136,8 +124,16 @@ static void rtrs_clt_req_mark(struct rtrs_clt_req *req, const void *priv)
 	/* whoever sees the mark sees what was stored before the number */
 	smp_store_release(&req->cancel_seq, seq);
 	/* pairs with the release when it got connected */
-	if (smp_load_acquire(&path->state) == RTRS_CLT_CONNECTED)
-		rtrs_clt_con_cancel(rtrs_clt_choose_con(path, req->permit));
+	if (smp_load_acquire(&path->state) != RTRS_CLT_CONNECTED)
+		return;
+	con = rtrs_clt_choose_con(path, req->permit);
+	WRITE_ONCE(con->marked, true);
+	/*
+	 * Either the probe under way finds the marks, or it is seen to be over
+	 * and another is posted; a cmpxchg() that fails is no barrier.
+	 */
+	smp_mb();
+	rtrs_clt_con_probe(con);
 }
 
 /**

@@ -43,10 +43,7 @@ struct rtrs_clt_path;
  *	on this connection. Only the completion handler touches it.
  * @inval_seen: @inval_key is valid
  * @poll_lock: serialises the consumer's polling
- * @cancel_cqe: completion of a work request that does nothing but run
- *	rtrs_clt_cancel_done() among the other completions. Its room in the
- *	send queue is reserved for ever, so that it can always be posted.
- * @cancel_since: jiffies | 1 when it was posted, 0 if it is not under way
+ * @marked: the next completion of a probe is to look for marks, see cancel.c
  * @cm_done: the connect attempt ended, path->wait was woken
  * @cm_err: how
  * @established: rdma_disconnect() is due at the end
@@ -68,8 +65,7 @@ struct rtrs_clt_con {
 	bool			established;
 	bool			closing;
 	spinlock_t		poll_lock;
-	struct ib_cqe		cancel_cqe;
-	unsigned long		cancel_since;
+	bool			marked;
 };
 
 /**
@@ -501,6 +497,7 @@ void rtrs_clt_path_abandon_requests(struct rtrs_clt_path *path);
 
 /* cancel.c */
 void rtrs_clt_req_canceled(struct rtrs_clt_req *req);
-void rtrs_clt_cancel_done(struct ib_cq *cq, struct ib_wc *wc);
+void rtrs_clt_probe_done(struct ib_cq *cq, struct ib_wc *wc);
+void rtrs_clt_con_probe(struct rtrs_clt_con *con);
 
 #endif

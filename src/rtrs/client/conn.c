@@ -20,7 +20,6 @@
  */
 #define RTRS_CLT_ADMIN_WR	64
 #define RTRS_CLT_MAX_SEND_WR	1024
-#define RTRS_CLT_CANCEL_WR	1	/* never given back, see cancel.c */
 
 static void rtrs_clt_con_attempt_ended(struct rtrs_clt_con *con, int err)
 {
@@ -42,6 +41,7 @@ static void rtrs_clt_con_attr(const struct rtrs_clt_con *con,
 	attr->comp_vector = cid ? cid - 1 : 0;
 	attr->poll_ctx = cid > sess->nr_queues ? IB_POLL_DIRECT :
 						 IB_POLL_SOFTIRQ;
+	attr->probe_done = rtrs_clt_probe_done;
 	if (!cid) {
 		attr->send_sge = 2;
 		attr->send_wr = RTRS_CLT_ADMIN_WR;
@@ -58,7 +58,6 @@ static int rtrs_clt_con_create_qp(struct rtrs_clt_con *con)
 {
 	struct rtrs_clt_path *path = con->path;
 	struct rtrs_con_attr attr;
-	int err;
 
 	if (!con->c.cid) {
 		struct ib_pd *pd = ib_alloc_pd(con->c.cm_id->device, 0);
@@ -71,11 +70,7 @@ static int rtrs_clt_con_create_qp(struct rtrs_clt_con *con)
 	if (con->c.cm_id->device != path->dev)
 		return -ENODEV;
 	rtrs_clt_con_attr(con, &attr);
-	attr.send_wr += RTRS_CLT_CANCEL_WR;
-	err = rtrs_con_create_qp(&con->c, path->pd, &attr);
-	if (err)
-		return err;
-	return rtrs_sq_get(&con->c, RTRS_CLT_CANCEL_WR) ? 0 : -ENOMEM;
+	return rtrs_con_create_qp(&con->c, path->pd, &attr);
 }
 
 static int rtrs_clt_con_addr_resolved(struct rtrs_clt_con *con)

@@ -30,7 +30,6 @@ static int rtrs_clt_path_alloc_cons(struct rtrs_clt_path *path)
 		con->path = path;
 		con->c.cid = cid;
 		con->recv_cqe.done = rtrs_clt_recv_done;
-		con->cancel_cqe.done = rtrs_clt_cancel_done;
 		spin_lock_init(&con->poll_lock);
 	}
 	return 0;

@@ -244,6 +244,17 @@ static void rtrs_clt_path_work(struct work_struct *work)
 	memalloc_noio_restore(noio);
 }
 
+/* The heartbeat tells that the peer lives; not that each connection works. */
+static void rtrs_clt_path_hb_tick(struct rtrs_hb *hb)
+{
+	struct rtrs_clt_path *path = container_of(hb, struct rtrs_clt_path, hb);
+	u16 cid;
+
+	for (cid = 0; cid < path->sess->nr_cons; cid++)
+		if (rtrs_sq_busy(&path->cons[cid].c))
+			rtrs_clt_con_probe(&path->cons[cid]);
+}
+
 static void rtrs_clt_path_hb_lost(struct rtrs_hb *hb)
 {
 	struct rtrs_clt_path *path = container_of(hb, struct rtrs_clt_path, hb);
@@ -257,6 +268,12 @@ static void rtrs_clt_path_hb_error(struct rtrs_hb *hb)
 {
 	rtrs_clt_path_error(container_of(hb, struct rtrs_clt_path, hb));
 }
+
+static const struct rtrs_hb_ops rtrs_clt_path_hb_ops = {
+	.tick	= rtrs_clt_path_hb_tick,
+	.lost	= rtrs_clt_path_hb_lost,
+	.error	= rtrs_clt_path_hb_error,
+};
 
 static void rtrs_clt_path_set_addr(struct rtrs_clt_path *path,
 				   const struct rtrs_addr *addr)
@@ -302,8 +319,7 @@ struct rtrs_clt_path *rtrs_clt_path_alloc(struct rtrs_clt_sess *sess,
 	INIT_DELAYED_WORK(&path->work, rtrs_clt_path_work);
 	path->state = RTRS_CLT_CONNECTING;
 	path->torn_down = true;
-	rtrs_hb_init(&path->hb, rtrs_clt_hb_wq, rtrs_clt_path_hb_lost,
-		     rtrs_clt_path_hb_error);
+	rtrs_hb_init(&path->hb, rtrs_clt_hb_wq, &rtrs_clt_path_hb_ops);
 	return path;
 }
 

@@ -12,6 +12,12 @@
 /* ib_drain_qp() posts one more work request to each queue */
 #define RTRS_DRAIN_WR	1
 
+/* One probe is under way at a time, beside what rtrs_sq_get() hands out. */
+#define RTRS_PROBE_WR	1
+
+/* After that, what the peer's adapter acknowledges has been acknowledged. */
+#define RTRS_PROBE_LIMIT	(15 * HZ)
+
 static int rtrs_con_create_cq(struct rtrs_con *con, u32 nr_cqe,
 			      const struct rtrs_con_attr *attr)
 {
@@ -57,7 +63,7 @@ int rtrs_con_create_qp(struct rtrs_con *con, struct ib_pd *pd,
 {
 	const struct ib_device_attr *dev = &con->cm_id->device->attrs;
 	u32 max_wr = min_t(u32, dev->max_qp_wr, dev->max_cqe / 2) -
-		     RTRS_DRAIN_WR;
+		     RTRS_DRAIN_WR - RTRS_PROBE_WR;
 	u32 send_wr = min(attr->send_wr, max_wr);
 	u32 recv_wr = min(attr->recv_wr, max_wr);
 	struct ib_qp_init_attr init = {
@@ -65,7 +71,8 @@ int rtrs_con_create_qp(struct rtrs_con *con, struct ib_pd *pd,
 		.qp_type	= IB_QPT_RC,
 		.sq_sig_type	= IB_SIGNAL_REQ_WR,
 		.cap = {
-			.max_send_wr	= send_wr + RTRS_DRAIN_WR,
+			.max_send_wr	= send_wr + RTRS_DRAIN_WR +
+					  RTRS_PROBE_WR,
 			.max_recv_wr	= recv_wr + RTRS_DRAIN_WR,
 			.max_send_sge	= min_t(u32, attr->send_sge,
 						dev->max_send_sge),
@@ -74,8 +81,8 @@ int rtrs_con_create_qp(struct rtrs_con *con, struct ib_pd *pd,
 	};
 	int err;
 
-	err = rtrs_con_create_cq(con, send_wr + recv_wr + 2 * RTRS_DRAIN_WR,
-				 attr);
+	err = rtrs_con_create_cq(con, send_wr + recv_wr + 2 * RTRS_DRAIN_WR +
+				 RTRS_PROBE_WR, attr);
 	if (err)
 		return err;
 	init.send_cq = con->cq;
@@ -85,7 +92,10 @@ int rtrs_con_create_qp(struct rtrs_con *con, struct ib_pd *pd,
 		goto err_free_cq;
 	con->qp = con->cm_id->qp;
 	con->recv_wr = recv_wr;
+	con->sq_size = send_wr;
 	atomic_set(&con->sq_free, send_wr);
+	con->probe_cqe.done = attr->probe_done;
+	con->probe_since = 0;
 	return 0;
 
 err_free_cq:
@@ -113,6 +123,34 @@ void rtrs_con_destroy_qp(struct rtrs_con *con)
 	con->cq = NULL;
 }
 EXPORT_SYMBOL_GPL(rtrs_con_destroy_qp);
+
+/**
+ * rtrs_con_probe() - see whether the queue pair of a connection still works
+ * @con: established connection, not drained yet
+ *
+ * Posts a work request that does nothing unless one is under way. When it
+ * completes depends on the adapters and on what was posted before, but not on
+ * what the peer's software does: it has receives posted for whatever may come.
+ *
+ * Context: any; one that would poll the connection's CQ itself polls it.
+ * Return: 0; -ETIMEDOUT if the one under way has been so for 15 s: the queue
+ * pair does not move any more although it did not fail; or the errno of the
+ * verbs.
+ */
+int rtrs_con_probe(struct rtrs_con *con)
+{
+	const struct ib_rdma_wr wr = {
+		.wr.wr_cqe	= &con->probe_cqe,
+		.wr.opcode	= IB_WR_RDMA_WRITE,
+		.wr.send_flags	= IB_SEND_SIGNALED,
+	};
+	unsigned long since = cmpxchg(&con->probe_since, 0, jiffies | 1);
+
+	if (!since)
+		return ib_post_send(con->qp, &wr.wr, NULL);
+	return time_after(jiffies, since + RTRS_PROBE_LIMIT) ? -ETIMEDOUT : 0;
+}
+EXPORT_SYMBOL_GPL(rtrs_con_probe);
 
 /**
  * rtrs_post_recv_empty() - post a receive without a buffer

@@ -37,7 +37,10 @@ void rtrs_addr_from_cm(const struct rdma_cm_id *cm_id,
  * @cid: number in the path; 0 is the admin connection
  * @max_send_sge: segments in a send work request
  * @recv_wr: receive work requests the queue takes
- * @sq_free: work requests the send queue still takes; see rtrs_sq_get()
+ * @sq_size: work requests the send queue takes
+ * @sq_free: how many more it takes now; see rtrs_sq_get()
+ * @probe_cqe: completion of a probe, see rtrs_con_probe()
+ * @probe_since: jiffies | 1 when that was posted, 0 if none is under way
  */
 struct rtrs_con {
 	struct rdma_cm_id	*cm_id;
@@ -46,7 +49,10 @@ struct rtrs_con {
 	u16			cid;
 	u32			max_send_sge;
 	u32			recv_wr;
+	int			sq_size;
 	atomic_t		sq_free;
+	struct ib_cqe		probe_cqe;
+	unsigned long		probe_since;
 };
 
 /**
@@ -56,6 +62,7 @@ struct rtrs_con {
  * @send_sge: segments in a send work request; capped likewise
  * @comp_vector: completion vector, any number (taken modulo the device's)
  * @poll_ctx: who polls the CQ
+ * @probe_done: completion of rtrs_con_probe(); calls rtrs_con_probed()
  */
 struct rtrs_con_attr {
 	u32			send_wr;
@@ -63,6 +70,7 @@ struct rtrs_con_attr {
 	u32			send_sge;
 	u32			comp_vector;
 	enum ib_poll_context	poll_ctx;
+	void			(*probe_done)(struct ib_cq *cq, struct ib_wc *wc);
 };
 
 /* con.c */
@@ -98,6 +106,27 @@ static inline void rtrs_sq_put(struct rtrs_con *con, int nr)
 	atomic_add(nr, &con->sq_free);
 }
 
+/**
+ * rtrs_sq_busy() - is there any work request that did not complete
+ * @con: connection
+ *
+ * Return: whether rtrs_sq_get() handed room out that did not come back.
+ */
+static inline bool rtrs_sq_busy(const struct rtrs_con *con)
+{
+	return atomic_read(&con->sq_free) != con->sq_size;
+}
+
+/**
+ * rtrs_con_probed() - a probe completed
+ * @con: connection
+ */
+static inline void rtrs_con_probed(struct rtrs_con *con)
+{
+	WRITE_ONCE(con->probe_since, 0);
+}
+
+int rtrs_con_probe(struct rtrs_con *con);
 int rtrs_post_recv_empty(struct rtrs_con *con, struct ib_cqe *cqe);
 int rtrs_post_one(struct rtrs_con *con, const struct ib_send_wr *wr);
 int rtrs_post_imm(struct rtrs_con *con, struct ib_cqe *cqe, u32 imm);
@@ -135,34 +164,45 @@ struct rtrs_hb_timing {
 	unsigned int		missed_max;
 };
 
+struct rtrs_hb;
+
+/**
+ * struct rtrs_hb_ops - what a path does when its heart beats, or does not
+ * @tick: called from the work as long as the peer is there
+ * @lost: called once, from the work, when the peer is given up; must not stop
+ *	the heartbeat itself
+ * @error: called when a heartbeat or an answer failed for another reason than
+ *	a flush; softirq or process
+ */
+struct rtrs_hb_ops {
+	void	(*tick)(struct rtrs_hb *hb);
+	void	(*lost)(struct rtrs_hb *hb);
+	void	(*error)(struct rtrs_hb *hb);
+};
+
 /**
  * struct rtrs_hb - heartbeat of a path, on its admin connection
+ * @ops: of the path
  * @work: the ticks
  * @wq: where they run
  * @con: admin connection
  * @timing: how patient it is
  * @missed: such ticks by now
  * @cqe: completion of heartbeats and answers
- * @lost: called once, from the work, when the peer is given up; must not stop
- *	the heartbeat itself
- * @error: called when a heartbeat or an answer failed for another reason than
- *	a flush; softirq or process
  */
 struct rtrs_hb {
+	const struct rtrs_hb_ops *ops;
 	struct delayed_work	work;
 	struct workqueue_struct	*wq;
 	struct rtrs_con		*con;
 	struct rtrs_hb_timing	timing;
 	unsigned int		missed;
 	struct ib_cqe		cqe;
-	void			(*lost)(struct rtrs_hb *hb);
-	void			(*error)(struct rtrs_hb *hb);
 };
 
 /* hb.c */
 void rtrs_hb_init(struct rtrs_hb *hb, struct workqueue_struct *wq,
-		  void (*lost)(struct rtrs_hb *hb),
-		  void (*error)(struct rtrs_hb *hb));
+		  const struct rtrs_hb_ops *ops);
 void rtrs_hb_start(struct rtrs_hb *hb, struct rtrs_con *con, u32 features,
 		   const struct rtrs_hb_timing *timing);
 void rtrs_hb_stop(struct rtrs_hb *hb);

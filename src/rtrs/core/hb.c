@@ -21,7 +21,7 @@ static void rtrs_hb_done(struct ib_cq *cq, struct ib_wc *wc)
 
 	rtrs_sq_put(cq->cq_context, 1);
 	if (wc->status != IB_WC_SUCCESS && wc->status != IB_WC_WR_FLUSH_ERR)
-		hb->error(hb);
+		hb->ops->error(hb);
 }
 
 static void rtrs_hb_post(struct rtrs_hb *hb, struct rtrs_con *con,
@@ -31,7 +31,7 @@ static void rtrs_hb_post(struct rtrs_hb *hb, struct rtrs_con *con,
 
 	/* a full queue is no fault: the peer asks again, or is given up */
 	if (err && err != -EAGAIN)
-		hb->error(hb);
+		hb->ops->error(hb);
 }
 
 static void rtrs_hb_tick(struct work_struct *work)
@@ -41,9 +41,10 @@ static void rtrs_hb_tick(struct work_struct *work)
 	unsigned int missed = READ_ONCE(hb->missed);
 
 	if (missed > hb->timing.missed_max) {
-		hb->lost(hb);
+		hb->ops->lost(hb);
 		return;
 	}
+	hb->ops->tick(hb);
 	cmpxchg(&hb->missed, missed, missed + 1);
 	if (!missed)
 		rtrs_hb_post(hb, hb->con, RTRS_IMM_HB_MSG);
@@ -55,17 +56,14 @@ static void rtrs_hb_tick(struct work_struct *work)
  * rtrs_hb_init() - set a heartbeat up, once in its life
  * @hb: heartbeat
  * @wq: where its ticks run; WQ_MEM_RECLAIM
- * @lost: see struct rtrs_hb
- * @error: see struct rtrs_hb
+ * @ops: of the path
  */
 void rtrs_hb_init(struct rtrs_hb *hb, struct workqueue_struct *wq,
-		  void (*lost)(struct rtrs_hb *hb),
-		  void (*error)(struct rtrs_hb *hb))
+		  const struct rtrs_hb_ops *ops)
 {
 	INIT_DELAYED_WORK(&hb->work, rtrs_hb_tick);
 	hb->wq = wq;
-	hb->lost = lost;
-	hb->error = error;
+	hb->ops = ops;
 	hb->cqe.done = rtrs_hb_done;
 }
 EXPORT_SYMBOL_GPL(rtrs_hb_init);

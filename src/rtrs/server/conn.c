@@ -47,6 +47,14 @@ static void rtrs_srv_con_err_done(struct ib_cq *cq, struct ib_wc *wc)
 	rtrs_srv_wc_failed(rtrs_srv_con_of(cq), wc, "work request");
 }
 
+static void rtrs_srv_con_probe_done(struct ib_cq *cq, struct ib_wc *wc)
+{
+	struct rtrs_srv_con *con = rtrs_srv_con_of(cq);
+
+	if (!rtrs_srv_wc_failed(con, wc, "probe"))
+		rtrs_con_probed(&con->c);
+}
+
 /* ----------------------------------------------------------- receives */
 
 static void rtrs_srv_con_io_req(struct rtrs_srv_con *con, u32 imm)
@@ -196,6 +204,7 @@ static int rtrs_srv_con_create_qp(struct rtrs_srv_con *con)
 		.send_sge	= 1,
 		.comp_vector	= (u32)atomic_inc_return(&sess->ctx->next_vector),
 		.poll_ctx	= IB_POLL_WORKQUEUE,
+		.probe_done	= rtrs_srv_con_probe_done,
 	};
 
 	return rtrs_con_create_qp(&con->c, path->pd, &attr);

@@ -298,6 +298,25 @@ static void rtrs_srv_path_info_work(struct work_struct *work)
 		      &rtrs_srv_params.hb_timing);
 }
 
+/* The heartbeat tells that the client lives; not that each connection works. */
+static void rtrs_srv_path_hb_tick(struct rtrs_hb *hb)
+{
+	struct rtrs_srv_path *path = container_of(hb, struct rtrs_srv_path, hb);
+	struct rtrs_srv_con *con;
+	u32 cid;
+	int err;
+
+	for (cid = 0; cid < path->con_num; cid++) {
+		con = path->cons[cid];
+		if (!rtrs_sq_busy(&con->c))
+			continue;
+		err = rtrs_con_probe(&con->c);
+		if (err)
+			rtrs_srv_path_close(path, "connection %u does not move any more: %pe",
+					    cid, ERR_PTR(err));
+	}
+}
+
 static void rtrs_srv_path_hb_lost(struct rtrs_hb *hb)
 {
 	struct rtrs_srv_path *path = container_of(hb, struct rtrs_srv_path, hb);
@@ -312,6 +331,12 @@ static void rtrs_srv_path_hb_error(struct rtrs_hb *hb)
 
 	rtrs_srv_path_close(path, "cannot send a heartbeat");
 }
+
+static const struct rtrs_hb_ops rtrs_srv_path_hb_ops = {
+	.tick	= rtrs_srv_path_hb_tick,
+	.lost	= rtrs_srv_path_hb_lost,
+	.error	= rtrs_srv_path_hb_error,
+};
 
 /* ----------------------------------------------------------- teardown */
 
@@ -436,8 +461,7 @@ static void rtrs_srv_path_init(struct rtrs_srv_path *path,
 	spin_lock_init(&path->state_lock);
 	mutex_init(&path->mutex);
 	init_completion(&path->reg_done);
-	rtrs_hb_init(&path->hb, sess->ctx->hb_wq, rtrs_srv_path_hb_lost,
-		     rtrs_srv_path_hb_error);
+	rtrs_hb_init(&path->hb, sess->ctx->hb_wq, &rtrs_srv_path_hb_ops);
 	INIT_DELAYED_WORK(&path->handshake, rtrs_srv_path_handshake_expired);
 	INIT_WORK(&path->info_work, rtrs_srv_path_info_work);
 	INIT_WORK(&path->close_work, rtrs_srv_path_close_work);

@@ -51,6 +51,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "long: runs only by name, or with all cases")
     config.addinivalue_line("markers", "once: runs on the first combo only")
     config.addinivalue_line("markers", "debug: runs on the debug kernel only")
+    config.addinivalue_line("markers", "stock: does not run on the debug kernel")
     config.addinivalue_line("markers", "expect_death: the case kills a guest on purpose")
     config.lab = Lab(config)
 
@@ -64,7 +65,7 @@ def pytest_generate_tests(metafunc):
 
 def pytest_collection_modifyitems(config, items):
     without = ([] if config.getoption("once") else ["once"]) \
-        + ([] if config.lab.server.config else ["debug"])
+        + ["stock" if config.lab.server.config else "debug"]
     left_out = [i for i in items if any(map(i.get_closest_marker, without))]
     items[:] = [i for i in items if i not in left_out]
     config.hook.pytest_deselected(items=left_out)
