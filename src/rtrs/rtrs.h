@@ -48,7 +48,9 @@ enum rtrs_clt_link_ev {
  * struct rtrs_clt_ops - callbacks of a session
  * @priv: handed to @link_ev
  * @link_ev: process context, one at a time for a session; may sleep and may
- *	issue requests. Not called for the first connect or for the close.
+ *	issue requests. What it allocates comes from the reserves or fails, see
+ *	memalloc_noreclaim_save(). Not called for the first connect or for the
+ *	close.
  */
 struct rtrs_clt_ops {
 	void	*priv;

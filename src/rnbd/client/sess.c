@@ -65,7 +65,6 @@ static void rnbd_clt_sess_found(struct rnbd_clt_sess *sess)
 
 static void rnbd_clt_link_ev(void *priv, enum rtrs_clt_link_ev ev)
 {
-	unsigned int noio = memalloc_noio_save();
 	struct rnbd_clt_sess *sess = priv;
 
 	switch (ev) {
@@ -79,7 +78,6 @@ static void rnbd_clt_link_ev(void *priv, enum rtrs_clt_link_ev ev)
 		rnbd_clt_sess_found(sess);
 		break;
 	}
-	memalloc_noio_restore(noio);
 }
 
 /* A closed device that this pass has not looked at yet, with a reference. */
@@ -110,7 +108,8 @@ static void rnbd_clt_reopen_work(struct work_struct *work)
 	struct rnbd_clt_sess *sess =
 		container_of(to_delayed_work(work), struct rnbd_clt_sess,
 			     reopen_work);
-	unsigned int noio = memalloc_noio_save();
+	/* memory may wait to be written to these disks: never wait for any */
+	unsigned int noreclaim = memalloc_noreclaim_save();
 	struct rnbd_clt_dev *dev;
 	bool again = false;
 	int err;
@@ -127,7 +126,7 @@ static void rnbd_clt_reopen_work(struct work_struct *work)
 	if (again)
 		queue_delayed_work(rnbd_clt_wq, &sess->reopen_work,
 				   RNBD_CLT_REOPEN_INTERVAL);
-	memalloc_noio_restore(noio);
+	memalloc_noreclaim_restore(noreclaim);
 }
 
 static int rnbd_clt_sess_query(struct rnbd_clt_sess *sess)

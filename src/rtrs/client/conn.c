@@ -9,7 +9,6 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <net/net_namespace.h>
 
@@ -189,15 +188,14 @@ static int rtrs_clt_con_cm_handler(struct rdma_cm_id *cm_id,
 				   struct rdma_cm_event *ev)
 {
 	struct rtrs_clt_con *con = cm_id->context;
-	unsigned int noio;
+	struct rtrs_clt_memalloc scope;
 	int err;
 
 	if (con->closing)
 		return 0;
-	/* what is allocated here may be needed to write memory back */
-	noio = memalloc_noio_save();
+	scope = rtrs_clt_path_memalloc_save(con->path);
 	err = rtrs_clt_con_event(con, ev);
-	memalloc_noio_restore(noio);
+	rtrs_clt_memalloc_restore(scope);
 	if (!err)
 		return 0;
 	if (con->established) {

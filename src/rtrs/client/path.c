@@ -19,7 +19,6 @@
 
 #include <linux/random.h>
 #include <linux/rculist.h>
-#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uuid.h>
 
@@ -238,10 +237,10 @@ static void rtrs_clt_path_work(struct work_struct *work)
 {
 	struct rtrs_clt_path *path = container_of(to_delayed_work(work),
 						  struct rtrs_clt_path, work);
-	unsigned int noio = memalloc_noio_save();
+	struct rtrs_clt_memalloc scope = rtrs_clt_path_memalloc_save(path);
 
 	rtrs_clt_path_run(path);
-	memalloc_noio_restore(noio);
+	rtrs_clt_memalloc_restore(scope);
 }
 
 /* The heartbeat tells that the peer lives; not that each connection works. */

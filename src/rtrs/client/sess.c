@@ -59,11 +59,12 @@ static void rtrs_clt_sess_link_work(struct work_struct *work)
 {
 	struct rtrs_clt_sess *sess = container_of(work, struct rtrs_clt_sess,
 						  link_work);
-	unsigned int noio = memalloc_noio_save();
+	/* connecting again waits for this, and memory for that */
+	unsigned int noreclaim = memalloc_noreclaim_save();
 
 	while (rtrs_clt_sess_report(sess))
 		;
-	memalloc_noio_restore(noio);
+	memalloc_noreclaim_restore(noreclaim);
 }
 
 /*
