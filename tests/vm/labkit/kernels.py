@@ -130,7 +130,7 @@ KERNELS = {k.series: k for k in (
            options=FOR_CLANG_19),
     # the interrupt routing of pc is a program, and interpreting that takes this kernel minutes
     Kernel("6.1debug", "6.1", "bookworm+source", "debug", config="debug.config",
-           patch="debug.patch", memory=2048, overhead=512, patience=4, machine="q35"),
+           patch="debug.patch", memory=2048, overhead=384, patience=4, machine="q35"),
 )}
 
 # Kernels nobody packages: one without RDMA, and some that lie about their version.

@@ -21,6 +21,8 @@ OUR_MODULES = ("rtrs_peer", "rnbd_client", "rtrs_client", "rnbd_server", "rtrs_s
 NULLB = "/sys/kernel/config/nullb"
 PAGE = 4096
 KMEMLEAK = "/sys/kernel/debug/kmemleak"
+RESERVE = "/proc/sys/vm/min_free_kbytes"
+RESERVE_FOR_CHECKS = 32768  # KiB
 
 
 def wait_until(condition: Callable[[], object], timeout: float = 10, what: str = "",
@@ -174,12 +176,19 @@ class Node(Guest):
 
     @contextlib.contextmanager
     def short_of_memory(self, mib: int):
-        """Leave the guest so much memory for a while, besides what its kernel's checks take."""
+        """Leave the guest so much memory for a while, besides what its kernel's checks take.
+
+        They also take it where nothing may wait for memory, so there has to be more in reserve.
+        """
+        reserve = self.read_file(RESERVE)
         try:
+            if self.overhead:
+                self.write_file(RESERVE, RESERVE_FOR_CHECKS)
             self.set_memory(mib + self.overhead)
             yield
         finally:
             self.set_memory(self.machine.memory)
+            self.write_file(RESERVE, reserve)
 
     def set_memory(self, mib: int) -> None:
         """Take memory away from the guest, or give it back, until it has so much."""
