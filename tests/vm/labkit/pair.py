@@ -61,6 +61,11 @@ class Node(Guest):
         """Take an interface down."""
         self.run(f"ip link set eth{link} down")
 
+    def keep_neighbours(self, link: int = 0) -> None:
+        """Take the addresses of the neighbours on a link for granted from now on."""
+        self.run(f"ip neigh show dev eth{link} | sed -n 's/^\\(\\S*\\) lladdr \\(\\S*\\) .*/"
+                 f"neigh replace \\1 lladdr \\2 dev eth{link} nud permanent/p' | ip -batch -")
+
     @contextlib.contextmanager
     def unplugged(self, link: int = 0):
         """Do without an interface for a while, as if its adapter was pulled out."""

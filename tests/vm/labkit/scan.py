@@ -44,7 +44,8 @@ class KnownLeak:
 
 
 # Soft RoCE cleans a queue pair up twice if its retransmit timer fires while it is destroyed, as
-# happens after a loss; what the pair refers to is given back once too often.
+# happens after a loss; what the pair refers to is given back once too often.  The same if the last
+# packet it sent is freed after it, say by a neighbour that did not answer; this may end in a panic.
 KNOWN_BUGS: tuple[KnownBug, ...] = (
     KnownBug("5.10", r"Workqueue: events rxe_qp_do_cleanup \[rdma_rxe\]",
              "87bf646921430e303176edc4eb07c30160361b73"),
