@@ -5,12 +5,13 @@ import base64
 import io
 import json
 import tarfile
-from collections import Counter, defaultdict
+from collections import defaultdict
 from pathlib import Path
 from typing import Iterator
 
 from . import host, roots
 from .guest import Guest
+from .history import tree_digest
 from .kernels import RELEASES, Kernel
 
 GCOV = "/sys/kernel/debug/gcov"
@@ -34,21 +35,54 @@ def save(node: Guest, home: Path) -> None:
 
 
 def report(kernel: Kernel, runs: list[Path], target: Path) -> str:
-    """Write which lines were never executed in these runs; returns a summary."""
+    """Write which lines were never executed, by these runs or others of the same modules.
+
+    Returns a summary.
+    """
+    lines = Lines(host.CACHE / "coverage" / f"{kernel.series}-{tree_digest('src', 'compat')}.json")
     tree = host.CACHE / "build" / kernel.series / "tree"
-    counts: dict[str, Counter] = defaultdict(Counter)
-    functions: dict[str, dict[int, str]] = defaultdict(dict)
     for saved in sorted(file for run in runs for file in (run / "coverage").glob("*.tar.gz")):
         with tarfile.open(fileobj=io.BytesIO(saved.read_bytes())) as archive:
             archive.extractall(tree / "src")
         for file, line in executed(kernel, tree):
-            counts[file][line["line_number"]] += line["count"]
-            functions[file][line["line_number"]] = line.get("function_name", "")
-    rows = [row(file, counts[file], functions[file]) for file in sorted(counts)]
-    total = sum(len(lines) for lines in counts.values())
-    done = sum(1 for lines in counts.values() for count in lines.values() if count)
-    target.write_text("".join(rows))
-    return f"{done} of {total} lines executed ({100 * done / max(total, 1):.1f} %); see {target}"
+            lines.add(file, line)
+    lines.save()
+    target.write_text(lines.text())
+    return f"{lines.summary()}; see {target}"
+
+
+class Lines:
+    """How often each line was executed, in a file that outlives the runs."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        # file -> number of the line -> [count, function]
+        self.files: dict[str, dict[str, list]] = {}
+        if path.exists():
+            self.files = json.loads(path.read_text())
+
+    def add(self, file: str, line: dict) -> None:
+        """Add what gcov says of a line."""
+        entry = self.files.setdefault(file, {}).setdefault(
+            str(line["line_number"]), [0, line.get("function_name", "")])
+        entry[0] += line["count"]
+
+    def save(self) -> None:
+        """Write the file."""
+        self.path.parent.mkdir(exist_ok=True)
+        new = self.path.with_suffix(".new")
+        new.write_text(json.dumps(self.files))
+        new.rename(self.path)
+
+    def summary(self) -> str:
+        """How much was executed."""
+        counts = [count for file in self.files.values() for count, _ in file.values()]
+        done = sum(1 for count in counts if count)
+        return f"{done} of {len(counts)} lines executed ({100 * done / max(len(counts), 1):.1f} %)"
+
+    def text(self) -> str:
+        """Which lines were not, by file and function."""
+        return "".join(row(file, self.files[file]) for file in sorted(self.files))
 
 
 def executed(kernel: Kernel, tree: Path) -> Iterator[tuple[str, dict]]:
@@ -66,13 +100,14 @@ def executed(kernel: Kernel, tree: Path) -> Iterator[tuple[str, dict]]:
         path.unlink()
 
 
-def row(file: str, lines: Counter, functions: dict[int, str]) -> str:
+def row(file: str, lines: dict[str, list]) -> str:
     """One file: how much of it was executed, and which lines were not, by function."""
-    missed: dict[str, list[int]] = defaultdict(list)
-    for number in sorted(lines):
-        if not lines[number]:
-            missed[functions[number]].append(number)
-    share = 100 * sum(1 for count in lines.values() if count) / len(lines)
+    missed: dict[str, list[str]] = defaultdict(list)
+    for number in sorted(lines, key=int):
+        count, function = lines[number]
+        if not count:
+            missed[function].append(number)
+    share = 100 * sum(1 for count, _ in lines.values() if count) / len(lines)
     text = f"{file}: {share:.1f} % of {len(lines)} lines\n"
-    return text + "".join(f"    {name}: {' '.join(map(str, numbers))}\n"
+    return text + "".join(f"    {name}: {' '.join(numbers)}\n"
                           for name, numbers in missed.items())

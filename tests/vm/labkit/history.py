@@ -70,10 +70,11 @@ def git(*arguments: str) -> str:
     return done.stdout if done.returncode == 0 else ""
 
 
-def tree_digest() -> str:
-    """A name for the content of all files that a verdict can depend on."""
-    names = git("ls-files", "-co", "--exclude-standard").splitlines() or [
-        str(path.relative_to(host.TREE)) for path in host.TREE.rglob("*") if path.is_file()]
+def tree_digest(*homes: str) -> str:
+    """A name for the content of all files that a verdict can depend on, or of those in homes."""
+    names = git("ls-files", "-co", "--exclude-standard", "--", *homes).splitlines() or [
+        str(path.relative_to(host.TREE)) for home in homes or ("",)
+        for path in (host.TREE / home).rglob("*") if path.is_file()]
     digest = hashlib.sha256()
     for name in sorted(names):
         path = host.TREE / name
