@@ -87,26 +87,6 @@ void rtrs_clt_probe_done(struct ib_cq *cq, struct ib_wc *wc)
 		rtrs_clt_req_cancel_marked(&path->reqs[id], con);
 }
 
-/**
- * rtrs_clt_con_probe() - break the path if a connection does not move any more
- * @con: connection of a connected path
- *
- * Context: process or softirq; polls a polled connection.
- */
-void rtrs_clt_con_probe(struct rtrs_clt_con *con)
-{
-	int err = rtrs_con_probe(&con->c);
-
-	if (err == -ETIMEDOUT)
-		rtrs_clt_err_rl(con->path,
-				"connection %u does not move any more\n",
-				con->c.cid);
-	if (err)
-		rtrs_clt_path_error(con->path);
-	if (con->c.cid > con->path->sess->nr_queues)
-		rtrs_clt_con_poll(con);
-}
-
 /*
  * The connection is that of the permit: req->con may be a dead incarnation's if
  * the request has just ended. A mark that comes too late hits nothing.
@@ -127,13 +107,16 @@ static void rtrs_clt_req_mark(struct rtrs_clt_req *req, const void *priv)
 	if (smp_load_acquire(&path->state) != RTRS_CLT_CONNECTED)
 		return;
 	con = rtrs_clt_choose_con(path, req->permit);
-	WRITE_ONCE(con->marked, true);
+	/* whoever sees this sees the mark */
+	smp_store_release(&con->marked, true);
 	/*
 	 * Either the probe under way finds the marks, or it is seen to be over
 	 * and another is posted; a cmpxchg() that fails is no barrier.
 	 */
 	smp_mb();
-	rtrs_clt_con_probe(con);
+	if (rtrs_con_probe(&con->c))
+		rtrs_clt_path_error(path);
+	rtrs_clt_con_poll_if_polled(con);
 }
 
 /**

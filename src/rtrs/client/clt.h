@@ -524,6 +524,13 @@ struct rtrs_clt_con *rtrs_clt_choose_con(struct rtrs_clt_path *path,
 					 const struct rtrs_permit *permit);
 int rtrs_clt_con_poll(struct rtrs_clt_con *con);
 
+/* What the consumer does not poll now may have to be. Process or softirq. */
+static inline void rtrs_clt_con_poll_if_polled(struct rtrs_clt_con *con)
+{
+	if (con->c.cid > con->path->sess->nr_queues)
+		rtrs_clt_con_poll(con);
+}
+
 static inline bool rtrs_clt_req_has_key(const struct rtrs_clt_req *req)
 {
 	return req->key == RTRS_CLT_KEY_LOCAL ||
@@ -541,6 +548,5 @@ void rtrs_clt_path_abandon_requests(struct rtrs_clt_path *path);
 /* cancel.c */
 void rtrs_clt_req_canceled(struct rtrs_clt_req *req);
 void rtrs_clt_probe_done(struct ib_cq *cq, struct ib_wc *wc);
-void rtrs_clt_con_probe(struct rtrs_clt_con *con);
 
 #endif

@@ -247,11 +247,20 @@ static void rtrs_clt_path_work(struct work_struct *work)
 static void rtrs_clt_path_hb_tick(struct rtrs_hb *hb)
 {
 	struct rtrs_clt_path *path = container_of(hb, struct rtrs_clt_path, hb);
+	struct rtrs_clt_con *con;
 	u16 cid;
+	int err;
 
-	for (cid = 0; cid < path->sess->nr_cons; cid++)
-		if (rtrs_sq_busy(&path->cons[cid].c))
-			rtrs_clt_con_probe(&path->cons[cid]);
+	for (cid = 0; cid < path->sess->nr_cons; cid++) {
+		con = &path->cons[cid];
+		rtrs_clt_con_poll_if_polled(con);
+		err = rtrs_con_tick(&con->c, hb->timing.interval_ms);
+		if (err) {
+			rtrs_clt_err_rl(path, "connection %u does not move any more: %pe\n",
+					cid, ERR_PTR(err));
+			rtrs_clt_path_error(path);
+		}
+	}
 }
 
 static void rtrs_clt_path_hb_lost(struct rtrs_hb *hb)

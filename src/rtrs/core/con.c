@@ -15,8 +15,10 @@
 /* One probe is under way at a time, beside what rtrs_sq_get() hands out. */
 #define RTRS_PROBE_WR	1
 
-/* After that, what the peer's adapter acknowledges has been acknowledged. */
-#define RTRS_PROBE_LIMIT	(15 * HZ)
+/* More than an adapter sends a packet again before it gives up */
+#define RTRS_PROBE_LIMIT_MS	15000
+
+#define RTRS_DRAIN_RETRY_MS	20
 
 static int rtrs_con_create_cq(struct rtrs_con *con, u32 nr_cqe,
 			      const struct rtrs_con_attr *attr)
@@ -95,7 +97,7 @@ int rtrs_con_create_qp(struct rtrs_con *con, struct ib_pd *pd,
 	con->sq_size = send_wr;
 	atomic_set(&con->sq_free, send_wr);
 	con->probe_cqe.done = attr->probe_done;
-	con->probe_since = 0;
+	con->probe = 0;
 	return 0;
 
 err_free_cq:
@@ -125,17 +127,13 @@ void rtrs_con_destroy_qp(struct rtrs_con *con)
 EXPORT_SYMBOL_GPL(rtrs_con_destroy_qp);
 
 /**
- * rtrs_con_probe() - see whether the queue pair of a connection still works
+ * rtrs_con_probe() - post a work request that does nothing
  * @con: established connection, not drained yet
  *
- * Posts a work request that does nothing unless one is under way. When it
- * completes depends on the adapters and on what was posted before, but not on
- * what the peer's software does: it has receives posted for whatever may come.
+ * Nothing happens if one is under way. When it completes depends on the adapters
+ * and on what was posted before, but not on what the peer's software does.
  *
- * Context: any; one that would poll the connection's CQ itself polls it.
- * Return: 0; -ETIMEDOUT if the one under way has been so for 15 s: the queue
- * pair does not move any more although it did not fail; or the errno of the
- * verbs.
+ * Return: 0 or the errno of the verbs. Any context.
  */
 int rtrs_con_probe(struct rtrs_con *con)
 {
@@ -144,13 +142,40 @@ int rtrs_con_probe(struct rtrs_con *con)
 		.wr.opcode	= IB_WR_RDMA_WRITE,
 		.wr.send_flags	= IB_SEND_SIGNALED,
 	};
-	unsigned long since = cmpxchg(&con->probe_since, 0, jiffies | 1);
 
-	if (!since)
-		return ib_post_send(con->qp, &wr.wr, NULL);
-	return time_after(jiffies, since + RTRS_PROBE_LIMIT) ? -ETIMEDOUT : 0;
+	if (cmpxchg(&con->probe, 0, 1))
+		return 0;
+	return ib_post_send(con->qp, &wr.wr, NULL);
 }
 EXPORT_SYMBOL_GPL(rtrs_con_probe);
+
+/**
+ * rtrs_con_tick() - see whether the queue pair of a connection still works
+ * @con: established connection, not drained yet
+ * @interval_ms: time since the last call
+ *
+ * A busy connection is probed. Ticks are counted rather than time measured: a
+ * host that was stopped for a while has to look at its completions first.
+ *
+ * Context: process, one at a time.
+ * Return: 0; -ETIMEDOUT if neither the probe under way nor anything before it
+ * completed for 15 s: the queue pair does not move any more although it did not
+ * fail; or the errno of the verbs.
+ */
+int rtrs_con_tick(struct rtrs_con *con, unsigned int interval_ms)
+{
+	unsigned int ticks = READ_ONCE(con->probe);
+	bool moved = READ_ONCE(con->moved);
+
+	WRITE_ONCE(con->moved, false);
+	if (!ticks)
+		return rtrs_sq_busy(con) ? rtrs_con_probe(con) : 0;
+	/* it may complete right now */
+	cmpxchg(&con->probe, ticks, moved ? 1 : ticks + 1);
+	return !moved && (ticks - 1) * interval_ms >= RTRS_PROBE_LIMIT_MS ?
+	       -ETIMEDOUT : 0;
+}
+EXPORT_SYMBOL_GPL(rtrs_con_tick);
 
 /**
  * rtrs_post_recv_empty() - post a receive without a buffer

@@ -40,7 +40,9 @@ void rtrs_addr_from_cm(const struct rdma_cm_id *cm_id,
  * @sq_size: work requests the send queue takes
  * @sq_free: how many more it takes now; see rtrs_sq_get()
  * @probe_cqe: completion of a probe, see rtrs_con_probe()
- * @probe_since: jiffies | 1 when that was posted, 0 if none is under way
+ * @probe: 0 if none is under way, else the heartbeat's ticks since it was
+ *	posted or work requests before it completed, plus 1
+ * @moved: work requests completed since the last tick
  */
 struct rtrs_con {
 	struct rdma_cm_id	*cm_id;
@@ -52,7 +54,8 @@ struct rtrs_con {
 	int			sq_size;
 	atomic_t		sq_free;
 	struct ib_cqe		probe_cqe;
-	unsigned long		probe_since;
+	unsigned int		probe;
+	bool			moved;
 };
 
 /**
@@ -62,7 +65,7 @@ struct rtrs_con {
  * @send_sge: segments in a send work request; capped likewise
  * @comp_vector: completion vector, any number (taken modulo the device's)
  * @poll_ctx: who polls the CQ
- * @probe_done: completion of rtrs_con_probe(); calls rtrs_con_probed()
+ * @probe_done: completion of a probe; calls rtrs_con_probed()
  */
 struct rtrs_con_attr {
 	u32			send_wr;
@@ -104,6 +107,7 @@ static inline bool rtrs_sq_get(struct rtrs_con *con, int nr)
 static inline void rtrs_sq_put(struct rtrs_con *con, int nr)
 {
 	atomic_add(nr, &con->sq_free);
+	WRITE_ONCE(con->moved, true);
 }
 
 /**
@@ -123,10 +127,11 @@ static inline bool rtrs_sq_busy(const struct rtrs_con *con)
  */
 static inline void rtrs_con_probed(struct rtrs_con *con)
 {
-	WRITE_ONCE(con->probe_since, 0);
+	WRITE_ONCE(con->probe, 0);
 }
 
 int rtrs_con_probe(struct rtrs_con *con);
+int rtrs_con_tick(struct rtrs_con *con, unsigned int interval_ms);
 int rtrs_post_recv_empty(struct rtrs_con *con, struct ib_cqe *cqe);
 int rtrs_post_one(struct rtrs_con *con, const struct ib_send_wr *wr);
 int rtrs_post_imm(struct rtrs_con *con, struct ib_cqe *cqe, u32 imm);

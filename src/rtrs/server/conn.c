@@ -68,7 +68,9 @@ static void rtrs_srv_con_io_req(struct rtrs_srv_con *con, u32 imm)
 				    con->c.cid, id, off);
 		return;
 	}
+	WRITE_ONCE(con->in_consumer, true);
 	rtrs_srv_op_begin(con, id, off);
+	WRITE_ONCE(con->in_consumer, false);
 }
 
 static void rtrs_srv_con_received(struct rtrs_srv_con *con, u32 imm)

@@ -308,9 +308,10 @@ static void rtrs_srv_path_hb_tick(struct rtrs_hb *hb)
 
 	for (cid = 0; cid < path->con_num; cid++) {
 		con = path->cons[cid];
-		if (!rtrs_sq_busy(&con->c))
+		/* its completions wait for the consumer */
+		if (READ_ONCE(con->in_consumer))
 			continue;
-		err = rtrs_con_probe(&con->c);
+		err = rtrs_con_tick(&con->c, hb->timing.interval_ms);
 		if (err)
 			rtrs_srv_path_close(path, "connection %u does not move any more: %pe",
 					    cid, ERR_PTR(err));

@@ -284,6 +284,7 @@ struct rtrs_srv_path {
  * @path: owner
  * @recv_cqe: completion of receives without a buffer
  * @err_cqe: completion of unsignalled work requests: only errors get there
+ * @in_consumer: the consumer is at a request; completions wait for it
  * @post_lock: held while a response is posted, because soft RoCE before 6.4
  *	does not keep the work requests of two of them apart
  * @lock: protects @waiting
@@ -294,6 +295,7 @@ struct rtrs_srv_con {
 	struct rtrs_srv_path	*path;
 	struct ib_cqe		recv_cqe;
 	struct ib_cqe		err_cqe;
+	bool			in_consumer;
 	spinlock_t		post_lock;
 	spinlock_t		lock;
 	struct list_head	waiting;
