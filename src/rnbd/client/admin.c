@@ -243,16 +243,20 @@ out_put:
 /*
  * Send and wait. All messages may be sent twice; a session with another path
  * need not fail one because a path died.
+ *
+ * Whoever opens a disk again waits for msg_sem, and memory for that disk.
  */
 static int rnbd_clt_msg_send(struct rnbd_clt_sess *sess,
 			     const struct rnbd_clt_call *call)
 {
+	unsigned int noreclaim = memalloc_noreclaim_save();
 	int tries = RNBD_CLT_MSG_TRIES;
 	int err;
 
 	do {
 		err = rnbd_clt_msg_try(sess, call);
 	} while (err == -ECANCELED && --tries);
+	memalloc_noreclaim_restore(noreclaim);
 	if (err == -ECANCELED)
 		err = -ECONNABORTED;
 	return err;
@@ -512,7 +516,6 @@ static void rnbd_clt_late_work(struct work_struct *work)
 	struct rnbd_clt_sess *sess =
 		container_of(to_delayed_work(work), struct rnbd_clt_sess,
 			     late_work);
-	unsigned int noio = memalloc_noio_save();
 	struct rnbd_clt_msg *msg, *next;
 	LIST_HEAD(done);
 	LIST_HEAD(list);
@@ -529,7 +532,6 @@ static void rnbd_clt_late_work(struct work_struct *work)
 				   RNBD_CLT_LATE_INTERVAL);
 	list_splice(&list, &sess->late);
 	spin_unlock_irq(&sess->late_lock);
-	memalloc_noio_restore(noio);
 }
 
 void rnbd_clt_late_init(struct rnbd_clt_sess *sess)

@@ -21,6 +21,7 @@
 #include <linux/delay.h>
 #include <linux/idr.h>
 #include <linux/rcupdate.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -74,11 +75,18 @@ static bool rnbd_clt_dev_set_state(struct rnbd_clt_dev *dev,
 	return true;
 }
 
+/*
+ * dev_lock is held, which opening a disk again waits for, and memory for that
+ * disk: the event does not wait for any, and is lost if there is none.
+ */
 static void rnbd_clt_dev_uevent(struct rnbd_clt_dev *dev,
 				enum kobject_action action)
 {
+	unsigned int noreclaim = memalloc_noreclaim_save();
+
 	if (dev->announced)
 		kobject_uevent(&disk_to_dev(dev->disk)->kobj, action);
+	memalloc_noreclaim_restore(noreclaim);
 }
 
 /**

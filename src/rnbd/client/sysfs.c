@@ -128,13 +128,14 @@ static ssize_t resize_show(struct kobject *kobj, struct kobj_attribute *attr,
 static ssize_t resize_store(struct kobject *kobj, struct kobj_attribute *attr,
 			    const char *buf, size_t count)
 {
-	unsigned int noio = memalloc_noio_save();
+	/* for locks that opening the disk again waits for */
+	unsigned int noreclaim = memalloc_noreclaim_save();
 	u64 nsectors;
 	int err;
 
 	err = kstrtou64(buf, 0, &nsectors) ?:
 	      rnbd_clt_dev_resize(rnbd_clt_dev_of(kobj), nsectors);
-	memalloc_noio_restore(noio);
+	memalloc_noreclaim_restore(noreclaim);
 	if (err)
 		pr_err("resize: cannot resize: %d\n", err);
 	return err ?: count;
@@ -150,16 +151,17 @@ static ssize_t remap_device_store(struct kobject *kobj,
 				  struct kobj_attribute *attr, const char *buf,
 				  size_t count)
 {
-	unsigned int noio;
+	unsigned int noreclaim;
 	int err;
 
 	if (!sysfs_streq(buf, "1")) {
 		pr_err("remap_device: not 1\n");
 		return -EINVAL;
 	}
-	noio = memalloc_noio_save();
+	/* as when it is opened again without being asked */
+	noreclaim = memalloc_noreclaim_save();
 	err = rnbd_clt_dev_remap(rnbd_clt_dev_of(kobj));
-	memalloc_noio_restore(noio);
+	memalloc_noreclaim_restore(noreclaim);
 	return err ?: count;
 }
 

@@ -30,6 +30,14 @@
 
 struct rtrs_clt_path;
 
+/** enum rtrs_clt_con_stage - how far a connection came, see conn.c */
+enum rtrs_clt_con_stage {
+	RTRS_CLT_CON_NEW,
+	RTRS_CLT_CON_ADDR,	/* its address is resolved, it has a device */
+	RTRS_CLT_CON_ROUTE,	/* its route is resolved, it has a QP */
+	RTRS_CLT_CON_UP,	/* the server accepted it */
+};
+
 /**
  * struct rtrs_clt_con - a connection of a path
  * @c: QP, CQ and CM id
@@ -45,8 +53,9 @@ struct rtrs_clt_path;
  * @inval_seen: @inval_key is valid
  * @poll_lock: serialises the consumer's polling
  * @marked: the next completion of a probe is to look for marks, see cancel.c
- * @cm_done: the connect attempt ended, path->wait was woken
- * @cm_err: how
+ * @deadline: jiffies when the attempt to connect has to be over
+ * @stage: how far it came; path->wait is woken. Of the CM handler.
+ * @cm_err: why it came no further, or broke, else 0; likewise
  * @established: rdma_disconnect() is due at the end
  * @closing: the CM handler has nothing to do any more; written under the
  *	CM id's handler lock, under which the handler runs
@@ -61,7 +70,8 @@ struct rtrs_clt_con {
 	bool			rx_mapped;
 	u32			inval_key;
 	bool			inval_seen;
-	bool			cm_done;
+	unsigned long		deadline;
+	enum rtrs_clt_con_stage	stage;
 	int			cm_err;
 	bool			established;
 	bool			closing;
@@ -423,20 +433,21 @@ struct rtrs_clt_memalloc {
 
 /**
  * rtrs_clt_path_memalloc_save() - begin to allocate for an incarnation
- * @path: path
+ * @path: path, which is about to be connected or torn down by its work
  *
  * Whatever memory there is may have to be written through this path before it
- * is free. So nothing may wait for that, and at a reconnect nothing may wait for
- * memory at all: it comes from the reserves, or the attempt fails and there will
- * be another. The first connect is not waited for, and may want more than the
- * reserves are.
+ * is free. So nothing may wait for that; and if no other path is up, nothing may
+ * wait for memory at all: it comes from the reserves, or the attempt fails and
+ * there will be another. The first connect is not waited for, and may want more
+ * than the reserves are.
  *
  * Return: what rtrs_clt_memalloc_restore() ends it with.
  */
 static inline struct rtrs_clt_memalloc
 rtrs_clt_path_memalloc_save(struct rtrs_clt_path *path)
 {
-	bool reserves = completion_done(&path->first_done);
+	bool reserves = path->reqs &&
+			(path->up || !READ_ONCE(path->sess->nr_up));
 
 	return (struct rtrs_clt_memalloc) {
 		.reserves = reserves,
@@ -490,8 +501,10 @@ void rtrs_clt_path_disconnect(struct rtrs_clt_path *path);
 void rtrs_clt_path_destroy(struct rtrs_clt_path *path);
 
 /* conn.c */
-int rtrs_clt_con_start(struct rtrs_clt_con *con);
-int rtrs_clt_con_wait(struct rtrs_clt_con *con);
+int rtrs_clt_con_resolve_addr(struct rtrs_clt_con *con);
+int rtrs_clt_con_resolve_route(struct rtrs_clt_con *con);
+int rtrs_clt_con_connect(struct rtrs_clt_con *con);
+int rtrs_clt_con_wait(struct rtrs_clt_con *con, enum rtrs_clt_con_stage stage);
 int rtrs_clt_con_post_recvs(struct rtrs_clt_con *con);
 int rtrs_clt_con_post_recv(struct rtrs_clt_con *con, struct ib_cqe *rx);
 void rtrs_clt_con_disconnect(struct rtrs_clt_con *con);

@@ -2,10 +2,12 @@
 /*
  * One connection: from the CM id to an established queue pair.
  *
- * The CM handler drives the attempt and reports its end through cm_done; the
- * path's work item waits for that. An event on an established connection breaks
- * the path. The handler never destroys anything: it returns 0 always, and the
- * work item shuts it out (closing) before it destroys the queue pair.
+ * The path's work item takes the steps, and waits for the CM handler to report
+ * the stage that each leads to. The handler runs on queues that all connections
+ * of the host wait for, so it allocates nothing. An event on an established
+ * connection breaks the path. The handler never destroys anything: it returns 0
+ * always, and the work item shuts it out (closing) before it destroys the queue
+ * pair.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -20,13 +22,19 @@
 #define RTRS_CLT_ADMIN_WR	64
 #define RTRS_CLT_MAX_SEND_WR	1024
 
-static void rtrs_clt_con_attempt_ended(struct rtrs_clt_con *con, int err)
+static void rtrs_clt_con_reached(struct rtrs_clt_con *con,
+				 enum rtrs_clt_con_stage stage)
 {
-	if (con->cm_done)
+	/* whoever sees the stage sees what came with it */
+	smp_store_release(&con->stage, stage);
+	wake_up_all(&con->path->wait);
+}
+
+static void rtrs_clt_con_failed(struct rtrs_clt_con *con, int err)
+{
+	if (con->cm_err)
 		return;
-	con->cm_err = err;
-	/* whoever sees the end sees how it ended */
-	smp_store_release(&con->cm_done, true);
+	WRITE_ONCE(con->cm_err, err);
 	wake_up_all(&con->path->wait);
 }
 
@@ -72,13 +80,6 @@ static int rtrs_clt_con_create_qp(struct rtrs_clt_con *con)
 	return rtrs_con_create_qp(&con->c, path->pd, &attr);
 }
 
-static int rtrs_clt_con_addr_resolved(struct rtrs_clt_con *con)
-{
-	int err = rtrs_clt_con_create_qp(con);
-
-	return err ?: rdma_resolve_route(con->c.cm_id, RTRS_CM_TIMEOUT_MS);
-}
-
 static void rtrs_clt_con_request(const struct rtrs_clt_con *con,
 				 struct rtrs_conn_req *req)
 {
@@ -100,22 +101,6 @@ static void rtrs_clt_con_request(const struct rtrs_clt_con *con,
 	memcpy(req->sess_uuid, path->sess->uuid, sizeof(req->sess_uuid));
 }
 
-static int rtrs_clt_con_route_resolved(struct rtrs_clt_con *con)
-{
-	u8 msg[RTRS_CONN_MSG_LEN];
-	struct rtrs_conn_req req;
-	struct rdma_conn_param param = {
-		.retry_count		= RTRS_RETRY_COUNT,
-		.rnr_retry_count	= RTRS_RETRY_COUNT,
-		.private_data		= msg,
-		.private_data_len	= sizeof(msg),
-	};
-
-	rtrs_clt_con_request(con, &req);
-	rtrs_build_conn_req(msg, &req);
-	return rdma_connect_locked(con->c.cm_id, &param);
-}
-
 static int rtrs_clt_con_established(struct rtrs_clt_con *con,
 				    const struct rdma_cm_event *ev)
 {
@@ -132,7 +117,7 @@ static int rtrs_clt_con_established(struct rtrs_clt_con *con,
 	}
 	if (!con->c.cid)
 		con->path->rsp = rsp;
-	rtrs_clt_con_attempt_ended(con, 0);
+	rtrs_clt_con_reached(con, RTRS_CLT_CON_UP);
 	return 0;
 }
 
@@ -156,15 +141,17 @@ static int rtrs_clt_con_rejected(struct rtrs_clt_con *con,
 	return rsp.err < 0 ? rsp.err : -ECONNRESET;
 }
 
-/* Return: errno that ends the attempt; on an established connection the path. */
+/* Return: errno of a step that failed; on an established connection it breaks. */
 static int rtrs_clt_con_event(struct rtrs_clt_con *con,
 			      const struct rdma_cm_event *ev)
 {
 	switch (ev->event) {
 	case RDMA_CM_EVENT_ADDR_RESOLVED:
-		return rtrs_clt_con_addr_resolved(con);
+		rtrs_clt_con_reached(con, RTRS_CLT_CON_ADDR);
+		return 0;
 	case RDMA_CM_EVENT_ROUTE_RESOLVED:
-		return rtrs_clt_con_route_resolved(con);
+		rtrs_clt_con_reached(con, RTRS_CLT_CON_ROUTE);
+		return 0;
 	case RDMA_CM_EVENT_ESTABLISHED:
 		return rtrs_clt_con_established(con, ev);
 	case RDMA_CM_EVENT_REJECTED:
@@ -188,14 +175,11 @@ static int rtrs_clt_con_cm_handler(struct rdma_cm_id *cm_id,
 				   struct rdma_cm_event *ev)
 {
 	struct rtrs_clt_con *con = cm_id->context;
-	struct rtrs_clt_memalloc scope;
 	int err;
 
 	if (con->closing)
 		return 0;
-	scope = rtrs_clt_path_memalloc_save(con->path);
 	err = rtrs_clt_con_event(con, ev);
-	rtrs_clt_memalloc_restore(scope);
 	if (!err)
 		return 0;
 	if (con->established) {
@@ -203,7 +187,7 @@ static int rtrs_clt_con_cm_handler(struct rdma_cm_id *cm_id,
 			      rdma_event_msg(ev->event));
 		rtrs_clt_path_error(con->path);
 	}
-	rtrs_clt_con_attempt_ended(con, err);
+	rtrs_clt_con_failed(con, err);
 	return 0;
 }
 
@@ -214,19 +198,20 @@ rtrs_clt_path_ps(const struct rtrs_clt_path *path)
 }
 
 /**
- * rtrs_clt_con_start() - begin to connect
+ * rtrs_clt_con_resolve_addr() - first step of a connection
  * @con: connection without a CM id
  *
  * Context: process.
- * Return: 0, then rtrs_clt_con_wait() tells the end; or an errno.
+ * Return: 0, then RTRS_CLT_CON_ADDR is to be waited for; or an errno.
  */
-int rtrs_clt_con_start(struct rtrs_clt_con *con)
+int rtrs_clt_con_resolve_addr(struct rtrs_clt_con *con)
 {
 	struct rtrs_clt_path *path = con->path;
 	struct sockaddr *src = (struct sockaddr *)&path->src;
 	struct rdma_cm_id *cm_id;
 	int err;
 
+	con->deadline = jiffies + msecs_to_jiffies(2 * RTRS_CM_TIMEOUT_MS);
 	cm_id = rdma_create_id(&init_net, rtrs_clt_con_cm_handler, con,
 			       rtrs_clt_path_ps(path), IB_QPT_RC);
 	if (IS_ERR(cm_id))
@@ -241,26 +226,65 @@ int rtrs_clt_con_start(struct rtrs_clt_con *con)
 }
 
 /**
- * rtrs_clt_con_wait() - wait for the end of an attempt
- * @con: connection that was started
+ * rtrs_clt_con_resolve_route() - second step of a connection
+ * @con: connection that reached RTRS_CLT_CON_ADDR
  *
  * Context: process.
- * Return: 0 once established; -ETIMEDOUT; -ECONNABORTED if the path left the
- * state CONNECTING; or why the attempt failed.
+ * Return: 0, then RTRS_CLT_CON_ROUTE is to be waited for; or an errno.
  */
-int rtrs_clt_con_wait(struct rtrs_clt_con *con)
+int rtrs_clt_con_resolve_route(struct rtrs_clt_con *con)
+{
+	int err = rtrs_clt_con_create_qp(con);
+
+	return err ?: rdma_resolve_route(con->c.cm_id, RTRS_CM_TIMEOUT_MS);
+}
+
+/**
+ * rtrs_clt_con_connect() - third step of a connection
+ * @con: connection that reached RTRS_CLT_CON_ROUTE
+ *
+ * Context: process.
+ * Return: 0, then RTRS_CLT_CON_UP is to be waited for; or an errno.
+ */
+int rtrs_clt_con_connect(struct rtrs_clt_con *con)
+{
+	u8 msg[RTRS_CONN_MSG_LEN];
+	struct rtrs_conn_req req;
+	struct rdma_conn_param param = {
+		.retry_count		= RTRS_RETRY_COUNT,
+		.rnr_retry_count	= RTRS_RETRY_COUNT,
+		.private_data		= msg,
+		.private_data_len	= sizeof(msg),
+	};
+
+	rtrs_clt_con_request(con, &req);
+	rtrs_build_conn_req(msg, &req);
+	return rdma_connect(con->c.cm_id, &param);
+}
+
+/**
+ * rtrs_clt_con_wait() - wait for what a step leads to
+ * @con: connection that took the step
+ * @stage: the stage
+ *
+ * Context: process.
+ * Return: 0 once it was reached; -ETIMEDOUT; -ECONNABORTED if the path left the
+ * state CONNECTING; or why the step failed.
+ */
+int rtrs_clt_con_wait(struct rtrs_clt_con *con, enum rtrs_clt_con_stage stage)
 {
 	struct rtrs_clt_path *path = con->path;
-	long left;
+	long left = max(0L, (long)(con->deadline - jiffies));
 
-	/* cm_err was written before cm_done */
+	/* pairs with the release when it was reached */
 	left = wait_event_timeout(path->wait,
-				  smp_load_acquire(&con->cm_done) ||
+				  smp_load_acquire(&con->stage) >= stage ||
+				  READ_ONCE(con->cm_err) ||
 				  READ_ONCE(path->state) != RTRS_CLT_CONNECTING,
-				  msecs_to_jiffies(2 * RTRS_CM_TIMEOUT_MS));
-	if (smp_load_acquire(&con->cm_done))
-		return con->cm_err;
-	return left ? -ECONNABORTED : -ETIMEDOUT;
+				  left);
+	if (smp_load_acquire(&con->stage) >= stage)
+		return 0;
+	return READ_ONCE(con->cm_err) ?: left ? -ECONNABORTED : -ETIMEDOUT;
 }
 
 static int rtrs_clt_con_alloc_rx(struct rtrs_clt_con *con)

@@ -35,20 +35,24 @@ static int rtrs_clt_path_alloc_cons(struct rtrs_clt_path *path)
 	return 0;
 }
 
+/* All of them take each step together. */
 static int rtrs_clt_path_connect_range(struct rtrs_clt_path *path, u16 first,
 				       u16 end)
 {
-	int err = 0, e;
-	u16 started, cid;
+	static int (*const steps[])(struct rtrs_clt_con *con) = {
+		[RTRS_CLT_CON_NEW]	= rtrs_clt_con_resolve_addr,
+		[RTRS_CLT_CON_ADDR]	= rtrs_clt_con_resolve_route,
+		[RTRS_CLT_CON_ROUTE]	= rtrs_clt_con_connect,
+	};
+	unsigned int stage;
+	int err = 0;
+	u16 cid;
 
-	for (started = first; started < end; started++) {
-		err = rtrs_clt_con_start(&path->cons[started]);
-		if (err)
-			break;
-	}
-	for (cid = first; cid < started; cid++) {
-		e = rtrs_clt_con_wait(&path->cons[cid]);
-		err = err ?: e;
+	for (stage = 0; stage < ARRAY_SIZE(steps) && !err; stage++) {
+		for (cid = first; cid < end && !err; cid++)
+			err = steps[stage](&path->cons[cid]);
+		for (cid = first; cid < end && !err; cid++)
+			err = rtrs_clt_con_wait(&path->cons[cid], stage + 1);
 	}
 	return err;
 }
@@ -145,8 +149,7 @@ void rtrs_clt_path_disconnect(struct rtrs_clt_path *path)
 	for (cid = 0; cid < path->sess->nr_cons; cid++)
 		rtrs_clt_con_disconnect(&path->cons[cid]);
 	for (cid = 0; cid < path->sess->nr_cons; cid++)
-		if (path->cons[cid].c.qp)
-			ib_drain_qp(path->cons[cid].c.qp);
+		rtrs_con_drain(&path->cons[cid].c);
 	rtrs_clt_path_doubt_requests(path);
 }
 

@@ -177,7 +177,9 @@ static bool rtrs_clt_path_exhausted(const struct rtrs_clt_path *path)
 
 static void rtrs_clt_path_failed(struct rtrs_clt_path *path, int err)
 {
-	path->attempts++;
+	/* the administrator limits attempts to reach the server */
+	if (err != -ENOMEM)
+		path->attempts++;
 	rtrs_clt_err_rl(path, "attempt %u to connect failed: %pe\n",
 			path->attempts, ERR_PTR(err));
 	rtrs_clt_path_teardown(path);

@@ -5,6 +5,7 @@
  * The connection belongs to a path of the client's or the server's, which
  * also serialises creation and destruction; nothing here takes a lock.
  */
+#include <linux/delay.h>
 #include <linux/export.h>
 
 #include "core.h"
@@ -106,6 +107,27 @@ err_free_cq:
 	return err;
 }
 EXPORT_SYMBOL_GPL(rtrs_con_create_qp);
+
+/**
+ * rtrs_con_drain() - end what was posted and wait for its completions
+ * @con: connection; nothing happens if it has no QP
+ *
+ * ib_drain_qp() gives up if the device has no memory for its command, and would
+ * leave a QP that goes on with what it was told.
+ *
+ * Context: process.
+ */
+void rtrs_con_drain(struct rtrs_con *con)
+{
+	struct ib_qp_attr attr = { .qp_state = IB_QPS_ERR };
+
+	if (!con->qp)
+		return;
+	while (ib_modify_qp(con->qp, &attr, IB_QP_STATE) == -ENOMEM)
+		msleep(RTRS_DRAIN_RETRY_MS);
+	ib_drain_qp(con->qp);
+}
+EXPORT_SYMBOL_GPL(rtrs_con_drain);
 
 /**
  * rtrs_con_destroy_qp() - undo rtrs_con_create_qp()

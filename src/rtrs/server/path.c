@@ -360,7 +360,7 @@ static void rtrs_srv_path_drain(struct rtrs_srv_path *path)
 
 	for (cid = 0; cid < path->con_num; cid++)
 		if (path->cons[cid])
-			ib_drain_qp(path->cons[cid]->c.qp);
+			rtrs_con_drain(&path->cons[cid]->c);
 }
 
 /* The reference keeps free_work away meanwhile. */
