@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from helpers import (NOTICED, RESUMED, footprint, load_server, served_file, unload_server,
-                     verified_fio, verified_load, wait_footprint, wait_state, without_udev)
+from helpers import (NOTICED, RESUMED, footprint, load_server, plug_cable, pull_cable, served_file,
+                     unload_server, verified_fio, verified_load, wait_footprint, wait_state,
+                     without_udev)
 from labkit.pair import CTL
 
 MOMENTS = 6     # of a mapping at which something goes
@@ -110,6 +111,21 @@ def test_a_mapping_ends_whatever_goes(pair, before, what):
             pair.client.unmap_all()
             wait_footprint(pair, before, FORGOTTEN)
     verified_fio(pair.map())
+
+
+def test_a_disk_is_mapped_as_soon_as_the_client_is_back(pair, before):
+    # like a host that was reset: it counts its queue pairs anew, and the server did not notice
+    pair.reload_modules(hb_interval_ms=30000)
+    with without_adapter(pair.client):
+        pass
+    disk = pair.map()
+    pull_cable(pair.client)
+    disk.unmap(force=True)
+    with without_adapter(pair.client):
+        plug_cable(pair.client)
+    mark = pair.client.mark()
+    verified_fio(pair.map(session="t"))
+    assert any("still has one" in line for line in pair.client.kernel_log(mark))
 
 
 def test_the_server_may_close_a_disk_under_load(pair, before):

@@ -13,6 +13,7 @@
 
 #include <linux/slab.h>
 #include <net/net_namespace.h>
+#include <rdma/ib_cm.h>
 
 #include "clt.h"
 
@@ -128,6 +129,11 @@ static int rtrs_clt_con_rejected(struct rtrs_clt_con *con,
 	const void *data;
 	u8 len;
 
+	if (ev->status == IB_CM_REJ_STALE_CONN) {
+		rtrs_clt_info(con->path, "connection %u: the server still has one to a queue pair of this number\n",
+			      con->c.cid);
+		return -EAGAIN;
+	}
 	data = rdma_consumer_reject_data(con->c.cm_id,
 					 (struct rdma_cm_event *)ev, &len);
 	if (!data || rtrs_parse_conn_rsp(data, len, &rsp) || !rsp.err) {

@@ -26,6 +26,13 @@
 
 #define RTRS_CLT_FIRST_DELAY_MS	250
 
+/*
+ * The first connect is tried again that long if the server says so. It does if
+ * it did not forget yet who used the same numbers before, as after a restart of
+ * this host: it waits until packets of that time cannot be on their way any more.
+ */
+#define RTRS_CLT_FIRST_LIMIT	(10 * HZ)
+
 /* A path that was up for less than that was not worth connecting */
 #define RTRS_CLT_STABLE		(10 * HZ)
 
@@ -194,6 +201,14 @@ static void rtrs_clt_path_failed(struct rtrs_clt_path *path, int err)
 	rtrs_clt_path_retry_later(path);
 }
 
+static bool rtrs_clt_path_first_again(const struct rtrs_clt_path *path, int err)
+{
+	return err == -EAGAIN &&
+	       READ_ONCE(path->state) == RTRS_CLT_RECONNECTING &&
+	       time_before64(get_jiffies_64(),
+			     path->started + RTRS_CLT_FIRST_LIMIT);
+}
+
 static void rtrs_clt_path_attempt(struct rtrs_clt_path *path)
 {
 	int err;
@@ -206,7 +221,8 @@ static void rtrs_clt_path_attempt(struct rtrs_clt_path *path)
 		rtrs_clt_path_failed(path, err);
 	else
 		rtrs_clt_path_is_up(path);
-	if (!completion_done(&path->first_done)) {
+	if (!completion_done(&path->first_done) &&
+	    !rtrs_clt_path_first_again(path, err)) {
 		path->first_err = err;
 		complete_all(&path->first_done);
 	}
@@ -339,6 +355,7 @@ struct rtrs_clt_path *rtrs_clt_path_alloc(struct rtrs_clt_sess *sess,
  */
 void rtrs_clt_path_start(struct rtrs_clt_path *path)
 {
+	path->started = get_jiffies_64();
 	mod_delayed_work(path->wq, &path->work, 0);
 }
 

@@ -318,7 +318,9 @@ static void rtrs_clt_sess_destroy(struct rtrs_clt_sess *sess)
  * Context: process; may take 30 s for each address that does not answer.
  * Return: the session; -EINVAL for a bad name or no path; -ENOMEM; or the
  * reason why the first of @paths did not connect: -EHOSTUNREACH, -ENODEV,
- * -ETIMEDOUT, -ECONNREFUSED, or the errno the server rejected it with.
+ * -ETIMEDOUT, -ECONNREFUSED, -EAGAIN (the server did not forget the last
+ * connection to a queue pair of the same number), or the errno the server
+ * rejected it with.
  */
 struct rtrs_clt_sess *rtrs_clt_open(struct rtrs_clt_ops *ops,
 				    const char *sessname,
