@@ -243,7 +243,6 @@ enum rtrs_clt_path_state {
  * @up_since: jiffies64 when that happened. Of @work only.
  * @attempts: attempts since the path was last up for some time that failed, or
  *	after which it broke soon. Of @work only.
- * @started: jiffies64 when it began to connect for the first time
  * @first_err: result of the first connect
  * @first_done: that ended
  * @dev: device of the incarnation; this and all below is of the incarnation,
@@ -286,7 +285,6 @@ struct rtrs_clt_path {
 	bool				up;
 	u64				up_since;
 	unsigned int			attempts;
-	u64				started;
 	int				first_err;
 	struct completion		first_done;
 	struct ib_device		*dev;

@@ -27,11 +27,12 @@
 #define RTRS_CLT_FIRST_DELAY_MS	250
 
 /*
- * The first connect is tried again that long if the server says so. It does if
- * it did not forget yet who used the same numbers before, as after a restart of
- * this host: it waits until packets of that time cannot be on their way any more.
+ * So often the first connect is tried if the server says try again, with 7 to 11
+ * seconds in between. It does if it did not forget yet who used the same numbers
+ * before, as after a restart of this host: it waits until packets of that time
+ * cannot be on their way any more.
  */
-#define RTRS_CLT_FIRST_LIMIT	(10 * HZ)
+#define RTRS_CLT_FIRST_TRIES	5
 
 /* A path that was up for less than that was not worth connecting */
 #define RTRS_CLT_STABLE		(10 * HZ)
@@ -205,8 +206,7 @@ static bool rtrs_clt_path_first_again(const struct rtrs_clt_path *path, int err)
 {
 	return err == -EAGAIN &&
 	       READ_ONCE(path->state) == RTRS_CLT_RECONNECTING &&
-	       time_before64(get_jiffies_64(),
-			     path->started + RTRS_CLT_FIRST_LIMIT);
+	       path->attempts < RTRS_CLT_FIRST_TRIES;
 }
 
 static void rtrs_clt_path_attempt(struct rtrs_clt_path *path)
@@ -355,7 +355,6 @@ struct rtrs_clt_path *rtrs_clt_path_alloc(struct rtrs_clt_sess *sess,
  */
 void rtrs_clt_path_start(struct rtrs_clt_path *path)
 {
-	path->started = get_jiffies_64();
 	mod_delayed_work(path->wq, &path->work, 0);
 }
 
