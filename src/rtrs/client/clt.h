@@ -9,7 +9,6 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/sbitmap.h>
-#include <linux/sched/mm.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
@@ -419,49 +418,6 @@ static inline struct rtrs_clt_con *rtrs_clt_con_of(const struct ib_cq *cq)
 {
 	return container_of((struct rtrs_con *)cq->cq_context,
 			    struct rtrs_clt_con, c);
-}
-
-/**
- * struct rtrs_clt_memalloc - what the task's allocations may do
- * @reserves: use the reserves rather than reclaim memory
- * @flags: of the scope around it
- */
-struct rtrs_clt_memalloc {
-	bool		reserves;
-	unsigned int	flags;
-};
-
-/**
- * rtrs_clt_path_memalloc_save() - begin to allocate for an incarnation
- * @path: path, which is about to be connected or torn down by its work
- *
- * Whatever memory there is may have to be written through this path before it
- * is free. So nothing may wait for that; and if no other path is up, nothing may
- * wait for memory at all: it comes from the reserves, or the attempt fails and
- * there will be another. The first connect is not waited for, and may want more
- * than the reserves are.
- *
- * Return: what rtrs_clt_memalloc_restore() ends it with.
- */
-static inline struct rtrs_clt_memalloc
-rtrs_clt_path_memalloc_save(struct rtrs_clt_path *path)
-{
-	bool reserves = path->reqs &&
-			(path->up || !READ_ONCE(path->sess->nr_up));
-
-	return (struct rtrs_clt_memalloc) {
-		.reserves = reserves,
-		.flags = reserves ? memalloc_noreclaim_save() :
-				    memalloc_noio_save(),
-	};
-}
-
-static inline void rtrs_clt_memalloc_restore(struct rtrs_clt_memalloc scope)
-{
-	if (scope.reserves)
-		memalloc_noreclaim_restore(scope.flags);
-	else
-		memalloc_noio_restore(scope.flags);
 }
 
 /* main.c */

@@ -19,6 +19,7 @@
 
 #include <linux/random.h>
 #include <linux/rculist.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uuid.h>
 
@@ -251,14 +252,33 @@ static void rtrs_clt_path_run(struct rtrs_clt_path *path)
 	}
 }
 
+/*
+ * Whatever memory there is may have to be written through this path before it
+ * is free. So nothing may wait for that; and if no other path is up, nothing may
+ * wait for memory at all: it comes from the reserves, or the attempt fails and
+ * there will be another. The first connect is not waited for, and may want more
+ * than the reserves are.
+ */
+static bool rtrs_clt_path_needs_reserves(const struct rtrs_clt_path *path)
+{
+	return path->reqs && (path->up || !READ_ONCE(path->sess->nr_up));
+}
+
 static void rtrs_clt_path_work(struct work_struct *work)
 {
 	struct rtrs_clt_path *path = container_of(to_delayed_work(work),
 						  struct rtrs_clt_path, work);
-	struct rtrs_clt_memalloc scope = rtrs_clt_path_memalloc_save(path);
+	unsigned int flags;
 
-	rtrs_clt_path_run(path);
-	rtrs_clt_memalloc_restore(scope);
+	if (rtrs_clt_path_needs_reserves(path)) {
+		flags = memalloc_noreclaim_save();
+		rtrs_clt_path_run(path);
+		memalloc_noreclaim_restore(flags);
+	} else {
+		flags = memalloc_noio_save();
+		rtrs_clt_path_run(path);
+		memalloc_noio_restore(flags);
+	}
 }
 
 /* The heartbeat tells that the peer lives; not that each connection works. */
