@@ -69,10 +69,7 @@ class Lines:
 
     def save(self) -> None:
         """Write the file."""
-        self.path.parent.mkdir(exist_ok=True)
-        new = self.path.with_suffix(".new")
-        new.write_text(json.dumps(self.files))
-        new.rename(self.path)
+        host.replace(self.path, json.dumps(self.files))
 
     def summary(self) -> str:
         """How much was executed."""

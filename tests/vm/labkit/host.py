@@ -107,6 +107,14 @@ def digest(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 
+def replace(path: Path, text: str) -> None:
+    """Write a file so that it always has its old content or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    os.rename(new, path)
+
+
 def cached(path: Path, make: Callable[[Path], None], what: str) -> Path:
     """Return path, made by make(temporary) and renamed into place if it was missing.
 

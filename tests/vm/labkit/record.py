@@ -2,7 +2,6 @@
 """What is remembered of the newest build for each kernel."""
 
 import json
-import os
 import time
 
 from . import host
@@ -20,7 +19,4 @@ def save(series: str, result: dict) -> None:
     with host.lock("records"):
         records = load()
         records[series] = result | {"when": time.strftime("%Y-%m-%d %H:%M:%S")}
-        FILE.parent.mkdir(parents=True, exist_ok=True)
-        new = FILE.with_suffix(".new")
-        new.write_text(json.dumps(records, indent=1, sort_keys=True) + "\n")
-        os.rename(new, FILE)
+        host.replace(FILE, json.dumps(records, indent=1, sort_keys=True) + "\n")
