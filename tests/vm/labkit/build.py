@@ -61,7 +61,12 @@ def make(kernel: Kernel, tree: Path, kdir: str, *arguments: str) -> subprocess.C
 
 
 def make_test_modules(kernel: Kernel, tree: Path, kdir: str) -> subprocess.CompletedProcess:
-    """The same for the modules that only tests need; after make()."""
+    """The same for the modules that only tests need; after make().
+
+    Kbuild does not see that symbols of other modules have got another version,
+    unless it has its own list of symbols to make.
+    """
+    (tree / "tests/modules/Module.symvers").unlink(missing_ok=True)
     return run_make(kernel, tree, "-C", kdir, "M=/tree/tests/modules",
                     "KBUILD_EXTRA_SYMBOLS=/tree/src/Module.symvers")
 
