@@ -43,6 +43,16 @@ for job in jobs:
 sys.exit(0 if len(failed) == threads else 1)
 """
 
+# Dirties pages that are not adjacent, and has them written back by writes that nobody waits for.
+DIRTY = """
+import os, sys
+
+file = os.open(sys.argv[1], os.O_RDWR)
+for page in range(int(sys.argv[2])):
+    os.pwrite(file, bytes([page % 255 + 1]) * 4096, page * 8192)
+os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+"""
+
 
 @pytest.fixture
 def backends(pair):
@@ -187,6 +197,22 @@ def test_closes_that_hang_leave_room_for_other_messages(pair, backends):
             start = time.monotonic()
             verified_fio(pair.map("nullb1"))
             assert time.monotonic() - start < patient(SOON)
+
+
+def test_writes_that_are_throttled_hold_no_other_disk(pair, backends):
+    slow = pair.server.null_blk("nullb2", size_mb=SIZE_MB, irqmode=2, completion_nsec=500_000_000,
+                                submit_queues=1, hw_queue_depth=16)
+    pair.server.write_file("/sys/block/nullb2/queue/wbt_lat_usec", 2000)
+    disk, other = pair.map("nullb2"), pair.map("nullb1")
+    pair.client.write_file(f"/sys/block/{disk.name}/queue/wbt_lat_usec", 0)
+    with steady_load(other):
+        job = pair.client.start(f"python3 -c '{DIRTY}' {disk.path} 256")
+        wait_until(lambda: in_flight(pair.client, disk.name) > 128, what="many are under way")
+        assert in_flight(pair.server, "nullb2") < 16, "the server throttles none of them"
+        verified_fio(other, size="512k", offset="8m", iodepth=32)
+        assert in_flight(pair.client, disk.name), "that lasted longer than the writes"
+    job.wait()
+    assert pair.client.checksum(disk.path) == pair.server.checksum(slow)
 
 
 @pytest.mark.long

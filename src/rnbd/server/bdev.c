@@ -103,8 +103,9 @@ static blk_opf_t rnbd_srv_bdev_opf(const struct rnbd_srv_io *io)
 {
 	blk_opf_t opf = rnbd_srv_bdev_ops[io->msg.op].opf;
 
+	/* somebody waits for it, as for direct I/O: nothing throttles that */
 	if (io->msg.flags & RNBD_F_SYNC)
-		opf |= REQ_SYNC;
+		opf |= REQ_SYNC | REQ_IDLE;
 	if (io->msg.flags & RNBD_F_FUA)
 		opf |= REQ_FUA;
 	if (io->msg.flags & RNBD_F_PREFLUSH)

@@ -9,8 +9,10 @@
  * An I/O arrives in the context that all I/O of a connection arrives in, so
  * there it must not wait for a device that is frozen or has no tag left: reads
  * and writes are submitted so that they fail with -EAGAIN instead, and only
- * then go to a workqueue, where they wait. The operations that are rare and may
- * take long go there at once.
+ * then go to a workqueue, where they wait. What may have to wait nevertheless
+ * goes there at once: the operations that are rare and may take long, and writes
+ * that nobody waits for, since write-back throttling holds them up whether they
+ * may wait or not.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -193,18 +195,27 @@ void rnbd_srv_io_done(struct rnbd_srv_io *io, int err)
 	rtrs_srv_resp_rdma_len(op, err, len);
 }
 
+/* Whether it can be submitted so that it does not wait. */
+static bool rnbd_srv_io_can_be_nowait(const struct rnbd_srv_io *io,
+				      const struct rnbd_srv_io_op *row)
+{
+	if (row->data != RNBD_SRV_DATA)
+		return false;
+	return !row->writes || io->msg.flags & RNBD_F_SYNC;
+}
+
 static void rnbd_srv_io_submit(struct rnbd_srv_io *io,
 			       const struct rnbd_srv_io_op *row)
 {
-	if (row->data != RNBD_SRV_DATA) {
+	if (io->open->copies && io->data && row->writes &&
+	    !rnbd_srv_copy_get(io))
+		return;
+	if (!rnbd_srv_io_can_be_nowait(io, row)) {
 		rnbd_srv_io_resume(io);
 		return;
 	}
-	if (io->open->copies && row->writes) {
-		if (!rnbd_srv_copy_get(io))
-			return;
+	if (io->copy)
 		rnbd_srv_copy_data(io);
-	}
 	io->nowait = true;
 	io->open->backend->submit(io);
 }
