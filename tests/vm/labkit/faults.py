@@ -12,7 +12,6 @@ KINDS = {       # what may fail, and what makes all of it fail, also what may sl
     "failslab": {"ignore-gfp-wait": "N", "cache-filter": "N"},
     "fail_page_alloc": {"ignore-gfp-wait": "N", "ignore-gfp-highmem": "N", "min-order": "0"},
 }
-KMEMLEAK = "__create_object"    # notes each allocation, in memory that it has a reserve of
 DEPTH = 16      # frames of a stack that are looked at; what an interrupt calls is deeper
 MOST = 2000     # allocations of one attempt; more cannot be right
 
@@ -22,13 +21,13 @@ class Faults:
     """Failing allocations of one kind, among those a module causes: it is on the stack.
 
     Both may also be functions of the kernel.  What the module calls in the kernel's other modules
-    is included, but for the one that is spared.
+    is included, but for one that may be spared.
     """
 
     node: Node
     kind: str
     module: str
-    spared: str = KMEMLEAK
+    spared: str | None = None
 
     def write(self, **values) -> None:
         """Write files of the fault's directory."""
@@ -44,14 +43,13 @@ class Faults:
     def ranges(self) -> dict[str, int]:
         """What must be on the stack, and what must not."""
         first, end = text_range(self.node, self.module)
-        spared_first, spared_end = text_range(self.node, self.spared)
+        spared_first, spared_end = text_range(self.node, self.spared) if self.spared else (0, 0)
         return {"require_start": first, "require_end": end,
                 "reject_start": spared_first, "reject_end": spared_end}
 
     @contextlib.contextmanager
     def nth(self, number: int):
         """Let one allocation fail, counted from 1; the list yielded gets whether one did."""
-        self.prepare()
         hit: list[bool] = []
         self.write(count=0, interval=number, times=1, probability=100)
         try:
@@ -63,6 +61,7 @@ class Faults:
     def each(self, attempt):
         """Yield what an attempt returns while its first allocation fails, its second one, and so
         on; the last of them is one in which none failed."""
+        self.prepare()
         for number in range(1, MOST + 1):
             with self.nth(number) as hit:
                 result = attempt()

@@ -297,9 +297,15 @@ class Disk:
             self.client.settle()   # udev opens disks that are new or were just written
         error = self.unmap_errno(force, timeout)
         if error:
-            raise FileError(error, f"{self.client.name}: unmapping {self.name}")
+            raise FileError(error, f"{self.client.name}: unmapping {self.name}, "
+                                   f"open by: {self.openers() or 'nobody'}")
         wait_until(lambda: not self.client.exists(f"/sys/block/{self.name}"), timeout,
                    f"{self.name} disappears")
+
+    def openers(self) -> str:
+        """The names of the programs that have it, or a partition of it, open."""
+        return self.client.run(f"for fd in $(find /proc/[0-9]*/fd -lname '{self.path}*'); do "
+                               "cat ${fd%/fd/*}/comm; done", check=False).out
 
 
 @dataclass
