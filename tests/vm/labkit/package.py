@@ -46,7 +46,7 @@ PLANS = {p.release: p for p in (
 # What a host has, and what it will download.  An initramfs is made for each kernel that is
 # installed, which takes long, and nothing of ours is in it: so it is made empty.
 BASE_PACKAGES = ("apt-utils", "initramfs-tools")
-LATER_PACKAGES = ("dkms", "rpm", "openssl")
+LATER_PACKAGES = ("dkms", "rpm", "dnf", "openssl")
 
 
 @dataclass(frozen=True)
@@ -475,45 +475,56 @@ class RpmLife(Life):
     """The .rpm, with rpm and Debian's dkms."""
 
     kind = "rpm"
+    # rpm's plugins want a root that is a mount point
+    commands = {"install": "rpm --noplugins -i", "reinstall": "rpm --noplugins --reinstall",
+                "upgrade": "rpm --noplugins -U", "remove": "rpm --noplugins -e"}
 
     def steps(self) -> tuple:
         return (self.install, self.reinstall, self.revise, self.upgrade, self.erase)
 
+    def do(self, action: str, *packages: str) -> None:
+        """Do one of the commands."""
+        self.host.run(f"{self.commands[action]} {' '.join(packages)}")
+
     def install(self) -> str:
-        """rpm installs the package, and all kernels but those without RDMA get modules"""
-        self.host.apt("install dkms rpm")
-        self.rpm(f"-i {HOST_RPM}")
-        self.rpm(f"-i {self.first.rpm}")
+        """the package is installed, and all kernels but those without RDMA get modules"""
+        self.host.apt(f"install dkms {self.kind}")
+        self.do("install", f"/tree/{HOST_RPM}", f"/tree/{self.first.rpm}")
         self.host.expect(self.first.full, self.kernels.older)
         return self.times(self.first.full)
 
-    def rpm(self, words: str) -> None:
-        """Run rpm; its plugins want a root that is a mount point."""
-        self.host.run(f"cd /tree && rpm --noplugins {words}")
-
     def reinstall(self) -> None:
         """the package can be re-installed"""
-        self.rpm(f"--reinstall {self.first.rpm}")
+        self.do("reinstall", f"/tree/{self.first.rpm}")
         self.host.expect(self.first.full, self.kernels.older)
 
     def revise(self) -> None:
         """another release of the same version replaces the modules"""
-        self.rpm(f"-U {self.revised.rpm}")
+        self.do("upgrade", f"/tree/{self.revised.rpm}")
         self.host.expect(self.revised.full, self.kernels.older)
 
     def upgrade(self) -> None:
         """a newer version replaces the modules"""
-        self.rpm(f"-U {self.next.rpm}")
+        self.do("upgrade", f"/tree/{self.next.rpm}")
         self.host.expect(self.next.full, self.kernels.older)
 
     def erase(self) -> None:
-        """the package is erased and leaves nothing"""
-        self.rpm("-e rnbd-dkms")
+        """the package is removed and leaves nothing"""
+        self.do("remove", "rnbd-dkms")
         self.host.expect("", ())
         self.host.expect_nothing()
 
 
-LIVES = {life.kind: life for life in (DebLife, RpmLife)}
+class DnfLife(RpmLife):
+    """The .rpm, with dnf and Debian's dkms."""
+
+    kind = "dnf"
+    # no package tells dnf which release of which distribution this is
+    commands = {action: f"dnf -y --releasever=1 {action}"
+                for action in ("install", "reinstall", "upgrade", "remove")}
+
+
+LIVES = {life.kind: life for life in (DebLife, RpmLife, DnfLife)}
 
 
 def use_disk(pair: Pair, version: str) -> None:
@@ -550,9 +561,9 @@ def add(commands) -> None:
                                  "Debian hosts, and boot with what they built")
     parser.add_argument("--release", action="append", choices=tuple(PLANS),
                         help="only this Debian release; may be repeated")
-    for kind in LIVES:
+    for kind, life in LIVES.items():
         parser.add_argument(f"--{kind}", dest="kinds", action="append_const", const=kind,
-                            help=f"only the .{kind}")
+                            help=f"only {life.__doc__[0].lower()}{life.__doc__[1:-1]}")
     parser.add_argument("--keep", action="store_true", help="keep the hosts")
     parser.set_defaults(run=run)
 
