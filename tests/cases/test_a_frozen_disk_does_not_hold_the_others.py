@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from helpers import (MIB, direct_read, errno_of, footprint, in_flight, progress, verified_fio,
-                     wait_footprint, without_udev)
-from labkit.pair import SERVER_DEVICES, wait_until
+from helpers import (MIB, direct_read, errno_of, footprint, in_flight, progress, served_file,
+                     verified_fio, wait_footprint, without_udev)
+from labkit.pair import CTL, SERVER_DEVICES, wait_until
 from labkit.patience import patient
 
 SOON = 12       # seconds a forced unmap may take
@@ -63,13 +63,32 @@ def backends(pair):
 
 
 @contextlib.contextmanager
-def frozen(pair):
+def frozen(pair, name=FROZEN):
     """I/O of the disk gets stuck on the server meanwhile."""
-    pair.server.run(f"dmsetup suspend --noflush --nolockfs {FROZEN}")
+    pair.server.run(f"dmsetup suspend --noflush --nolockfs {name}")
     try:
         yield
     finally:
-        pair.server.run(f"dmsetup resume {FROZEN}")
+        pair.server.run(f"dmsetup resume {name}")
+
+
+def wait_in(node, function):
+    """Wait until some task of a guest sleeps in a function."""
+    wait_until(lambda: not node.run(f"grep -qs {function} /proc/[0-9]*/stack", check=False).status,
+               20, f"somebody is in {function}")
+
+
+@contextlib.contextmanager
+def loop_that_hangs(pair, device):
+    """loop0 on the server; who opens it hangs as long as the frozen device below it does."""
+    pair.server.run(f"modprobe loop; losetup -P /dev/loop0 /dev/mapper/{device}")
+    with frozen(pair, device):
+        pair.server.write_file("/proc/sys/vm/drop_caches", 3)
+        # holds the lock that an open needs until it has read the partition table
+        scan = pair.server.start("blockdev --rereadpt /dev/loop0", timeout=120)
+        wait_until(lambda: in_flight(pair.server, "loop0"), what="the scan is stuck")
+        yield
+    scan.wait(check=False)
 
 
 def map_frozen(pair):
@@ -178,6 +197,31 @@ def test_a_frozen_disk_keeps_no_other_from_being_mapped(pair, backends):
     verified_fio(map_frozen(pair))
 
 
+def test_a_disk_is_closed_by_force_while_another_is_opened(pair, backends):
+    pair.server.null_blk("nullb2", size_mb=SIZE_MB)
+    pair.server.dm("slow", f"0 {SIZE_MB * MIB // 512} linear /dev/nullb2 0")
+    disk = map_frozen(pair)
+    file = served_file(pair, "force_close", kernel_name(pair))
+    line = pair.client.map_line("loop0", "s", pair.paths(1))
+    with loop_that_hangs(pair, "slow"):
+        with frozen(pair):
+            job = stuck(disk, 8)
+            pair.server.write_file(file, 1)
+            opening = pair.client.start(f"echo '{line}' > {CTL}/map_device")
+            wait_in(pair.server, "rnbd_srv_open_dev")
+            again = pair.server.start(f"echo 1 > {file}")
+            wait_in(pair.server, "rnbd_srv_open_force_close")
+        wait_in(pair.server, "rnbd_srv_dev_detach")
+    again.wait()
+    opening.wait()
+    job.wait(check=False)
+    wait_closed(pair)
+    loop, = (mapped for mapped in pair.client.disks() if mapped.name != disk.name)
+    verified_fio(loop, size="1m")
+    loop.unmap()
+    pair.server.run("losetup -d /dev/loop0")
+
+
 def test_closes_that_hang_leave_room_for_other_messages(pair, backends):
     pair.server.null_blk("nullb2", size_mb=SIZE_MB)
     pair.map("nullb2")      # keeps the session
@@ -235,15 +279,9 @@ def test_it_can_be_frozen_again_and_again(pair, backends):
 @pytest.mark.limit(240)
 def test_what_is_opened_too_late_is_closed_again(pair, backends):
     pair.map("nullb1")
-    pair.server.run(f"modprobe loop; losetup -P /dev/loop0 /dev/mapper/{FROZEN}")
-    with frozen(pair):
-        pair.server.write_file("/proc/sys/vm/drop_caches", 3)
-        # holds the lock that an open needs until it has read the partition table
-        scan = pair.server.start("blockdev --rereadpt /dev/loop0", timeout=120)
-        wait_until(lambda: in_flight(pair.server, "loop0"), what="the scan is stuck")
+    with loop_that_hangs(pair, FROZEN):
         assert pair.client.map_errno("loop0", timeout=100) == "ETIMEDOUT"
         assert "loop0" not in pair.server.list_dir(SERVER_DEVICES)
-    scan.wait(check=False)
     wait_until(lambda: any("opened loop0 too late" in line for line in pair.client.kernel_log(0)),
                20, "the client closes it")
     assert "loop0" not in pair.server.list_dir(SERVER_DEVICES)

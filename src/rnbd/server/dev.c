@@ -3,8 +3,10 @@
  * Devices: who has one open, and may another one.
  *
  * A device is in the list, and in sysfs, from its first open to its last
- * close. All of that happens under rnbd_srv_devs_lock; files that are removed
- * under it never take it.
+ * close. All of that happens under rnbd_srv_devs_lock. Only an open's own
+ * directory is removed before: that waits for a write to force_close, which
+ * waits for the session's lock, whose owner may wait for this one. The open
+ * stays in the list until afterwards, so its name is not taken again.
  *
  * I/O that may wait for a device runs on a workqueue of the device's own: one
  * that is frozen takes workers of no other.
@@ -160,16 +162,18 @@ out_unlock:
 /**
  * rnbd_srv_dev_detach() - undo rnbd_srv_dev_attach()
  * @open: open
+ *
+ * Context: process, without the session's lock.
  */
 void rnbd_srv_dev_detach(struct rnbd_srv_open *open)
 {
 	struct rnbd_srv_dev *dev = open->dev;
 
+	rnbd_srv_sysfs_del_open(open);
 	mutex_lock(&rnbd_srv_devs_lock);
 	if (open->mode != RNBD_ACCESS_RO)
 		dev->writers--;
 	list_del(&open->dev_entry);
-	rnbd_srv_sysfs_del_open(open);
 	if (list_empty(&dev->opens))
 		rnbd_srv_dev_destroy(dev);
 	mutex_unlock(&rnbd_srv_devs_lock);

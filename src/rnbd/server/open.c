@@ -192,19 +192,19 @@ static struct rnbd_srv_open *rnbd_srv_open_alloc(struct rnbd_srv_sess *sess,
 	return open;
 }
 
-/* From now on the client's I/O finds it. sess->lock is held. */
-static int rnbd_srv_open_link(struct rnbd_srv_open *open)
+/*
+ * From now on the client's I/O finds it. sess->lock is held, and the place of
+ * its id is reserved.
+ */
+static void rnbd_srv_open_link(struct rnbd_srv_open *open)
 {
 	struct rnbd_srv_sess *sess = open->sess;
-	int err;
 
-	err = xa_err(xa_store(&sess->ids, open->id - sess->first_id, open,
-			      GFP_KERNEL));
-	if (err)
-		return err;
+	open->id = sess->first_id + sess->next;
+	xa_store(&sess->ids, sess->next, open, GFP_KERNEL);
+	sess->next++;
 	list_add_tail(&open->sess_entry, &sess->opens);
 	atomic_inc(&sess->nr_opens);
-	return 0;
 }
 
 /*
@@ -271,21 +271,15 @@ static struct rnbd_srv_open *rnbd_srv_open_new(struct rnbd_srv_sess *sess,
 
 	if (sess->closed || sess->next == U32_MAX)
 		return ERR_PTR(-ENOSPC);
+	err = xa_reserve(&sess->ids, sess->next, GFP_KERNEL);
+	if (err)
+		return ERR_PTR(err);
 	open = rnbd_srv_open_make(sess, name, mode);
 	if (IS_ERR(open))
-		return open;
-	open->id = sess->first_id + sess->next;
-	err = rnbd_srv_open_link(open);
-	if (err)
-		goto err_undo;
-	sess->next++;
+		xa_release(&sess->ids, sess->next);
+	else
+		rnbd_srv_open_link(open);
 	return open;
-
-err_undo:
-	rnbd_srv_dev_detach(open);
-	rnbd_srv_open_release_backend(open);
-	kobject_put(&open->kobj);
-	return ERR_PTR(err);
 }
 
 static struct rnbd_srv_open *rnbd_srv_open_find(struct rnbd_srv_sess *sess,
