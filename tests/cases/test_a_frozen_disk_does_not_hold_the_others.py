@@ -197,6 +197,18 @@ def test_a_frozen_disk_keeps_no_other_from_being_mapped(pair, backends):
     verified_fio(map_frozen(pair))
 
 
+def test_a_stuck_disk_lets_a_second_one_come_and_go(pair, backends):
+    disk = map_frozen(pair)
+    with frozen(pair):
+        job = stuck(disk, 8)
+        other = pair.map("nullb1", timeout=SOON)
+        verified_fio(other, size="1m")
+        other.unmap(timeout=SOON)
+        assert in_flight(pair.client, disk.name) == 8
+        force(disk, job)
+    wait_closed(pair)
+
+
 def test_a_disk_is_closed_by_force_while_another_is_opened(pair, backends):
     pair.server.null_blk("nullb2", size_mb=SIZE_MB)
     pair.server.dm("slow", f"0 {SIZE_MB * MIB // 512} linear /dev/nullb2 0")

@@ -98,6 +98,18 @@ def test_a_forced_unmap_ends_io_while_the_server_is_gone(pair, before):
     wait_footprint(pair, before)
 
 
+def test_disks_of_a_lost_session_are_forced_away_one_by_one(pair, before):
+    pair.server.null_blk("nullb1", size_mb=4)
+    disks = [pair.map("nullb0"), pair.map("nullb1")]
+    jobs = [busy(pair, disk) for disk in disks]
+    unload_server(pair)
+    for disk, job in zip(disks, jobs):
+        wait_state(disk, "closed", NOTICED)
+        force(pair, disk, job)
+    load_server(pair)
+    wait_footprint(pair, before)
+
+
 def test_a_lost_disk_is_unmapped_in_the_normal_way(pair, before):
     disk = pair.map()
     pair.client.settle()

@@ -54,6 +54,7 @@ enum rnbd_clt_state {
  *	of an open session
  * @ops: callbacks given to the transport
  * @tag_set: one for all devices, so tags are unique in the session
+ * @keeper: a disk that is never added; keeps @tag_set shared
  * @attrs: of @rtrs; constant as long as that is open
  * @nr_poll_queues: constant
  * @msg_sem: held for reading around each admin message, for writing around
@@ -83,6 +84,7 @@ struct rnbd_clt_sess {
 	struct rtrs_clt_sess	*rtrs;
 	struct rtrs_clt_ops	ops;
 	struct blk_mq_tag_set	tag_set;
+	struct gendisk		*keeper;
 	struct rtrs_attrs	attrs;
 	unsigned int		nr_poll_queues;
 	struct rw_semaphore	msg_sem;

@@ -174,6 +174,35 @@ static int rnbd_clt_sess_alloc_tags(struct rnbd_clt_sess *sess)
 	return blk_mq_alloc_tag_set(set);
 }
 
+/*
+ * When a second queue joins a tag set, and when only one is left, blk-mq freezes
+ * the other one: it waits for requests that may be held for ever. So the first
+ * to join and the last to leave is a queue without requests.
+ */
+static int rnbd_clt_sess_make_tags(struct rnbd_clt_sess *sess)
+{
+	struct queue_limits lim = {};
+	struct gendisk *keeper;
+	int err;
+
+	err = rnbd_clt_sess_alloc_tags(sess);
+	if (err)
+		return err;
+	keeper = blk_mq_alloc_disk(&sess->tag_set, &lim, NULL);
+	if (IS_ERR(keeper)) {
+		blk_mq_free_tag_set(&sess->tag_set);
+		return PTR_ERR(keeper);
+	}
+	sess->keeper = keeper;
+	return 0;
+}
+
+static void rnbd_clt_sess_free_tags(struct rnbd_clt_sess *sess)
+{
+	put_disk(sess->keeper);
+	blk_mq_free_tag_set(&sess->tag_set);
+}
+
 /* The addresses of a session, with the memory that struct rtrs_addr points to. */
 struct rnbd_clt_addrs {
 	struct rtrs_addr	path[RNBD_CLT_MAX_PATHS];
@@ -266,7 +295,7 @@ static int rnbd_clt_sess_open(struct rnbd_clt_sess *sess,
 	err = rnbd_clt_sess_query(sess);
 	if (err)
 		goto err_disconnect;
-	err = rnbd_clt_sess_alloc_tags(sess);
+	err = rnbd_clt_sess_make_tags(sess);
 	if (err)
 		goto err_disconnect;
 	err = rnbd_clt_sess_greet(sess);
@@ -275,7 +304,7 @@ static int rnbd_clt_sess_open(struct rnbd_clt_sess *sess,
 	return 0;
 
 err_free_tags:
-	blk_mq_free_tag_set(&sess->tag_set);
+	rnbd_clt_sess_free_tags(sess);
 err_disconnect:
 	pr_err("<%s>: cannot set the session up: %d\n", sess->name, err);
 	rnbd_clt_sess_disconnect(sess);
@@ -285,7 +314,7 @@ err_disconnect:
 static void rnbd_clt_sess_close(struct rnbd_clt_sess *sess)
 {
 	rnbd_clt_sess_disconnect(sess);
-	blk_mq_free_tag_set(&sess->tag_set);
+	rnbd_clt_sess_free_tags(sess);
 }
 
 /* May another device join an open session? */
