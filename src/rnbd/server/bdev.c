@@ -119,13 +119,14 @@ static blk_opf_t rnbd_srv_bdev_opf(const struct rnbd_srv_io *io)
 
 static void rnbd_srv_bdev_submit(struct rnbd_srv_io *io)
 {
+	struct rnbd_srv_open *open = io->open;
 	struct bio *bio = &io->bio;
 
-	if (io->nowait && !bdev_nowait(io->open->bdev)) {
+	if (io->nowait && !bdev_nowait(open->bdev)) {
 		rnbd_srv_io_done(io, -EAGAIN);
 		return;
 	}
-	bio_init(bio, io->open->bdev, &io->bvec, 1, rnbd_srv_bdev_opf(io));
+	bio_init(bio, open->bdev, &io->bvec, 1, rnbd_srv_bdev_opf(io));
 	bio->bi_ioprio = io->msg.prio;
 	bio->bi_end_io = rnbd_srv_bdev_done;
 	if (io->msg.len)
@@ -135,7 +136,10 @@ static void rnbd_srv_bdev_submit(struct rnbd_srv_io *io)
 			       offset_in_page(io->data));
 	else
 		bio->bi_iter.bi_size = io->msg.len;
+	/* it may complete, and be closed, before the block layer returns */
+	percpu_ref_get(&open->ref);
 	submit_bio(bio);
+	rnbd_srv_open_put(open);
 }
 
 const struct rnbd_srv_backend rnbd_srv_bdev = {
