@@ -493,7 +493,9 @@ static void rtrs_srv_op_inv_done(struct ib_cq *cq, struct ib_wc *wc)
 		rtrs_srv_op_end(op);
 		return;
 	}
+	WRITE_ONCE(con->in_consumer, true);
 	rtrs_srv_op_process(op);
+	WRITE_ONCE(con->in_consumer, false);
 }
 
 /* The operation has its chunk. Process context. */
