@@ -136,7 +136,9 @@ int rtrs_clt_path_connect(struct rtrs_clt_path *path)
  * rtrs_clt_path_disconnect() - end whatever goes on in an incarnation
  * @path: path that nobody posts on any more, its incarnation complete or not
  *
- * Its requests are confirmed, or in doubt and may be cancelled, after that.
+ * Its requests are confirmed, or in doubt and may be cancelled, after that. A
+ * device in trouble may fail to drain; so the queues are destroyed before, and a
+ * completion that comes late finds nobody.
  *
  * Context: process.
  */
@@ -150,6 +152,8 @@ void rtrs_clt_path_disconnect(struct rtrs_clt_path *path)
 		rtrs_clt_con_disconnect(&path->cons[cid]);
 	for (cid = 0; cid < path->sess->nr_cons; cid++)
 		rtrs_con_drain(&path->cons[cid].c);
+	for (cid = 0; cid < path->sess->nr_cons; cid++)
+		rtrs_clt_con_destroy_qp(&path->cons[cid]);
 	rtrs_clt_path_doubt_requests(path);
 }
 
@@ -166,8 +170,6 @@ void rtrs_clt_path_destroy(struct rtrs_clt_path *path)
 
 	if (!path->cons)
 		return;
-	for (cid = 0; cid < path->sess->nr_cons; cid++)
-		rtrs_clt_con_destroy_qp(&path->cons[cid]);
 	rtrs_clt_info_free(path);
 	rtrs_clt_path_unmap_mem(path);
 	if (path->pd) {

@@ -2,15 +2,15 @@
 /*
  * What becomes of requests when their path dies.
  *
- * Its queue pairs are drained, then no handler runs any more and the path's work
- * item owns every posted request. One that was answered is confirmed with its
- * result: queue pairs in error and a protection domain of its own make all its
- * keys worthless. One that was not is in doubt: the server may be executing it,
- * so neither it nor its chunk may be used again before the next incarnation
- * proves the old one drained (fence), and only then is it confirmed with
- * -ECONNABORTED. A consumer that cannot wait cancels it; its chunk rests on.
- * Requests of the admin connection are cancelled at once: the sender waits, and
- * what it waits for has to be asked again anyway.
+ * Its queue pairs are drained and destroyed, then no handler runs any more and
+ * the path's work item owns every posted request. One that was answered is
+ * confirmed with its result: queue pairs in error and a protection domain of
+ * its own make all its keys worthless. One that was not is in doubt: the server
+ * may be executing it, so neither it nor its chunk may be used again before the
+ * next incarnation proves the old one drained (fence), and only then is it
+ * confirmed with -ECONNABORTED. A consumer that cannot wait cancels it; its
+ * chunk rests on. Requests of the admin connection are cancelled at once: the
+ * sender waits, and what it waits for has to be asked again anyway.
  */
 #include "clt.h"
 
@@ -118,7 +118,7 @@ static void rtrs_clt_req_recover(struct rtrs_clt_req *req)
 
 /**
  * rtrs_clt_path_doubt_requests() - decide about what was posted
- * @path: path whose queue pairs are drained
+ * @path: path whose queue pairs are gone
  *
  * Context: the path's work.
  */
