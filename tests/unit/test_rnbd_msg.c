@@ -234,6 +234,28 @@ static void open_rsp_block_sizes(void **state)
 	}
 }
 
+static void open_rsp_discard_granularity(void **state)
+{
+	static const struct { u16 log; u32 granularity, out; } tab[] = {
+		{ 512, 512, 512 }, { 512, 65536, 65536 }, { 512, 0, 512 },
+		{ 4096, 0, 4096 }, { 4096, 512, 4096 }, { 512, 3 << 16, 512 },
+		{ 512, 1u << 31, 1u << 31 }, { 512, 0xfffffe00, 512 },
+		{ 4096, U32_MAX, 4096 },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(tab); i++) {
+		struct rnbd_open_rsp r = good_rsp;
+		u8 buf[RNBD_OPEN_RSP_LEN];
+
+		r.logical_block_size = tab[i].log;
+		r.discard_granularity = tab[i].granularity;
+		rnbd_build_open_rsp(buf, &r);
+		assert_int_equal(rnbd_parse_open_rsp(buf, sizeof(buf), 2, &r), 0);
+		assert_int_equal(r.discard_granularity, tab[i].out);
+	}
+}
+
 static void open_rsp_size_fits_an_offset(void **state)
 {
 	struct rnbd_open_rsp r = good_rsp;
@@ -292,6 +314,7 @@ int main(void)
 		cmocka_unit_test(io_keeps_what_it_does_not_know),
 		cmocka_unit_test(open_rsp_round_trip),
 		cmocka_unit_test(open_rsp_block_sizes),
+		cmocka_unit_test(open_rsp_discard_granularity),
 		cmocka_unit_test(open_rsp_size_fits_an_offset),
 		cmocka_unit_test(open_rsp_cache_of_old_peers_is_not_trusted),
 		cmocka_unit_test(open_rsp_short_or_of_other_type),

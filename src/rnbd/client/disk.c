@@ -76,9 +76,7 @@ static void rnbd_clt_limits_ranges(const struct rnbd_open_rsp *rsp,
 	u32 discard = rnbd_clt_limits_range(rsp, rsp->max_discard_sectors);
 
 	lim->max_hw_discard_sectors = discard;
-	/* a server may leave it out; the block layer takes no 0 then */
-	lim->discard_granularity = discard ? max_t(u32, rsp->discard_granularity,
-						   rsp->logical_block_size) : 0;
+	lim->discard_granularity = discard ? rsp->discard_granularity : 0;
 	lim->discard_alignment = rsp->discard_alignment;
 	lim->max_secure_erase_sectors = rsp->secure_discard ? discard : 0;
 	lim->max_write_zeroes_sectors =
