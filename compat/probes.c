@@ -158,10 +158,12 @@ static void *__maybe_unused p_bad(struct blk_mq_tag_set *set)
 	return blk_mq_alloc_disk(set, &lim, NULL);
 }
 
-/* 6.14, "block: add a queue_limits_commit_update_frozen helper" */
-#line 1 "probe:HAVE_QUEUE_LIMITS_COMMIT_UPDATE_FROZEN"
-static int (*p_qcuf)(struct request_queue *, struct queue_limits *)
-	__maybe_unused = queue_limits_commit_update_frozen;
+/* 6.14, "block: force noio scope in blk_mq_freeze_queue" */
+#line 1 "probe:HAVE_BLK_MQ_UNFREEZE_QUEUE_2ARG"
+static void __maybe_unused p_buq(struct request_queue *q)
+{
+	blk_mq_unfreeze_queue(q, 0);
+}
 
 /* 6.11, with the limits as one struct */
 #line 1 "probe:HAVE_BLK_QUEUE_DISABLE_DISCARD"

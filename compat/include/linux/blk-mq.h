@@ -27,21 +27,16 @@ static inline int compat_alloc_tag_set(struct blk_mq_tag_set *set)
 #define blk_mq_alloc_tag_set(set)	compat_alloc_tag_set(set)
 #endif
 
-/* 6.14, "block: add a queue_limits_commit_update_frozen helper" */
-#ifndef HAVE_QUEUE_LIMITS_COMMIT_UPDATE_FROZEN
-static inline int
-queue_limits_commit_update_frozen(struct request_queue *q,
-				  struct queue_limits *lim)
+/* 6.14, "block: force noio scope in blk_mq_freeze_queue": it ends that, too */
+#ifndef HAVE_BLK_MQ_UNFREEZE_QUEUE_2ARG
+static inline void compat_unfreeze_queue(struct request_queue *q,
+					 unsigned int memflags)
 {
-	unsigned int memflags = memalloc_noio_save();
-	int err;
-
-	blk_mq_freeze_queue(q);
-	err = queue_limits_commit_update(q, lim);
 	blk_mq_unfreeze_queue(q);
 	memalloc_noio_restore(memflags);
-	return err;
 }
+
+#define blk_mq_unfreeze_queue(q, memflags)	compat_unfreeze_queue(q, memflags)
 #endif
 
 /* 6.16: the queue is no longer an argument */

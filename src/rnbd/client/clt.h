@@ -145,7 +145,7 @@ struct rnbd_clt_dev {
 	u32			pass;
 	struct mutex		open_lock;
 	struct rnbd_open_rsp	rsp;
-	struct work_struct	limits_work;
+	struct delayed_work	limits_work;
 	struct gendisk		*disk;
 	int			index;
 	enum rnbd_access_mode	mode;

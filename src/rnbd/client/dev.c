@@ -163,7 +163,7 @@ static void rnbd_clt_dev_opened(struct rnbd_clt_dev *dev)
 	}
 	dev->refused = false;
 	dev->complained = false;
-	queue_work(rnbd_clt_limits_wq, &dev->limits_work);
+	mod_delayed_work(rnbd_clt_limits_wq, &dev->limits_work, 0);
 	rnbd_clt_dev_uevent(dev, KOBJ_ONLINE);
 	pr_info("%s: %s of session %s is open again\n", disk->disk_name,
 		dev->path, dev->sess->name);
@@ -329,7 +329,7 @@ static void rnbd_clt_dev_drain(struct rnbd_clt_dev *dev)
 static void rnbd_clt_dev_stop(struct rnbd_clt_dev *dev, bool force)
 {
 	rnbd_clt_dev_drain(dev);
-	cancel_work_sync(&dev->limits_work);
+	cancel_delayed_work_sync(&dev->limits_work);
 	if (force)
 		blk_mark_disk_dead(dev->disk);
 	del_gendisk(dev->disk);
@@ -383,7 +383,7 @@ static struct rnbd_clt_dev *rnbd_clt_dev_alloc(struct rnbd_clt_sess *sess,
 	dev->mode = map->mode;
 	atomic_set(&dev->openers, 0);
 	mutex_init(&dev->open_lock);
-	INIT_WORK(&dev->limits_work, rnbd_clt_limits_work);
+	INIT_DELAYED_WORK(&dev->limits_work, rnbd_clt_limits_work);
 	strscpy(dev->path, map->device_path);
 	dev->link = rnbd_clt_dev_link_name(dev);
 	if (!dev->link)

@@ -5,9 +5,10 @@
  * Limits come from the server's answer to OPEN and from what the transport
  * takes, which never changes. They are set before the disk exists, and again
  * after each re-open by limits_work: that has to freeze the queue, which waits
- * for requests that only move once the device is open. Meanwhile requests that
- * were built for the old limits go out as they are; the server's block layer
- * splits what its device no longer takes.
+ * for requests that only move once the device is open, or not before a lost path
+ * is back. New requests wait with it, so it gives up soon and tries again later.
+ * Meanwhile requests that were built for the old limits go out as they are; the
+ * server's block layer splits what its device no longer takes.
  *
  * BLK_FEAT_STABLE_WRITES is not set. The data is read from its pages by the
  * HCA, once more for a retransmission or on another path; whichever version
@@ -18,10 +19,14 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/sched/mm.h>
 #include <linux/sizes.h>
 #include <linux/string.h>
 
 #include "clt.h"
+
+#define RNBD_CLT_FREEZE		(HZ / 2)	/* as long may I/O be held */
+#define RNBD_CLT_FREEZE_RETRY	(5 * HZ)
 
 #define RNBD_CLT_MAX_RANGE	(UINT_MAX >> SECTOR_SHIFT)	/* sectors */
 
@@ -158,6 +163,29 @@ int rnbd_clt_disk_alloc(struct rnbd_clt_dev *dev,
 	return 0;
 }
 
+/* False if there are requests that do not end. */
+static bool rnbd_clt_limits_commit(struct gendisk *disk,
+				   struct queue_limits *lim)
+{
+	unsigned int memflags = memalloc_noio_save();
+	struct request_queue *q = disk->queue;
+	bool frozen;
+	int err;
+
+	blk_freeze_queue_start(q);
+	frozen = blk_mq_freeze_queue_wait_timeout(q, RNBD_CLT_FREEZE);
+	if (frozen) {
+		err = queue_limits_commit_update(q, lim);
+		if (err)
+			pr_err("%s: cannot set the new limits: %d\n",
+			       disk->disk_name, err);
+	} else {
+		queue_limits_cancel_update(q);
+	}
+	blk_mq_unfreeze_queue(q, memflags);
+	return frozen;
+}
+
 /**
  * rnbd_clt_limits_work() - bring the queue limits up to date after a re-open
  * @work: limits_work of a device; it is cancelled before the disk goes
@@ -165,11 +193,10 @@ int rnbd_clt_disk_alloc(struct rnbd_clt_dev *dev,
 void rnbd_clt_limits_work(struct work_struct *work)
 {
 	struct rnbd_clt_dev *dev =
-		container_of(work, struct rnbd_clt_dev, limits_work);
+		container_of(work, struct rnbd_clt_dev, limits_work.work);
 	struct request_queue *q = dev->disk->queue;
 	struct queue_limits lim, old;
 	struct rnbd_open_rsp rsp;
-	int err;
 
 	mutex_lock(&dev->sess->dev_lock);
 	rsp = dev->rsp;
@@ -184,8 +211,7 @@ void rnbd_clt_limits_work(struct work_struct *work)
 		queue_limits_cancel_update(q);
 		return;
 	}
-	err = queue_limits_commit_update_frozen(q, &lim);
-	if (err)
-		pr_err("%s: cannot set the new limits: %d\n",
-		       dev->disk->disk_name, err);
+	if (!rnbd_clt_limits_commit(dev->disk, &lim))
+		queue_delayed_work(rnbd_clt_limits_wq, &dev->limits_work,
+				   RNBD_CLT_FREEZE_RETRY);
 }
