@@ -201,6 +201,7 @@ EXPLAINED = (
     ("^W: Repository is broken: rnbd-dkms:.* has no Size", "Debian 11's apt, of any local file"),
     ("^Certificate or key are missing, generating ", "dkms makes its key on first use"),
     ("^W: No zstd in ", "the initramfs is compressed by something else"),
+    (r"^  (.* )?libgpg-error-l10n\b", "a package that apt recommends"),
     ("^W: Last kernel image has been removed", "of the others the host has only the headers"),
     (rf"/{WITHOUT_RDMA}/\S+/dkms\.conf", "how dkms says that it leaves a kernel out"),
 )
@@ -475,9 +476,8 @@ class RpmLife(Life):
     """The .rpm, with rpm and Debian's dkms."""
 
     kind = "rpm"
-    # rpm's plugins want a root that is a mount point
-    commands = {"install": "rpm --noplugins -i", "reinstall": "rpm --noplugins --reinstall",
-                "upgrade": "rpm --noplugins -U", "remove": "rpm --noplugins -e"}
+    commands = {"install": "rpm -i", "reinstall": "rpm --reinstall", "upgrade": "rpm -U",
+                "remove": "rpm -e"}
 
     def steps(self) -> tuple:
         return (self.install, self.reinstall, self.revise, self.upgrade, self.erase)

@@ -87,8 +87,12 @@ def debootstrap(release: Release, target: Path, packages: tuple[str, ...]) -> No
 
 def in_root(root: Path, *argv: str, bind: Path | None = None,
             check: bool = True) -> subprocess.CompletedProcess:
-    """Run a command in a root, with /proc, in a mount namespace that vanishes with it."""
-    script = 'mount -t proc proc "$0/proc" && mount --bind /dev "$0/dev"'
+    """Run a command in a root, with /proc, in a mount namespace that vanishes with it.
+
+    The root is a mount point there, as every root is: plugins of rpm change how it is mounted.
+    """
+    script = ('mount --bind "$0" "$0" && mount -t proc proc "$0/proc" && '
+              'mount --bind /dev "$0/dev"')
     if bind:
         (root / "tree").mkdir(exist_ok=True)
         script += f' && mount --bind "{bind}" "$0/tree"'
