@@ -199,10 +199,6 @@ static int __maybe_unused p_bog(const struct block_device_operations *ops,
 #line 1 "probe:HAVE_BDEV_FILE_OPEN_BY_PATH"
 static struct block_device *(*p_fbd)(struct file *) __maybe_unused = file_bdev;
 
-/* 6.9, "fs,block: yield devices early"; later than opening as files */
-#line 1 "probe:HAVE_BDEV_FPUT"
-static void (*p_bfp)(struct file *) __maybe_unused = bdev_fput;
-
 /* 6.8 and before; 4 arguments since 6.5 */
 #line 1 "probe:HAVE_BLKDEV_GET_BY_PATH"
 static void *p_gbp __maybe_unused = blkdev_get_by_path;

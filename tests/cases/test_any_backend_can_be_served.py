@@ -202,6 +202,15 @@ def test_a_slow_disk_slows_no_other(pair):
     load.wait()
 
 
+@pytest.mark.parametrize("kind", ("null_blk", "file on ext4"))
+def test_a_backend_is_free_when_its_disk_is_unmapped(pair, make, kind):
+    _, disk = make(kind)
+    with probed(pair.server, "delayed_fput") as later:
+        disk.unmap()
+        time.sleep(0.5)
+    assert "lab_probe" not in later[0], "the server answered before it had closed"
+
+
 def test_a_file_is_named_after_its_path(pair, make):
     _, disk = make("file on ext4", access_mode="ro")
     assert pair.server.list_dir(SERVER_DEVICES) == ["!mnt!disk.img"]

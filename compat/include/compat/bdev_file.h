@@ -4,6 +4,7 @@
 #define COMPAT_BDEV_FILE_H
 
 #include <linux/err.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/slab.h>
 
@@ -22,7 +23,7 @@ struct blk_holder_ops;
 #ifndef HAVE_BDEV_FILE_OPEN_BY_PATH
 /*
  * What src/ gets as its struct file here. It only hands it back to
- * file_bdev() and bdev_fput(), and neither knows the other kind.
+ * file_bdev() and bdev_fput_sync(), and neither knows the other kind.
  */
 struct compat_bdev_file {
 	struct block_device	*bdev;
@@ -76,16 +77,22 @@ static inline struct block_device *file_bdev(struct file *bdev_file)
 	return ((struct compat_bdev_file *)bdev_file)->bdev;
 }
 
-static inline void bdev_fput(struct file *bdev_file)
+static inline void bdev_fput_sync(struct file *bdev_file)
 {
 	struct compat_bdev_file *f = (struct compat_bdev_file *)bdev_file;
 
 	compat_bdev_put(f);
 	kfree(f);
 }
-#elif !defined(HAVE_BDEV_FPUT)
-/* 6.9, "fs,block: yield devices early" */
-#define bdev_fput(bdev_file)	fput(bdev_file)
+#else
+/*
+ * No kernel's, but there has to be one for both kinds. bdev_fput() of a kernel
+ * thread returns before the device is closed; all it does more is for a holder.
+ */
+static inline void bdev_fput_sync(struct file *bdev_file)
+{
+	__fput_sync(bdev_file);
+}
 #endif
 
 #endif

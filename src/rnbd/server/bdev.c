@@ -47,7 +47,7 @@ static int rnbd_srv_bdev_open(struct rnbd_srv_open *open, const char *path)
 
 static void rnbd_srv_bdev_close(struct rnbd_srv_open *open)
 {
-	bdev_fput(open->file);
+	bdev_fput_sync(open->file);
 }
 
 static u8 rnbd_srv_bdev_cache_policy(struct block_device *bdev)

@@ -81,7 +81,7 @@ static int rnbd_srv_file_open(struct rnbd_srv_open *open, const char *path)
 
 static void rnbd_srv_file_close(struct rnbd_srv_open *open)
 {
-	fput(open->file);
+	__fput_sync(open->file);
 }
 
 static void rnbd_srv_file_describe(const struct rnbd_srv_open *open,

@@ -79,7 +79,8 @@ struct rnbd_srv_sess {
  * struct rnbd_srv_backend - a kind of device
  * @open: open what a path leads to, in open->mode; sets file, bdev, block_size
  *	and stable. -ENOTBLK: it is of another kind.
- * @close: undo @open
+ * @close: undo @open, completely: the client, or someone it told, may be about
+ *	to do something else with the device. Kernel threads only.
  * @describe: what the client is told, but for id, size and block size
  * @supports: whether an operation on a range is known. Any context.
  * @submit: execute an I/O that was checked, and call rnbd_srv_io_done(). With
