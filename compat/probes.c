@@ -213,14 +213,6 @@ static void *__maybe_unused p_gb3(void)
 #line 1 "probe:HAVE_BDEV_NR_SECTORS"
 static sector_t (*p_bnr)(struct block_device *) __maybe_unused = bdev_nr_sectors;
 
-/* 5.19, "block: add a bdev_write_cache helper" */
-#line 1 "probe:HAVE_BDEV_WRITE_CACHE"
-static bool (*p_bwc)(struct block_device *) __maybe_unused = bdev_write_cache;
-
-/* 5.19, "block: add a bdev_fua helper" */
-#line 1 "probe:HAVE_BDEV_FUA"
-static bool (*p_bfu)(struct block_device *) __maybe_unused = bdev_fua;
-
 /* 5.19, "block: add a bdev_stable_writes helper" */
 #line 1 "probe:HAVE_BDEV_STABLE_WRITES"
 static bool (*p_bsw)(struct block_device *) __maybe_unused = bdev_stable_writes;

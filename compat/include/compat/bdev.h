@@ -11,22 +11,6 @@ static inline sector_t bdev_nr_sectors(struct block_device *bdev)
 }
 #endif
 
-/* 5.19, "block: add a bdev_write_cache helper" */
-#ifndef HAVE_BDEV_WRITE_CACHE
-static inline bool bdev_write_cache(struct block_device *bdev)
-{
-	return test_bit(QUEUE_FLAG_WC, &bdev_get_queue(bdev)->queue_flags);
-}
-#endif
-
-/* 5.19, "block: add a bdev_fua helper" */
-#ifndef HAVE_BDEV_FUA
-static inline bool bdev_fua(struct block_device *bdev)
-{
-	return test_bit(QUEUE_FLAG_FUA, &bdev_get_queue(bdev)->queue_flags);
-}
-#endif
-
 /* 5.19, "block: add a bdev_stable_writes helper" */
 #ifndef HAVE_BDEV_STABLE_WRITES
 static inline bool bdev_stable_writes(struct block_device *bdev)

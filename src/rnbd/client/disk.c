@@ -10,6 +10,11 @@
  * Meanwhile requests that were built for the old limits go out as they are; the
  * server's block layer splits what its device no longer takes.
  *
+ * A disk is always taken for one with a volatile cache and FUA, whatever the
+ * server says of its cache: that may change while the disk is open, as when an LV
+ * moves to another drive, and nobody would flush it. A flush that the server's
+ * device does not need ends in the server's block layer.
+ *
  * BLK_FEAT_STABLE_WRITES is not set. The data is read from its pages by the
  * HCA, once more for a retransmission or on another path; whichever version
  * arrives last is a version that the submitter had in memory while the write
@@ -57,17 +62,6 @@ static const struct block_device_operations rnbd_clt_disk_ops = {
 	.release	= rnbd_clt_disk_release,
 };
 
-static void rnbd_clt_limits_cache(const struct rnbd_open_rsp *rsp,
-				  struct queue_limits *lim)
-{
-	lim->features &= ~(BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA);
-	if (!(rsp->cache_policy & RNBD_CACHE_WRITEBACK))
-		return;
-	lim->features |= BLK_FEAT_WRITE_CACHE;
-	if (rsp->cache_policy & RNBD_CACHE_FUA)
-		lim->features |= BLK_FEAT_FUA;
-}
-
 /* A range is whole blocks, and its length in bytes has 32 bits on the wire. */
 static u32 rnbd_clt_limits_range(const struct rnbd_open_rsp *rsp, u32 sectors)
 {
@@ -111,7 +105,7 @@ static void rnbd_clt_limits_fill(const struct rnbd_clt_sess *sess,
 	lim->io_opt = max_io << SECTOR_SHIFT;
 	lim->max_segments = sess->attrs.max_segments;
 	lim->virt_boundary_mask = SZ_4K - 1;
-	rnbd_clt_limits_cache(rsp, lim);
+	lim->features |= BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA;
 	rnbd_clt_limits_ranges(rsp, lim);
 }
 

@@ -50,17 +50,6 @@ static void rnbd_srv_bdev_close(struct rnbd_srv_open *open)
 	bdev_fput_sync(open->file);
 }
 
-static u8 rnbd_srv_bdev_cache_policy(struct block_device *bdev)
-{
-	u8 policy = 0;
-
-	if (bdev_write_cache(bdev))
-		policy |= RNBD_CACHE_WRITEBACK;
-	if (bdev_fua(bdev))
-		policy |= RNBD_CACHE_FUA;
-	return policy;
-}
-
 static void rnbd_srv_bdev_describe(const struct rnbd_srv_open *open,
 				   struct rnbd_open_rsp *rsp)
 {
@@ -77,7 +66,6 @@ static void rnbd_srv_bdev_describe(const struct rnbd_srv_open *open,
 		.max_segments		= min_t(u32, bdev_max_segments(bdev),
 						U16_MAX),
 		.secure_discard		= !!bdev_max_secure_erase_sectors(bdev),
-		.cache_policy		= rnbd_srv_bdev_cache_policy(bdev),
 	};
 }
 

@@ -98,7 +98,6 @@ static void rnbd_srv_file_describe(const struct rnbd_srv_open *open,
 		.physical_block_size	= clamp_t(u32, fs_block, open->block_size,
 						  rounddown_pow_of_two(U16_MAX)),
 		.max_segments		= U16_MAX,
-		.cache_policy		= RNBD_CACHE_WRITEBACK | RNBD_CACHE_FUA,
 	};
 }
 

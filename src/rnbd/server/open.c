@@ -135,6 +135,8 @@ static void rnbd_srv_open_describe(const struct rnbd_srv_open *open,
 	rsp->device_id = open->id;
 	rsp->nsectors = rnbd_srv_open_sectors(open);
 	rsp->logical_block_size = open->block_size;
+	/* whatever the device has now: it may get one while the client has it open */
+	rsp->cache_policy = RNBD_CACHE_WRITEBACK | RNBD_CACHE_FUA;
 }
 
 /*

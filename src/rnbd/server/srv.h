@@ -81,7 +81,7 @@ struct rnbd_srv_sess {
  *	and stable. -ENOTBLK: it is of another kind.
  * @close: undo @open, completely: the client, or someone it told, may be about
  *	to do something else with the device. Kernel threads only.
- * @describe: what the client is told, but for id, size and block size
+ * @describe: what the client is told, but for id, size, block size and cache
  * @supports: whether an operation on a range is known. Any context.
  * @submit: execute an I/O that was checked, and call rnbd_srv_io_done(). With
  *	io->nowait that gets -EAGAIN rather than that @submit waits. Process
