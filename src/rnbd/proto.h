@@ -12,8 +12,9 @@
 
 #include <linux/types.h>
 
-/* Sent in SESS_INFO; both sides use the smaller one. 2 is what in-tree speaks. */
-#define RNBD_PROTO_VER		2
+/* Sent in SESS_INFO; both sides use the smaller one. See docs/extensions.md. */
+#define RNBD_PROTO_VER		3
+#define RNBD_VER_IN_TREE	2	/* the most that in-tree speaks */
 
 #define RNBD_NAME_LEN		255	/* device path on the wire, its NUL included */
 
@@ -48,9 +49,6 @@
 #define RNBD_OFF_IO_RW			16
 #define RNBD_OFF_IO_BYTES		20
 #define RNBD_OFF_IO_PRIO		24
-
-/* Up to this version a server may leave cache_policy uninitialised. */
-#define RNBD_VER_UNTRUSTED_CACHE	2
 
 enum rnbd_msg_type {
 	RNBD_MSG_SESS_INFO	= 0,
@@ -108,7 +106,7 @@ enum rnbd_op {
  * @logical_block_size: bytes, never 0 after parsing
  * @max_segments: segments per I/O
  * @secure_discard: secure erase is supported
- * @cache_policy: RNBD_CACHE_* bits
+ * @cache_policy: RNBD_CACHE_* bits; not initialised by in-tree servers of 5.10
  */
 struct rnbd_open_rsp {
 	u32	device_id;

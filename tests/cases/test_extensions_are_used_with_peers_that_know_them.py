@@ -5,19 +5,22 @@ import time
 
 import pytest
 
-from helpers import NOTICED, RESUMED, direct_read, wait_state
+from helpers import NOTICED, RESUMED, direct_read, verified_fio, wait_state
 
 FEATURES = "/sys/module/rtrs_client/parameters/features"
+VERSION = "/sys/module/rnbd_client/parameters/max_version"
 STILL = 12      # seconds: longer than a prompt peer may be silent, shorter than an in-tree one
 
 
 @pytest.fixture
 def without_extensions(pair):
     """A client that offers no extension, like an in-tree one."""
-    before = pair.client.read_file(FEATURES)
+    before = {name: pair.client.read_file(name) for name in (FEATURES, VERSION)}
     pair.client.write_file(FEATURES, 0)
+    pair.client.write_file(VERSION, 2)
     yield
-    pair.client.write_file(FEATURES, before)
+    for name, value in before.items():
+        pair.client.write_file(name, value)
 
 
 def test_a_silent_peer_that_promised_prompt_heartbeats_is_given_up(pair):
@@ -40,3 +43,26 @@ def test_a_silent_peer_that_promised_nothing_gets_more_time(pair, without_extens
     pair.server.resume()
     direct_read(pair.client, disk.path)
     assert disk.attribute("state") == "open"
+
+
+@pytest.fixture
+def zeroes(pair):
+    """A function: map a disk that can write zeroes, write some, and tell if it was by a message."""
+    backend = pair.server.scsi_debug(4, lbpws=1, lbprz=1)
+
+    def write():
+        disk = pair.map(backend.rpartition("/")[2])
+        verified_fio(disk, size="64k")
+        pair.client.run(f"blkdiscard -z {disk.path}")
+        assert pair.client.run(f"tr -d '\\000' < {disk.path} | wc -c").out.strip() == "0"
+        return int(disk.queue("write_zeroes_max_bytes")) > 0
+
+    return write
+
+
+def test_zeroes_are_written_by_a_message_in_version_3(zeroes):
+    assert zeroes()
+
+
+def test_zeroes_are_written_as_data_by_an_in_tree_server(without_extensions, zeroes):
+    assert not zeroes()

@@ -305,7 +305,7 @@ static int rnbd_clt_sess_set_greeted(struct rnbd_clt_sess *sess, u8 ver,
 	mutex_lock(&sess->dev_lock);
 	if (sess->incarnation == incarnation) {
 		sess->greeted = incarnation;
-		sess->ver = min_t(u8, ver, RNBD_PROTO_VER);
+		sess->ver = ver;
 	} else {
 		err = -ECONNABORTED;
 	}
@@ -315,6 +315,7 @@ static int rnbd_clt_sess_set_greeted(struct rnbd_clt_sess *sess, u8 ver,
 
 static int rnbd_clt_send_sess_info(struct rnbd_clt_sess *sess, u8 *ver)
 {
+	const u8 offer = rnbd_clt_param_max_version();
 	u8 usr[RNBD_SESS_INFO_LEN], answer[RNBD_SESS_INFO_LEN];
 	const struct rnbd_clt_call call = {
 		.usr		= { usr, sizeof(usr) },
@@ -324,11 +325,12 @@ static int rnbd_clt_send_sess_info(struct rnbd_clt_sess *sess, u8 *ver)
 	};
 	int err;
 
-	rnbd_build_sess_info(usr, RNBD_PROTO_VER);
-	err = rnbd_clt_msg_send(sess, &call);
-	if (err)
-		return err;
-	return rnbd_parse_sess_info_rsp(answer, sizeof(answer), ver);
+	rnbd_build_sess_info(usr, offer);
+	err = rnbd_clt_msg_send(sess, &call) ?:
+	      rnbd_parse_sess_info_rsp(answer, sizeof(answer), ver);
+	if (!err)
+		*ver = min(*ver, offer);
+	return err;
 }
 
 /**

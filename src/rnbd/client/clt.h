@@ -158,6 +158,7 @@ extern struct workqueue_struct *rnbd_clt_wq;
 extern struct workqueue_struct *rnbd_clt_limits_wq;
 extern struct workqueue_struct *rnbd_clt_close_wq;
 extern int rnbd_clt_major;
+u8 rnbd_clt_param_max_version(void);
 
 /* sysfs.c */
 extern const struct kobj_type rnbd_clt_dev_ktype;

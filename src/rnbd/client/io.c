@@ -159,6 +159,14 @@ static int rnbd_clt_rq_post(struct rnbd_clt_dev *dev, struct request *rq,
 				io.len, crq->sgl, blk_rq_map_sg(rq, crq->sgl));
 }
 
+/* The limits of the disk may still be those of before a re-open. */
+static bool rnbd_clt_op_offered(const struct rnbd_clt_dev *dev,
+				const struct rnbd_clt_op *op)
+{
+	return op->wire != RNBD_OP_WRITE_ZEROES ||
+	       READ_ONCE(dev->rsp.max_write_zeroes_sectors);
+}
+
 /* 0 if the transport took the request; it may be gone already then. */
 static int rnbd_clt_rq_send(struct rnbd_clt_dev *dev, struct request *rq,
 			    unsigned int queue)
@@ -168,7 +176,7 @@ static int rnbd_clt_rq_send(struct rnbd_clt_dev *dev, struct request *rq,
 	struct rtrs_permit *permit;
 	int err;
 
-	if (!op)
+	if (!op || !rnbd_clt_op_offered(dev, op))
 		return -EOPNOTSUPP;
 	permit = rtrs_clt_tag_permit(dev->sess->rtrs, rq->tag, queue);
 	if (!permit)

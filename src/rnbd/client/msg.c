@@ -106,9 +106,11 @@ static void rnbd_get_open_rsp(const u8 *p, struct rnbd_open_rsp *rsp)
 /*
  * OPEN_RSP from a server that speaks @ver. -EINVAL if it is too short, of
  * another type, or describes no block device: the block layer trusts these
- * numbers. The cache policy of an old peer may be uninitialised, so assume
- * the one that loses nothing; a physical block size or a granularity of
- * discards that makes no sense, or was left out, becomes the logical block size.
+ * numbers. A physical block size or a granularity of discards that makes no
+ * sense, or was left out, becomes the logical block size. In-tree servers of all
+ * times say the same version, and to old ones what we call write zeroes is a
+ * write that brings a block of data, which they look for even if there is none:
+ * none is sent to any of them.
  */
 int rnbd_parse_open_rsp(const void *buf, size_t len, u8 ver,
 			struct rnbd_open_rsp *rsp)
@@ -132,8 +134,7 @@ int rnbd_parse_open_rsp(const void *buf, size_t len, u8 ver,
 	if (rsp->discard_granularity < rsp->logical_block_size ||
 	    !is_power_of_2(rsp->discard_granularity))
 		rsp->discard_granularity = rsp->logical_block_size;
-	if (ver <= RNBD_VER_UNTRUSTED_CACHE)
-		rsp->cache_policy = RNBD_CACHE_FUA | RNBD_CACHE_WRITEBACK;
-	rsp->cache_policy &= RNBD_CACHE_FUA | RNBD_CACHE_WRITEBACK;
+	if (ver <= RNBD_VER_IN_TREE)
+		rsp->max_write_zeroes_sectors = 0;
 	return 0;
 }
