@@ -16,6 +16,11 @@
 /* One probe is under way at a time, beside what rtrs_sq_get() hands out. */
 #define RTRS_PROBE_WR	1
 
+/* A heartbeat and an answer likewise */
+#define RTRS_HB_WR	2
+
+#define RTRS_OWN_WR	(RTRS_DRAIN_WR + RTRS_PROBE_WR + RTRS_HB_WR)
+
 /* More than an adapter sends a packet again before it gives up */
 #define RTRS_PROBE_LIMIT_MS	15000
 
@@ -66,7 +71,7 @@ int rtrs_con_create_qp(struct rtrs_con *con, struct ib_pd *pd,
 {
 	const struct ib_device_attr *dev = &con->cm_id->device->attrs;
 	u32 max_wr = min_t(u32, dev->max_qp_wr, dev->max_cqe / 2) -
-		     RTRS_DRAIN_WR - RTRS_PROBE_WR;
+		     RTRS_OWN_WR;
 	u32 send_wr = min(attr->send_wr, max_wr);
 	u32 recv_wr = min(attr->recv_wr, max_wr);
 	struct ib_qp_init_attr init = {
@@ -74,8 +79,7 @@ int rtrs_con_create_qp(struct rtrs_con *con, struct ib_pd *pd,
 		.qp_type	= IB_QPT_RC,
 		.sq_sig_type	= IB_SIGNAL_REQ_WR,
 		.cap = {
-			.max_send_wr	= send_wr + RTRS_DRAIN_WR +
-					  RTRS_PROBE_WR,
+			.max_send_wr	= send_wr + RTRS_OWN_WR,
 			.max_recv_wr	= recv_wr + RTRS_DRAIN_WR,
 			.max_send_sge	= min_t(u32, attr->send_sge,
 						dev->max_send_sge),
@@ -84,8 +88,8 @@ int rtrs_con_create_qp(struct rtrs_con *con, struct ib_pd *pd,
 	};
 	int err;
 
-	err = rtrs_con_create_cq(con, send_wr + recv_wr + 2 * RTRS_DRAIN_WR +
-				 RTRS_PROBE_WR, attr);
+	err = rtrs_con_create_cq(con, send_wr + RTRS_OWN_WR + recv_wr +
+				 RTRS_DRAIN_WR, attr);
 	if (err)
 		return err;
 	init.send_cq = con->cq;
@@ -99,6 +103,7 @@ int rtrs_con_create_qp(struct rtrs_con *con, struct ib_pd *pd,
 	atomic_set(&con->sq_free, send_wr);
 	con->probe_cqe.done = attr->probe_done;
 	con->probe = 0;
+	con->hb_posted = 0;
 	return 0;
 
 err_free_cq:
@@ -235,25 +240,3 @@ int rtrs_post_one(struct rtrs_con *con, const struct ib_send_wr *wr)
 	return err;
 }
 EXPORT_SYMBOL_GPL(rtrs_post_one);
-
-/**
- * rtrs_post_imm() - send an immediate alone
- * @con: connection
- * @cqe: completion, which is to give the room back: rtrs_sq_put(con, 1)
- * @imm: immediate data
- *
- * Return: 0, -EAGAIN if the send queue is full, or the errno of the verbs.
- * Any context.
- */
-int rtrs_post_imm(struct rtrs_con *con, struct ib_cqe *cqe, u32 imm)
-{
-	const struct ib_rdma_wr wr = {
-		.wr.wr_cqe	= cqe,
-		.wr.opcode	= IB_WR_RDMA_WRITE_WITH_IMM,
-		.wr.send_flags	= IB_SEND_SIGNALED,
-		.wr.ex.imm_data	= cpu_to_be32(imm),
-	};
-
-	return rtrs_post_one(con, &wr.wr);
-}
-EXPORT_SYMBOL_GPL(rtrs_post_imm);

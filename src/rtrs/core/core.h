@@ -42,6 +42,7 @@ void rtrs_addr_from_cm(const struct rdma_cm_id *cm_id,
  * @probe_cqe: completion of a probe, see rtrs_con_probe()
  * @probe: 0 if none is under way, else the heartbeat's ticks since it was
  *	posted or work requests before it completed, plus 1
+ * @hb_posted: bits RTRS_IMM_HB_*: a heartbeat, an answer that did not complete
  * @moved: work requests completed since the last tick
  */
 struct rtrs_con {
@@ -55,6 +56,7 @@ struct rtrs_con {
 	atomic_t		sq_free;
 	struct ib_cqe		probe_cqe;
 	unsigned int		probe;
+	unsigned long		hb_posted;
 	bool			moved;
 };
 
@@ -135,7 +137,6 @@ int rtrs_con_probe(struct rtrs_con *con);
 int rtrs_con_tick(struct rtrs_con *con, unsigned int interval_ms);
 int rtrs_post_recv_empty(struct rtrs_con *con, struct ib_cqe *cqe);
 int rtrs_post_one(struct rtrs_con *con, const struct ib_send_wr *wr);
-int rtrs_post_imm(struct rtrs_con *con, struct ib_cqe *cqe, u32 imm);
 
 /**
  * struct rtrs_iu - a DMA-mapped message buffer
@@ -194,7 +195,8 @@ struct rtrs_hb_ops {
  * @con: admin connection
  * @timing: how patient it is
  * @missed: such ticks by now
- * @cqe: completion of heartbeats and answers
+ * @msg_cqe: completion of heartbeats
+ * @ack_cqe: completion of answers
  */
 struct rtrs_hb {
 	const struct rtrs_hb_ops *ops;
@@ -203,7 +205,8 @@ struct rtrs_hb {
 	struct rtrs_con		*con;
 	struct rtrs_hb_timing	timing;
 	unsigned int		missed;
-	struct ib_cqe		cqe;
+	struct ib_cqe		msg_cqe;
+	struct ib_cqe		ack_cqe;
 };
 
 /* hb.c */

@@ -8,6 +8,9 @@
  * With an interval of t and a limit of n a silent peer is given up at most
  * (n + 2) * t after its last sign.
  *
+ * Both have room of their own in the send queue, so that requests, which may fill
+ * it until they are answered, do not silence them.
+ *
  * "missed" is incremented by the tick and set to zero by completions, without a
  * lock: the tick does nothing if a sign of life came between.
  */
@@ -15,23 +18,47 @@
 
 #include "core.h"
 
-static void rtrs_hb_done(struct ib_cq *cq, struct ib_wc *wc)
+static void rtrs_hb_done(struct rtrs_hb *hb, struct rtrs_con *con,
+			 enum rtrs_imm_type type, enum ib_wc_status status)
 {
-	struct rtrs_hb *hb = container_of(wc->wr_cqe, struct rtrs_hb, cqe);
-
-	rtrs_sq_put(cq->cq_context, 1);
-	if (wc->status != IB_WC_SUCCESS && wc->status != IB_WC_WR_FLUSH_ERR)
+	clear_bit(type, &con->hb_posted);
+	WRITE_ONCE(con->moved, true);
+	if (status != IB_WC_SUCCESS && status != IB_WC_WR_FLUSH_ERR)
 		hb->ops->error(hb);
 }
 
+static void rtrs_hb_msg_done(struct ib_cq *cq, struct ib_wc *wc)
+{
+	struct rtrs_hb *hb = container_of(wc->wr_cqe, struct rtrs_hb, msg_cqe);
+
+	rtrs_hb_done(hb, cq->cq_context, RTRS_IMM_HB_MSG, wc->status);
+}
+
+static void rtrs_hb_ack_done(struct ib_cq *cq, struct ib_wc *wc)
+{
+	struct rtrs_hb *hb = container_of(wc->wr_cqe, struct rtrs_hb, ack_cqe);
+
+	rtrs_hb_done(hb, cq->cq_context, RTRS_IMM_HB_ACK, wc->status);
+}
+
+/* One of a kind that is still on its way says all that another would. */
 static void rtrs_hb_post(struct rtrs_hb *hb, struct rtrs_con *con,
 			 enum rtrs_imm_type type)
 {
-	int err = rtrs_post_imm(con, &hb->cqe, rtrs_imm(type));
+	const struct ib_rdma_wr wr = {
+		.wr.wr_cqe	= type == RTRS_IMM_HB_MSG ? &hb->msg_cqe :
+							    &hb->ack_cqe,
+		.wr.opcode	= IB_WR_RDMA_WRITE_WITH_IMM,
+		.wr.send_flags	= IB_SEND_SIGNALED,
+		.wr.ex.imm_data	= cpu_to_be32(rtrs_imm(type)),
+	};
 
-	/* a full queue is no fault: the peer asks again, or is given up */
-	if (err && err != -EAGAIN)
+	if (test_and_set_bit(type, &con->hb_posted))
+		return;
+	if (ib_post_send(con->qp, &wr.wr, NULL)) {
+		clear_bit(type, &con->hb_posted);
 		hb->ops->error(hb);
+	}
 }
 
 static void rtrs_hb_tick(struct work_struct *work)
@@ -64,7 +91,8 @@ void rtrs_hb_init(struct rtrs_hb *hb, struct workqueue_struct *wq,
 	INIT_DELAYED_WORK(&hb->work, rtrs_hb_tick);
 	hb->wq = wq;
 	hb->ops = ops;
-	hb->cqe.done = rtrs_hb_done;
+	hb->msg_cqe.done = rtrs_hb_msg_done;
+	hb->ack_cqe.done = rtrs_hb_ack_done;
 }
 EXPORT_SYMBOL_GPL(rtrs_hb_init);
 
