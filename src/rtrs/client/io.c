@@ -61,7 +61,8 @@ void rtrs_clt_req_unmap(struct rtrs_clt_req *req)
 void rtrs_clt_req_release(struct rtrs_clt_req *req)
 {
 	req->state = RTRS_CLT_REQ_IDLE;
-	WRITE_ONCE(req->permit->held, false);
+	/* whoever sees that it is not held sees the request in the permit */
+	smp_store_release(&req->permit->held, false);
 	/* whoever sees the chunk free sees the request idle */
 	smp_store_release(&req->permit->req, NULL);
 }
@@ -553,6 +554,7 @@ static void rtrs_clt_req_prepare(struct rtrs_clt_req *req,
 static int rtrs_clt_req_send(struct rtrs_clt_req *req, const struct kvec *vec,
 			     size_t nr, size_t usr_len)
 {
+	struct rtrs_permit *permit = req->permit;
 	struct rtrs_clt_post post;
 	int segs, err;
 
@@ -563,27 +565,31 @@ static int rtrs_clt_req_send(struct rtrs_clt_req *req, const struct kvec *vec,
 	       rtrs_clt_build_write(req, &post, usr_len);
 	if (segs < 0) {
 		err = segs;
-		goto err_release;
+		goto err_unmap;
 	}
 	/* registration and, later, invalidation */
 	req->nr_wr = post.registered ? 3 : 1;
 	if (!rtrs_sq_get(&req->con->c, req->nr_wr)) {
 		err = -EAGAIN;
-		goto err_release;
+		goto err_unmap;
 	}
 	/* after number and connection, see cancel.c */
 	smp_store_release(&req->state, RTRS_CLT_REQ_POSTED);
 	/* pairs with the readers of permit->req, which look at the request */
-	smp_store_release(&req->permit->req, req);
+	smp_store_release(&permit->req, req);
 	err = rtrs_clt_req_post(req, &post, segs, usr_len);
 	if (!err)
 		return 0;
 	rtrs_sq_put(&req->con->c, req->nr_wr);
 	rtrs_clt_path_error(req->path);
-	err = -ENOTCONN;
-err_release:
 	rtrs_clt_req_unmap(req);
 	rtrs_clt_req_release(req);
+	return -ENOTCONN;
+
+err_unmap:
+	rtrs_clt_req_unmap(req);
+	/* another tag may steal the permit from here on: no more of it is touched */
+	smp_store_release(&permit->held, false);
 	return err;
 }
 
@@ -623,14 +629,16 @@ int rtrs_clt_request(int dir, struct rtrs_clt_req_ops *ops,
 	int err;
 
 	if (usr_len > RTRS_CLT_USR_MAX || data_len > sess->max_io_size) {
-		WRITE_ONCE(permit->held, false);
+		/* another tag may steal the permit from here on */
+		smp_store_release(&permit->held, false);
 		return -EMSGSIZE;
 	}
 	rcu_read_lock();
 	path = rtrs_clt_path_select(sess);
 	if (!path) {
 		rcu_read_unlock();
-		WRITE_ONCE(permit->held, false);
+		/* as above */
+		smp_store_release(&permit->held, false);
 		return -ENOTCONN;
 	}
 	req = &path->reqs[permit->id];

@@ -242,9 +242,12 @@ static void rtrs_clt_tag_steal_on(struct rcu_head *rcu)
 /* Return: true if the permit is of a tag that nobody holds. */
 static bool rtrs_clt_permit_is_idle(const struct rtrs_permit *permit)
 {
-	/* free first, then not held: see rtrs_clt_req_release() */
-	return permit && !smp_load_acquire(&permit->req) &&
-	       !READ_ONCE(permit->held);
+	/*
+	 * Not held first, then free; each pairs with its release. A request that
+	 * ends is seen there as long as it has not left the permit alone.
+	 */
+	return permit && !smp_load_acquire(&permit->held) &&
+	       !smp_load_acquire(&permit->req);
 }
 
 /* The permit of an idle tag, which has none then, or NULL. */
