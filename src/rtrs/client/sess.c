@@ -275,7 +275,8 @@ static int rtrs_clt_sess_connect(struct rtrs_clt_sess *sess)
 		up = !path->first_err;
 		err = err ?: path->first_err;
 	}
-	return up ? 0 : err;
+	/* one that failed at first may be up by now */
+	return up || READ_ONCE(sess->nr_up) ? 0 : err;
 }
 
 static void rtrs_clt_sess_destroy(struct rtrs_clt_sess *sess)
