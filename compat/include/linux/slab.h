@@ -6,10 +6,17 @@
 
 #include <linux/overflow.h>
 
-/* 7.0, "slab: Introduce kmalloc_obj() and family" */
-#ifndef kzalloc_obj
+/*
+ * 7.0, "slab: Introduce kmalloc_obj() and family", and "add default_gfp() helper
+ * macro": the flags given, else GFP_KERNEL. 6.18 had the first without the second
+ * for some months: there, the flags must be given.
+ */
+#if !defined(kzalloc_obj) || !defined(default_gfp)
+#undef kzalloc_obj
+#undef kzalloc_objs
+#undef kvmalloc_objs
+#undef kvzalloc_objs
 
-/* 7.0, "add default_gfp() helper macro": the flags given, else GFP_KERNEL */
 #ifndef default_gfp
 #define compat_second(a, b, ...) b
 #define default_gfp(...) compat_second(, ##__VA_ARGS__, GFP_KERNEL)

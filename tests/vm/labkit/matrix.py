@@ -101,7 +101,8 @@ def compile_all(kernel: Kernel, home: Path, kdir: str) -> dict:
     log = done.stdout
     if not done.returncode:
         flags = f"CF=-D__CHECK_ENDIAN__ {kernel.sparse}"
-        log += build.make(kernel, tree, kdir, "C=2", flags, "modules").stdout
+        done = build.make(kernel, tree, kdir, "C=2", flags, "modules")
+        log += done.stdout
     if not done.returncode and kernel.boots:
         done = build.make_test_modules(kernel, tree, kdir)
         log += done.stdout
@@ -118,7 +119,7 @@ def compile_all(kernel: Kernel, home: Path, kdir: str) -> dict:
 def count_warnings(log: str) -> dict:
     """How many warnings are ours, how many are in headers of the kernel, and the first of ours."""
     # both compilers complain at the end about what they complained about before
-    lines = {line for line in log.splitlines() if re.search(r"\b(warning|error): ", line)}
+    lines = {line for line in log.splitlines() if re.search(r"\b(warning|error): ", line, re.IGNORECASE)}
     theirs = {line for line in lines if line.startswith("/usr/")}
     ours = sorted(lines - theirs)
     return {"warnings": len(ours), "theirs": len(theirs), "first": ours[:5]}
