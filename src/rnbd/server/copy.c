@@ -58,6 +58,7 @@ struct rnbd_srv_copies {
 static DEFINE_MUTEX(rnbd_srv_copy_mutex);
 static unsigned int rnbd_srv_copy_users;	/* under the mutex */
 static struct rnbd_srv_copy *rnbd_srv_shared;	/* under the mutex */
+static unsigned int rnbd_srv_nr_shared;		/* of them that there was memory for */
 static unsigned int rnbd_srv_copy_order;	/* constant while there are users */
 
 static DEFINE_SPINLOCK(rnbd_srv_copy_lock);
@@ -109,6 +110,7 @@ static int rnbd_srv_shared_alloc(size_t size)
 			break;
 		list_add_tail(&rnbd_srv_shared[i].entry, &rnbd_srv_copy_free);
 	}
+	rnbd_srv_nr_shared = i;
 	if (i)
 		return 0;
 	rnbd_srv_shared_free();
@@ -187,7 +189,7 @@ static struct rnbd_srv_copy *rnbd_srv_copy_take(struct rnbd_srv_copies *copies)
 		copies->own_busy = true;
 		return &copies->own;
 	}
-	if (copies->nr_shared >= DIV_ROUND_UP(rnbd_srv_copy_nr(), 2))
+	if (copies->nr_shared >= DIV_ROUND_UP(rnbd_srv_nr_shared, 2))
 		return NULL;
 	copy = list_first_entry_or_null(&rnbd_srv_copy_free,
 					struct rnbd_srv_copy, entry);
