@@ -205,7 +205,9 @@ static int rtrs_srv_con_create_qp(struct rtrs_srv_con *con)
 		.recv_wr	= sess->queue_depth + RTRS_SRV_CON_SLACK,
 		.send_sge	= 1,
 		.comp_vector	= (u32)atomic_inc_return(&sess->ctx->next_vector),
-		.poll_ctx	= IB_POLL_WORKQUEUE,
+		/* a heartbeat waits for no other connection of the CPU */
+		.poll_ctx	= con->c.cid ? IB_POLL_WORKQUEUE :
+					       IB_POLL_UNBOUND_WORKQUEUE,
 		.probe_done	= rtrs_srv_con_probe_done,
 	};
 
