@@ -112,8 +112,6 @@ static void rtrs_srv_con_recv_done(struct ib_cq *cq, struct ib_wc *wc)
 		return;
 	}
 	rtrs_srv_con_received(con, be32_to_cpu(wc->ex.imm_data));
-	/* heartbeats give room in the send queue back without saying so */
-	rtrs_srv_con_kick(con);
 }
 
 static void rtrs_srv_con_info_done(struct ib_cq *cq, struct ib_wc *wc)

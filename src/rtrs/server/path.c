@@ -259,6 +259,7 @@ static void rtrs_srv_path_info_sent(struct ib_cq *cq, struct ib_wc *wc)
 	struct rtrs_srv_con *con = rtrs_srv_con_of(cq);
 
 	rtrs_sq_put(&con->c, 1);
+	rtrs_srv_con_kick(con);
 	rtrs_srv_wc_failed(con, wc, "info response");
 }
 
