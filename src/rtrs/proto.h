@@ -85,7 +85,7 @@ enum rtrs_imm_type {
  * @features: extension bits the client knows, 0 from an in-tree peer
  * @path_uuid: identity of the path, constant over reconnects
  * @sess_uuid: identity of the session
- * @first_conn: the server may create the session
+ * @first_conn: the client has no session, so the server may create one
  */
 struct rtrs_conn_req {
 	u16	version;

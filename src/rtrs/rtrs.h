@@ -141,10 +141,15 @@ struct rtrs_srv_op;
  * @RTRS_SRV_LINK_EV_CONNECTED: its first path is up
  * @RTRS_SRV_LINK_EV_DISCONNECTED: its last path is gone; no operation of the
  *	session is unfinished and none will come
+ * @RTRS_SRV_LINK_EV_LOST: extension: its last path is closed, but may have
+ *	unfinished operations, some of which may arrive only now. Always comes
+ *	between the two others. The client may come again at any time, with a
+ *	session of its own for the consumer.
  */
 enum rtrs_srv_link_ev {
 	RTRS_SRV_LINK_EV_CONNECTED,
 	RTRS_SRV_LINK_EV_DISCONNECTED,
+	RTRS_SRV_LINK_EV_LOST,
 };
 
 /**
@@ -155,8 +160,9 @@ enum rtrs_srv_link_ev {
  *	rtrs_srv_resp_rdma(), which any context may call, also before @rdma_ev
  *	returns. A return value other than 0 is answered by RTRS itself.
  *	@priv is that of rtrs_srv_set_sess_priv(). Process context, may sleep.
- * @link_ev: see enum rtrs_srv_link_ev; process context, may sleep, one at a
- *	time for a session. A non-zero return to CONNECTED closes the path.
+ * @link_ev: see enum rtrs_srv_link_ev; process context, may sleep. Those of one
+ *	@priv come one after the other. A non-zero return to CONNECTED closes the
+ *	path.
  * @pdu_sz: extension: bytes of rtrs_srv_op_to_pdu() in each operation
  */
 struct rtrs_srv_ops {

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from helpers import (MIB, direct_read, errno_of, footprint, in_flight, progress, served_file,
+from helpers import (MIB, NOTICED, direct_read, errno_of, footprint, in_flight, progress, served_file,
                      verified_fio, wait_footprint, without_udev)
 from labkit.pair import CTL, SERVER_DEVICES, wait_until
 from labkit.patience import patient
@@ -109,6 +109,7 @@ def wait_closed(pair):
 
 def stuck(disk, depth, way="write", pages=1):
     """Load, until none of it moves any more."""
+    disk.client.write_file(f"/sys/block/{disk.name}/queue/nomerges", 2)
     job = disk.client.start(f"python3 -c '{SCATTERED}' {disk.path} {way} {depth} {pages}", 120)
     wait_until(lambda: in_flight(disk.client, disk.name) == depth and progress(disk) == progress(disk), 30,
                "I/O is stuck")
@@ -255,6 +256,46 @@ def test_closes_that_hang_leave_room_for_other_messages(pair, backends):
             assert time.monotonic() - start < patient(SOON)
 
 
+def test_messages_that_hang_do_not_silence_the_session(pair, backends):
+    disk = pair.map("nullb1")
+    mark = pair.client.mark()
+    with loop_that_hangs(pair, FROZEN):
+        names = ["loop0"] + [f"none{n}" for n in range(90)]    # more than the queue takes
+        lines = [pair.client.map_line(name, "s", pair.paths(1)) for name in names]
+        maps = pair.client.start("".join(f"echo '{line}' > {CTL}/map_device & " for line in lines)
+                                 + "wait", 120)
+        wait_in(pair.server, "rnbd_srv_open_dev")
+        time.sleep(NOTICED)
+        assert not lost_paths(pair, mark)
+    maps.wait()
+    verified_fio(disk, size="1m")
+    assert len(pair.client.disks()) == 2, "the one that hung is mapped, the others do not exist"
+    for mapped in pair.client.disks():
+        mapped.unmap()
+    pair.server.run("losetup -d /dev/loop0")
+
+
+def test_a_client_that_died_finds_its_other_disks_free(pair, backends):
+    disk, other = map_frozen(pair), pair.map("nullb1")
+    direct_read(pair.client, other.path)
+    mark = pair.server.mark()
+    with frozen(pair):
+        stuck(disk, 8)
+        for node in pair.nodes:
+            node.netem("loss 100%")
+        for mapped in (disk, other):        # as if the client was booted again
+            mapped.unmap(force=True)
+        wait_until(lambda: any("disconnected" in line for line in pair.server.kernel_log(mark)),
+                   NOTICED, "the server misses the client")
+        for node in pair.nodes:
+            node.restore_link()
+        again = pair.map("nullb1")
+        verified_fio(again, size="1m")
+        assert errno_of(lambda: map_frozen(pair)) == "EBUSY"
+    wait_closed(pair)
+    verified_fio(map_frozen(pair), size="1m")
+
+
 def test_writes_that_are_throttled_hold_no_other_disk(pair, backends):
     slow = pair.server.null_blk("nullb2", size_mb=SIZE_MB, irqmode=2, completion_nsec=500_000_000,
                                 submit_queues=1, hw_queue_depth=16)
@@ -280,7 +321,7 @@ def test_it_can_be_frozen_again_and_again(pair, backends):
         for _ in range(4):
             disk = map_frozen(pair)
             with frozen(pair):
-                force(disk, stuck(disk, 48))
+                force(disk, stuck(disk, 24))    # the other disk has half of the tags
             wait_closed(pair)
     verified_fio(other, size="4m", iodepth=64)
     assert not lost_paths(pair, mark)

@@ -3,8 +3,8 @@
 
 import pytest
 
-from helpers import (NOTICED, RESUMED, footprint, plug_cable, pull_cable, qps, verified_fio,
-                     wait_footprint)
+from helpers import (NOTICED, RESUMED, direct_read, footprint, plug_cable, pull_cable, qps,
+                     verified_fio, wait_footprint, wait_state)
 from labkit.pair import wait_until
 
 FORMS = ("ip:{0}@ip:{1}", "ip:{0},ip:{1}", "ip:{1}")
@@ -74,6 +74,49 @@ def test_a_path_that_never_gets_ready_keeps_no_session_away(pair, before):
     pair.map().unmap()
     assert qps(pair.server, 1) > idle, "the case was too slow"
     wait_footprint(pair, before, timeout=60)
+
+
+HEARTBEAT = "/sys/module/rtrs_client/parameters/hb_interval_ms"
+
+
+@pytest.fixture
+def patient(pair):
+    """A function; paths that connect after it was called notice a silent server after 24 s."""
+    before = pair.client.read_file(HEARTBEAT)
+    yield lambda: pair.client.write_file(HEARTBEAT, 6000)
+    pair.client.write_file(HEARTBEAT, before)
+
+
+def server_logs(pair, mark, text, count=1):
+    """Wait until the server has logged something that often since a mark."""
+    wait_until(lambda: sum(text in line for line in pair.server.kernel_log(mark)) >= count, 30,
+               f"the server logs {text!r} {count} times")
+
+
+def test_a_path_does_not_begin_what_the_client_believes_it_has(pair, before, patient):
+    disk = pair.map(links=2)
+    idle = before["server rdma"]["rxe1"]["qp"]
+    wait_until(lambda: qps(pair.server, 1) == qps(pair.server, 0) > idle, 15, "both are connected")
+    for node in pair.nodes:
+        node.keep_neighbours(1)
+    mark = pair.server.mark()
+    for link in (0, 1):
+        pair.server.netem("loss 100%", link)
+    wait_state(disk, "closed", NOTICED)
+    server_logs(pair, mark, ": closed", 2)
+    patient()
+    wait_until(lambda: qps(pair.server, 1) > idle, RESUMED, "the second path is on its way")
+    pair.server.netem("", 0)
+    wait_state(disk, "open", RESUMED)           # over the first path
+    mark = pair.server.mark()
+    pair.server.netem("loss 100%", 0)
+    server_logs(pair, mark, ": closed")
+    pair.server.netem("", 1)                    # the second path may go on, but not begin a session
+    server_logs(pair, mark, "cannot set the session up")
+    assert disk.attribute("state") == "open", "the client was not to notice yet"
+    pair.server.netem("", 0)
+    wait_state(disk, "closed", 60)
+    direct_read(pair.client, disk.path)
 
 
 def test_new_io_takes_the_path_that_is_left(pair, before):

@@ -104,11 +104,14 @@ static int rnbd_srv_dev_admit(struct rnbd_srv_dev *dev,
 	unsigned int max_writers = rnbd_srv_max_writers[open->mode];
 	struct rnbd_srv_open *other;
 
-	/* @open is being made, so its session's lock is held */
-	list_for_each_entry(other, &dev->opens, dev_entry)
-		if (other->sess == open->sess)
-			return list_empty(&other->sess_entry) ? -EBUSY :
-								-EEXIST;
+	/* two sessions have one name only if one of them is lost */
+	list_for_each_entry(other, &dev->opens, dev_entry) {
+		if (strcmp(other->sess->name, open->sess->name))
+			continue;
+		/* @open is being made, so its session's lock is held */
+		return other->sess == open->sess &&
+		       !list_empty(&other->sess_entry) ? -EEXIST : -EBUSY;
+	}
 	if (max_writers && dev->writers >= max_writers)
 		return -EPERM;
 	return 0;
@@ -137,8 +140,8 @@ static int rnbd_srv_dev_add(struct rnbd_srv_dev *dev,
  * @open: open, whose device is open
  *
  * Return: 0; -EPERM if there are too many that write; -EEXIST if the session
- * has the device open under another name; -EBUSY if its close waits for I/O;
- * -ENOMEM.
+ * has the device open under another name; -EBUSY if its close, or that of the
+ * client's lost session, waits for I/O; -ENOMEM.
  */
 int rnbd_srv_dev_attach(struct rnbd_srv_open *open)
 {

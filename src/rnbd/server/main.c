@@ -96,6 +96,9 @@ static int rnbd_srv_link_ev(struct rtrs_srv_sess *rtrs,
 			return PTR_ERR(sess);
 		rtrs_srv_set_sess_priv(rtrs, sess);
 		return 0;
+	case RTRS_SRV_LINK_EV_LOST:
+		rnbd_srv_sess_lost(priv);
+		return 0;
 	case RTRS_SRV_LINK_EV_DISCONNECTED:
 		rnbd_srv_sess_destroy(priv);
 		return 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Sessions: created with a client's first path, destroyed with its last. The
- * transport guarantees that no operation of it is unfinished then.
+ * Sessions: created with a client's first path, lost with its last, destroyed
+ * when no operation is unfinished, which may be much later.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -61,7 +61,20 @@ void rnbd_srv_sess_put(struct rnbd_srv_sess *sess)
 }
 
 /**
- * rnbd_srv_sess_destroy() - a client is gone
+ * rnbd_srv_sess_lost() - a client is gone
+ * @sess: its session
+ *
+ * Its devices are closed as soon as they have no I/O in flight: others, or the
+ * client itself, in a new session, may have them.
+ */
+void rnbd_srv_sess_lost(struct rnbd_srv_sess *sess)
+{
+	pr_info_ratelimited("<%s>: disconnected\n", sess->name);
+	rnbd_srv_close_all(sess);
+}
+
+/**
+ * rnbd_srv_sess_destroy() - nothing comes any more from a client that is gone
  * @sess: its session
  *
  * Returns when all its devices are closed, also those that someone else was
@@ -69,9 +82,7 @@ void rnbd_srv_sess_put(struct rnbd_srv_sess *sess)
  */
 void rnbd_srv_sess_destroy(struct rnbd_srv_sess *sess)
 {
-	pr_info_ratelimited("<%s>: disconnected\n", sess->name);
 	cancel_work_sync(&sess->ctl_work);	/* it has nothing to do */
-	rnbd_srv_close_all(sess);
 	wait_event(sess->wait, !atomic_read(&sess->nr_opens));
 	rnbd_srv_sess_put(sess);
 }

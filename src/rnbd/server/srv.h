@@ -222,6 +222,7 @@ const char *rnbd_srv_search_path(void);
 
 /* sess.c */
 struct rnbd_srv_sess *rnbd_srv_sess_create(struct rtrs_srv_sess *rtrs);
+void rnbd_srv_sess_lost(struct rnbd_srv_sess *sess);
 void rnbd_srv_sess_destroy(struct rnbd_srv_sess *sess);
 void rnbd_srv_sess_put(struct rnbd_srv_sess *sess);
 

@@ -95,8 +95,9 @@ static void rtrs_clt_con_request(const struct rtrs_clt_con *con,
 		/*
 		 * If another path is up, the session must be the one it is of:
 		 * the consumer would not hear that the server has a new one.
+		 * The first request may arrive late; the others say it again.
 		 */
-		.first_conn	= con->c.cid || !READ_ONCE(path->sess->nr_up),
+		.first_conn	= !READ_ONCE(path->sess->nr_up),
 	};
 	memcpy(req->path_uuid, path->uuid, sizeof(req->path_uuid));
 	memcpy(req->sess_uuid, path->sess->uuid, sizeof(req->sess_uuid));

@@ -301,9 +301,11 @@ static int rtrs_srv_con_accept(struct rtrs_srv_con *con)
 
 /* Answer the request with a connection; under path->mutex. */
 static int rtrs_srv_con_add(struct rtrs_srv_path *path,
-			    struct rdma_cm_id *cm_id, u16 cid)
+			    struct rdma_cm_id *cm_id,
+			    const struct rtrs_conn_req *req)
 {
 	struct rtrs_srv_con *con;
+	u16 cid = req->cid;
 	int err;
 
 	if (READ_ONCE(path->state) != RTRS_SRV_PATH_CONNECTING ||
@@ -312,6 +314,7 @@ static int rtrs_srv_con_add(struct rtrs_srv_path *path,
 	con = rtrs_srv_con_create(path, cm_id, cid);
 	if (IS_ERR(con))
 		return PTR_ERR(con);
+	path->first_conn &= req->first_conn;
 	if (!cid) {
 		err = rtrs_srv_con_post_info_recv(con);
 		if (err)
@@ -341,7 +344,7 @@ static int rtrs_srv_con_join(struct rtrs_srv_ctx *ctx, struct rdma_cm_id *cm_id,
 	if (IS_ERR(path))
 		return PTR_ERR(path);
 	mutex_lock(&path->mutex);
-	err = rtrs_srv_con_add(path, cm_id, req->cid);
+	err = rtrs_srv_con_add(path, cm_id, req);
 	/*
 	 * A path without its first connection has no other way to end. In any
 	 * other state than CONNECTING its parts may be gone already.

@@ -458,7 +458,7 @@ static int rtrs_srv_op_deliver(struct rtrs_srv_op *op)
 	    req->data_len > rtrs_srv_get_max_io_size(sess))
 		return -EINVAL;
 	memcpy(op->usr, data + req->data_len, req->usr_len);
-	return sess->ctx->ops.rdma_ev(sess->priv, op, data, req->data_len,
+	return sess->ctx->ops.rdma_ev(op->path->link->priv, op, data, req->data_len,
 				      op->usr, req->usr_len);
 }
 

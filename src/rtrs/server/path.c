@@ -44,7 +44,8 @@ static bool rtrs_srv_path_move_locked(struct rtrs_srv_path *path,
 {
 	if (!(rtrs_srv_path_next[path->state] & BIT(to)))
 		return false;
-	WRITE_ONCE(path->state, to);
+	/* who is connected sees all that was prepared */
+	smp_store_release(&path->state, to);
 	return true;
 }
 
@@ -399,6 +400,7 @@ static void rtrs_srv_path_close_work(struct work_struct *work)
 	cancel_delayed_work_sync(&path->handshake);
 	cancel_work_sync(&path->info_work);
 	rtrs_hb_stop(&path->hb);
+	rtrs_srv_sess_link_lost(path);
 	rtrs_srv_path_stop_io(path);
 }
 
@@ -456,7 +458,10 @@ static void rtrs_srv_path_init(struct rtrs_srv_path *path,
 	path->dev = dev;
 	memcpy(path->uuid, req->path_uuid, RTRS_UUID_LEN);
 	path->recon_cnt = req->recon_cnt;
-	path->first_conn = req->first_conn;
+	path->nr_begun = READ_ONCE(sess->nr_begun);
+	/* a link that begins meanwhile is seen here or is not counted there */
+	smp_rmb();
+	path->first_conn = req->first_conn && !READ_ONCE(sess->link);
 	path->features = req->features & RTRS_FEATURES;
 	path->con_num = req->cid_num;
 	path->state = RTRS_SRV_PATH_CONNECTING;

@@ -28,7 +28,7 @@
 #define RTRS_SRV_MAX_PATHS	128	/* of a session */
 #define RTRS_SRV_MAX_HANDSHAKES	16384	/* connections of paths under way */
 #define RTRS_SRV_HANDSHAKE_MAX	4	/* handshake_timeout_ms a path may take */
-#define RTRS_SRV_NAME_WAIT	(3 * HZ)
+#define RTRS_SRV_DRAIN_WAIT	(3 * HZ)
 #define RTRS_SRV_BACKLOG	64
 #define RTRS_SRV_CON_SLACK	32	/* work requests beside those of operations */
 
@@ -70,7 +70,7 @@ extern struct rtrs_srv_params rtrs_srv_params;
  * @sessions: struct rtrs_srv_sess
  * @devices: struct rtrs_srv_dev
  * @nr_paths: paths of all sessions
- * @path_gone: woken whenever a path is gone
+ * @path_gone: woken whenever a path is gone, or a link begins or ends
  * @listen_mutex: protects the next four
  * @listen_ip: listener of IP paths, NULL while there is no device
  * @listen_ib: listener of GID paths, NULL also if the kernel cannot have it
@@ -136,19 +136,20 @@ struct rtrs_srv_chunk {
  * @ctx: owner
  * @entry: in ctx->sessions; under ctx->mutex
  * @uuid: identity
- * @name: empty unless @nr_named; written under ctx->mutex
+ * @name: taken while @nr_named, else for the log only; written under ctx->mutex
  * @paths: struct rtrs_srv_path; under ctx->mutex
  * @nr_paths: their number; under ctx->mutex
- * @nr_named: paths that told @name; under ctx->mutex
+ * @nr_named: paths that told @name and are not closed; under ctx->mutex
  * @chunk_size: bytes of a chunk
  * @hdr_size: bytes of it that are for user message and header
  * @queue_depth: chunks
  * @off_bits: bits of a request's immediate that are an offset
  * @invalidate: chunk keys are revoked for each request
  * @chunks: one each
- * @link_mutex: serialises link_ev(), protects @nr_up
- * @nr_up: paths the consumer was told of
- * @priv: the consumer's; valid while @nr_up is not 0
+ * @link_mutex: held for CONNECTED of link_ev(), protects the rest
+ * @link: what the consumer knows, NULL if no path accepts requests
+ * @nr_links: @link, and those that were lost and have unfinished operations
+ * @nr_begun: how many there have been
  */
 struct rtrs_srv_sess {
 	struct rtrs_srv_ctx	*ctx;
@@ -167,7 +168,22 @@ struct rtrs_srv_sess {
 	struct rtrs_srv_chunk	*chunks;
 
 	struct mutex		link_mutex;
+	struct rtrs_srv_link	*link;
+	unsigned int		nr_links;
+	u32			nr_begun;
+};
+
+/**
+ * struct rtrs_srv_link - what the consumer knows as a session
+ * @nr_up: paths that accept requests; when there is none, it is lost for good
+ * @nr_paths: those, and others that have unfinished operations
+ * @priv: the consumer's
+ *
+ * Under the session's link_mutex.
+ */
+struct rtrs_srv_link {
 	unsigned int		nr_up;
+	unsigned int		nr_paths;
 	void			*priv;
 };
 
@@ -194,7 +210,9 @@ enum rtrs_srv_path_state {
  * @entry: in sess->paths; under ctx->mutex
  * @uuid: identity, the same in each incarnation
  * @recon_cnt: the incarnation
- * @first_conn: the client said that the session may be a new one
+ * @first_conn: the client said that it has no link, in each request, and had none
+ *	when it asked for the path
+ * @nr_begun: that of the session at that time
  * @named: it told the session's name; under ctx->mutex
  * @features: extensions both sides know
  * @con_num: connections it is to have
@@ -223,7 +241,7 @@ enum rtrs_srv_path_state {
  * @usr: their user messages, sess->hdr_size bytes each
  * @inflight: operations begun and not ended; killed by close_work, and when it
  *	is zero then @free_work is queued
- * @up: the consumer was told of this path
+ * @link: that it accepts requests for; NULL before and after
  * @hb: heartbeat
  * @handshake: gives a path up that does not get CONNECTED
  * @info_work: answers the info request
@@ -239,6 +257,7 @@ struct rtrs_srv_path {
 	u8				uuid[RTRS_UUID_LEN];
 	u16				recon_cnt;
 	bool				first_conn;
+	u32				nr_begun;
 	bool				named;
 	u32				features;
 	u16				con_num;
@@ -269,7 +288,7 @@ struct rtrs_srv_path {
 	void				*usr;
 	struct percpu_ref		inflight;
 
-	bool				up;
+	struct rtrs_srv_link		*link;
 	struct rtrs_hb			hb;
 	struct delayed_work		handshake;
 	struct work_struct		info_work;
@@ -393,7 +412,8 @@ static inline struct rtrs_srv_op *rtrs_srv_path_op(const struct rtrs_srv_path *p
 
 static inline bool rtrs_srv_path_connected(const struct rtrs_srv_path *path)
 {
-	return READ_ONCE(path->state) == RTRS_SRV_PATH_CONNECTED;
+	/* pairs with the release in rtrs_srv_path_move_locked() */
+	return smp_load_acquire(&path->state) == RTRS_SRV_PATH_CONNECTED;
 }
 
 /* main.c */
@@ -407,6 +427,7 @@ struct rtrs_srv_path *rtrs_srv_sess_join(struct rtrs_srv_ctx *ctx,
 void rtrs_srv_sess_leave(struct rtrs_srv_path *path);
 int rtrs_srv_path_set_name(struct rtrs_srv_path *path, const char *name);
 int rtrs_srv_sess_link_up(struct rtrs_srv_path *path);
+void rtrs_srv_sess_link_lost(struct rtrs_srv_path *path);
 void rtrs_srv_sess_link_down(struct rtrs_srv_path *path);
 
 /* path.c */
