@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The server's half of the RNBD messages: parses requests, builds answers.
- * Pure functions: no state, no allocation, any context. A message lies in a
- * chunk its sender may still write to, or in a private copy; either way it is
- * copied once and only the copy is looked at.
+ * Pure functions: no state, no allocation, any context. A message is a private
+ * copy, which its sender cannot write to any more.
  */
 #include <linux/errno.h>
 #include <linux/minmax.h>
