@@ -4,9 +4,8 @@
  *
  * A device is in the list, and in sysfs, from its first open to its last
  * close. All of that happens under rnbd_srv_devs_lock. Only an open's own
- * directory is removed before: that waits for a write to force_close, which
- * waits for the session's lock, whose owner may wait for this one. The open
- * stays in the list until afterwards, so its name is not taken again.
+ * directory is removed before, which waits for whoever writes to force_close. The
+ * open stays in the list until afterwards, so its name is not taken again.
  *
  * I/O that may wait for a device runs on a workqueue of the device's own: one
  * that is frozen takes workers of no other.
@@ -108,7 +107,6 @@ static int rnbd_srv_dev_admit(struct rnbd_srv_dev *dev,
 	list_for_each_entry(other, &dev->opens, dev_entry) {
 		if (strcmp(other->sess->name, open->sess->name))
 			continue;
-		/* @open is being made, so its session's lock is held */
 		return other->sess == open->sess &&
 		       !list_empty(&other->sess_entry) ? -EEXIST : -EBUSY;
 	}

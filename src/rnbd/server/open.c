@@ -233,7 +233,7 @@ static void rnbd_srv_open_close(struct rnbd_srv_open *open,
 	percpu_ref_kill(&open->ref);
 }
 
-/* Make an open that works but is not linked yet. sess->lock is held. */
+/* Make an open that works but is not linked yet. */
 static struct rnbd_srv_open *rnbd_srv_open_make(struct rnbd_srv_sess *sess,
 						const char *name,
 						enum rnbd_access_mode mode)
@@ -264,35 +264,70 @@ err_put:
 	return ERR_PTR(err);
 }
 
-static struct rnbd_srv_open *rnbd_srv_open_new(struct rnbd_srv_sess *sess,
-					       const char *name,
-					       enum rnbd_access_mode mode)
+/* Link it and describe it, unless the session was lost meanwhile. */
+static int rnbd_srv_open_add(struct rnbd_srv_open *open,
+			     struct rnbd_open_rsp *rsp)
+{
+	struct rnbd_srv_sess *sess = open->sess;
+	int err = 0;
+
+	mutex_lock(&sess->lock);
+	if (sess->closed) {
+		err = -ENOTCONN;
+	} else {
+		rnbd_srv_open_link(open);
+		rnbd_srv_open_describe(open, rsp);
+	}
+	mutex_unlock(&sess->lock);
+	return err;
+}
+
+static int rnbd_srv_open_new(struct rnbd_srv_sess *sess, const char *name,
+			     enum rnbd_access_mode mode,
+			     struct rnbd_open_rsp *rsp)
 {
 	struct rnbd_srv_open *open;
 	int err;
 
-	if (sess->closed || sess->next == U32_MAX)
-		return ERR_PTR(-ENOSPC);
+	if (sess->next == U32_MAX)
+		return -ENOSPC;
 	err = xa_reserve(&sess->ids, sess->next, GFP_KERNEL);
 	if (err)
-		return ERR_PTR(err);
+		return err;
 	open = rnbd_srv_open_make(sess, name, mode);
-	if (IS_ERR(open))
-		xa_release(&sess->ids, sess->next);
-	else
-		rnbd_srv_open_link(open);
-	return open;
+	if (IS_ERR(open)) {
+		err = PTR_ERR(open);
+		goto err_release_id;
+	}
+	err = rnbd_srv_open_add(open, rsp);
+	if (!err)
+		return 0;
+	rnbd_srv_dev_detach(open);
+	rnbd_srv_open_release_backend(open);
+	kobject_put(&open->kobj);
+err_release_id:
+	xa_release(&sess->ids, sess->next);
+	return err;
 }
 
-static struct rnbd_srv_open *rnbd_srv_open_find(struct rnbd_srv_sess *sess,
-						const char *name)
+/* Return: 0 and the description; -ENOENT if it is not open, -ENOTCONN. */
+static int rnbd_srv_open_again(struct rnbd_srv_sess *sess, const char *name,
+			       struct rnbd_open_rsp *rsp)
 {
 	struct rnbd_srv_open *open;
+	int err;
 
-	list_for_each_entry(open, &sess->opens, sess_entry)
-		if (!strcmp(open->name, name))
-			return open;
-	return NULL;
+	mutex_lock(&sess->lock);
+	err = sess->closed ? -ENOTCONN : -ENOENT;
+	list_for_each_entry(open, &sess->opens, sess_entry) {
+		if (strcmp(open->name, name))
+			continue;
+		rnbd_srv_open_describe(open, rsp);
+		err = 0;
+		break;
+	}
+	mutex_unlock(&sess->lock);
+	return err;
 }
 
 /**
@@ -302,25 +337,18 @@ static struct rnbd_srv_open *rnbd_srv_open_find(struct rnbd_srv_sess *sess,
  * @mode: access mode
  * @rsp: what the client is told of it
  *
- * The same name again is the same open, in the mode of the first time.
+ * The same name again is the same open, in the mode of the first time. No lock is
+ * held while the device is opened, which may take for ever.
  *
+ * Context: process, one at a time for a session.
  * Return: 0, or the errno that the client gets.
  */
 int rnbd_srv_open_dev(struct rnbd_srv_sess *sess, const char *name,
 		      enum rnbd_access_mode mode, struct rnbd_open_rsp *rsp)
 {
-	struct rnbd_srv_open *open;
-	int err = 0;
+	int err = rnbd_srv_open_again(sess, name, rsp);
 
-	mutex_lock(&sess->lock);
-	open = rnbd_srv_open_find(sess, name) ?:
-	       rnbd_srv_open_new(sess, name, mode);
-	if (IS_ERR(open))
-		err = PTR_ERR(open);
-	else
-		rnbd_srv_open_describe(open, rsp);
-	mutex_unlock(&sess->lock);
-	return err;
+	return err == -ENOENT ? rnbd_srv_open_new(sess, name, mode, rsp) : err;
 }
 
 /**

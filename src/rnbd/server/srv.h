@@ -8,7 +8,7 @@
  * together; an I/O (io.c) and a control message (ctl.c) live in the pdu of the
  * transport's operation.
  *
- * Lock order, outer first: rnbd_srv_sess::lock, rnbd_srv_devs_lock.
+ * rnbd_srv_sess::lock and rnbd_srv_devs_lock are not held at the same time.
  */
 #ifndef RNBD_SRV_H
 #define RNBD_SRV_H
@@ -37,14 +37,13 @@ struct rnbd_srv_open;
 /**
  * struct rnbd_srv_sess - a client's session
  * @ref: the transport's and one of each open
- * @lock: protects @opens, @next, @closed and what is stored in @ids; held
- *	while a device is opened, so one session opens one at a time
+ * @lock: protects @opens, @closed and what is stored in @ids
  * @opens: struct rnbd_srv_open
  * @ids: open by number; read under RCU by the I/O path
  * @first_id: id on the wire of number 0. Random, because a client that did not
  *	notice yet that its session is a new one sends I/O to ids of the old one
- * @next: number of the next open. None is used twice: the client may still
- *	send I/O to one that was closed here
+ * @next: number of the next open, changed by whoever opens, one at a time. None is
+ *	used twice: the client may still send I/O to one that was closed here
  * @closed: no more opens
  * @nr_opens: opens that are not closed completely
  * @wait: woken when @nr_opens becomes 0
