@@ -293,6 +293,7 @@ def test_a_client_that_died_finds_its_other_disks_free(pair, backends):
     verified_fio(map_frozen(pair), size="1m")
 
 
+@pytest.mark.long
 def test_writes_that_are_throttled_hold_no_other_disk(pair, backends):
     slow = pair.server.null_blk("nullb2", size_mb=SIZE_MB, irqmode=2, completion_nsec=500_000_000,
                                 submit_queues=1, hw_queue_depth=16)

@@ -60,6 +60,7 @@ def test_a_session_opens_if_one_of_its_paths_is_up(pair, before, down):
     verified_fio(disk)
 
 
+@pytest.mark.long
 def test_a_path_that_never_gets_ready_keeps_no_session_away(pair, before):
     pair.map(links=2).unmap()                   # who has which address is known from here on
     wait_footprint(pair, before)
@@ -93,6 +94,7 @@ def server_logs(pair, mark, text, count=1):
                f"the server logs {text!r} {count} times")
 
 
+@pytest.mark.long
 def test_a_path_does_not_begin_what_the_client_believes_it_has(pair, before, patient):
     disk = pair.map(links=2)
     idle = before["server rdma"]["rxe1"]["qp"]
