@@ -139,6 +139,14 @@ static void rnbd_srv_open_describe(const struct rnbd_srv_open *open,
 	rsp->cache_policy = RNBD_CACHE_WRITEBACK | RNBD_CACHE_FUA;
 }
 
+/* Undo rnbd_srv_open_make(); frees it, unless a reader of sysfs has it. */
+static void rnbd_srv_open_unmake(struct rnbd_srv_open *open)
+{
+	rnbd_srv_dev_detach(open);
+	rnbd_srv_open_release_backend(open);
+	kobject_put(&open->kobj);
+}
+
 /*
  * An unlinked open without I/O. The last reference is dropped a grace period
  * after the kill at the earliest, so nobody who looked the id up before still
@@ -149,10 +157,8 @@ static void rnbd_srv_open_finish(struct rnbd_srv_open *open)
 	struct rnbd_srv_sess *sess = open->sess;
 
 	pr_info_ratelimited("<%s>: closed %s\n", sess->name, open->name);
-	rnbd_srv_dev_detach(open);
-	rnbd_srv_open_release_backend(open);
 	kref_get(&sess->ref);
-	kobject_put(&open->kobj);
+	rnbd_srv_open_unmake(open);
 	if (atomic_dec_and_test(&sess->nr_opens))
 		wake_up(&sess->wait);
 	rnbd_srv_sess_put(sess);
@@ -302,9 +308,7 @@ static int rnbd_srv_open_new(struct rnbd_srv_sess *sess, const char *name,
 	err = rnbd_srv_open_add(open, rsp);
 	if (!err)
 		return 0;
-	rnbd_srv_dev_detach(open);
-	rnbd_srv_open_release_backend(open);
-	kobject_put(&open->kobj);
+	rnbd_srv_open_unmake(open);
 err_release_id:
 	xa_release(&sess->ids, sess->next);
 	return err;
