@@ -55,14 +55,23 @@ void rtrs_clt_req_unmap(struct rtrs_clt_req *req)
 }
 
 /*
+ * The holder of a tag has the permit no more, and another tag may steal it:
+ * whoever sees that sees the request in it, if there is one, and all else that
+ * was written to it.
+ */
+static void rtrs_clt_permit_let_go(struct rtrs_permit *permit)
+{
+	smp_store_release(&permit->held, false);
+}
+
+/*
  * The chunk is free again, and the struct may be in use for another request as
  * soon as this returns; the caller confirms.
  */
 void rtrs_clt_req_release(struct rtrs_clt_req *req)
 {
 	req->state = RTRS_CLT_REQ_IDLE;
-	/* whoever sees that it is not held sees the request in the permit */
-	smp_store_release(&req->permit->held, false);
+	rtrs_clt_permit_let_go(req->permit);
 	/* whoever sees the chunk free sees the request idle */
 	smp_store_release(&req->permit->req, NULL);
 }
@@ -588,8 +597,7 @@ static int rtrs_clt_req_send(struct rtrs_clt_req *req, const struct kvec *vec,
 
 err_unmap:
 	rtrs_clt_req_unmap(req);
-	/* another tag may steal the permit from here on: no more of it is touched */
-	smp_store_release(&permit->held, false);
+	rtrs_clt_permit_let_go(permit);
 	return err;
 }
 
@@ -629,16 +637,14 @@ int rtrs_clt_request(int dir, struct rtrs_clt_req_ops *ops,
 	int err;
 
 	if (usr_len > RTRS_CLT_USR_MAX || data_len > sess->max_io_size) {
-		/* another tag may steal the permit from here on */
-		smp_store_release(&permit->held, false);
+		rtrs_clt_permit_let_go(permit);
 		return -EMSGSIZE;
 	}
 	rcu_read_lock();
 	path = rtrs_clt_path_select(sess);
 	if (!path) {
 		rcu_read_unlock();
-		/* as above */
-		smp_store_release(&permit->held, false);
+		rtrs_clt_permit_let_go(permit);
 		return -ENOTCONN;
 	}
 	req = &path->reqs[permit->id];
