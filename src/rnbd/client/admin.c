@@ -455,20 +455,26 @@ enum rnbd_clt_late {
 	RNBD_CLT_LATE_WAIT,	/* a device may get it, or give up */
 };
 
-/* msg_sem is held for writing. */
-static enum rnbd_clt_late rnbd_clt_late_decide(const struct rnbd_clt_msg *msg)
+/*
+ * msg_sem is held for writing. A server may give an id to another device once
+ * the first one is closed, so the id of an open device is never closed.
+ */
+static enum rnbd_clt_late rnbd_clt_late_decide(const struct rnbd_clt_msg *msg,
+					       u32 device_id)
 {
 	enum rnbd_clt_late what = RNBD_CLT_LATE_CLOSE;
 	struct rnbd_clt_sess *sess = msg->sess;
 	struct rnbd_clt_dev *dev;
 
 	mutex_lock(&sess->dev_lock);
-	list_for_each_entry(dev, &sess->devs, entry) {
-		if (strcmp(dev->path, msg->open))
-			continue;
-		what = dev->state == RNBD_CLT_OPEN ? RNBD_CLT_LATE_FORGET :
-						     RNBD_CLT_LATE_WAIT;
-	}
+	list_for_each_entry(dev, &sess->devs, entry)
+		if (!strcmp(dev->path, msg->open))
+			what = RNBD_CLT_LATE_WAIT;
+	list_for_each_entry(dev, &sess->devs, entry)
+		if (dev->state == RNBD_CLT_OPEN &&
+		    (dev->device_id == device_id ||
+		     !strcmp(dev->path, msg->open)))
+			what = RNBD_CLT_LATE_FORGET;
 	if (!sess->connected || sess->greeted != sess->incarnation ||
 	    sess->incarnation != msg->incarnation)
 		what = RNBD_CLT_LATE_FORGET;
@@ -487,7 +493,7 @@ static bool rnbd_clt_late_handle(struct rnbd_clt_msg *msg)
 	if (rnbd_parse_open_rsp(msg->answer, msg->answer_len, sess->ver, &rsp))
 		return true;
 	down_write(&sess->msg_sem);
-	what = rnbd_clt_late_decide(msg);
+	what = rnbd_clt_late_decide(msg, rsp.device_id);
 	if (what == RNBD_CLT_LATE_CLOSE)
 		err = rnbd_clt_msg_close(sess, rsp.device_id);
 	up_write(&sess->msg_sem);
