@@ -278,24 +278,21 @@ int rnbd_clt_dev_remap(struct rnbd_clt_dev *dev)
  * @dev: device
  * @nsectors: size in sectors of 512 bytes, not checked against the server
  *
+ * Context: process, from a file of the device, which keeps its disk. Shrinking a
+ * disk may wait for its file system, whose I/O may wait for the session: no lock
+ * is held.
  * Return: 0, -EINVAL if that is no size, -ENOENT if the device is not open.
  */
 int rnbd_clt_dev_resize(struct rnbd_clt_dev *dev, u64 nsectors)
 {
-	int err = -ENOENT;
-
 	if (nsectors > (u64)S64_MAX >> SECTOR_SHIFT)
 		return -EINVAL;
-	mutex_lock(&dev->sess->dev_lock);
-	if (dev->state == RNBD_CLT_OPEN) {
-		pr_info("%s: resized from %llu to %llu sectors\n",
-			dev->disk->disk_name, (u64)get_capacity(dev->disk),
-			nsectors);
-		set_capacity_and_notify(dev->disk, nsectors);
-		err = 0;
-	}
-	mutex_unlock(&dev->sess->dev_lock);
-	return err;
+	if (rnbd_clt_dev_state(dev) != RNBD_CLT_OPEN)
+		return -ENOENT;
+	pr_info("%s: resized from %llu to %llu sectors\n",
+		dev->disk->disk_name, (u64)get_capacity(dev->disk), nsectors);
+	set_capacity_and_notify(dev->disk, nsectors);
+	return 0;
 }
 
 /*
