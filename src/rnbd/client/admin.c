@@ -136,7 +136,7 @@ static void rnbd_clt_msg_is_late(struct rnbd_clt_msg *msg)
 	off = sess->late_off;
 	if (!off) {
 		list_add_tail(&msg->late, &sess->late);
-		mod_delayed_work(rnbd_clt_wq, &sess->late_work, 0);
+		mod_delayed_work(sess->wq, &sess->late_work, 0);
 	}
 	spin_unlock_irqrestore(&sess->late_lock, flags);
 	if (off)
@@ -536,7 +536,7 @@ static void rnbd_clt_late_work(struct work_struct *work)
 
 	spin_lock_irq(&sess->late_lock);
 	if (!list_empty(&list) && !sess->late_off)
-		queue_delayed_work(rnbd_clt_wq, &sess->late_work,
+		queue_delayed_work(sess->wq, &sess->late_work,
 				   RNBD_CLT_LATE_INTERVAL);
 	list_splice(&list, &sess->late);
 	spin_unlock_irq(&sess->late_lock);

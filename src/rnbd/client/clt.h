@@ -52,6 +52,9 @@ enum rnbd_clt_state {
  * @open_lock: held while @rtrs is opened or closed
  * @rtrs: transport; changes under @open_lock, constant for whoever is a user
  *	of an open session
+ * @wq: its works, for which I/O of a swapping host may wait; exists with @rtrs.
+ *	One for each session, so that a server that does not answer keeps no
+ *	other one's disks from being opened again while memory is short
  * @ops: callbacks given to the transport
  * @tag_set: one for all devices, so tags are unique in the session
  * @keeper: a disk that is never added; keeps @tag_set shared
@@ -82,6 +85,7 @@ struct rnbd_clt_sess {
 	struct work_struct	close_work;
 	struct mutex		open_lock;
 	struct rtrs_clt_sess	*rtrs;
+	struct workqueue_struct	*wq;
 	struct rtrs_clt_ops	ops;
 	struct blk_mq_tag_set	tag_set;
 	struct gendisk		*keeper;
@@ -154,7 +158,6 @@ struct rnbd_clt_dev {
 };
 
 /* main.c */
-extern struct workqueue_struct *rnbd_clt_wq;
 extern struct workqueue_struct *rnbd_clt_limits_wq;
 extern struct workqueue_struct *rnbd_clt_close_wq;
 extern int rnbd_clt_major;

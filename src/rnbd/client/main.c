@@ -6,11 +6,7 @@
 
 #include "clt.h"
 
-/*
- * Re-opens devices, and updates limits. I/O of a swapping host may wait for
- * both; and the second, which freezes a queue, may wait for the first.
- */
-struct workqueue_struct *rnbd_clt_wq;
+/* Updates limits, which freezes a queue; I/O of a swapping host may wait for it. */
 struct workqueue_struct *rnbd_clt_limits_wq;
 
 /* Closes sessions, which no I/O waits for. */
@@ -31,17 +27,10 @@ static int __init rnbd_clt_init(void)
 {
 	int err;
 
-	rnbd_clt_wq = alloc_workqueue("rnbd_client",
-				      WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
-	if (!rnbd_clt_wq)
-		return -ENOMEM;
-
 	rnbd_clt_limits_wq = alloc_workqueue("rnbd_client_limits",
 					     WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
-	if (!rnbd_clt_limits_wq) {
-		err = -ENOMEM;
-		goto err_destroy_wq;
-	}
+	if (!rnbd_clt_limits_wq)
+		return -ENOMEM;
 
 	rnbd_clt_close_wq = alloc_workqueue("rnbd_client_close", WQ_UNBOUND, 0);
 	if (!rnbd_clt_close_wq) {
@@ -66,8 +55,6 @@ err_destroy_close_wq:
 	destroy_workqueue(rnbd_clt_close_wq);
 err_destroy_limits_wq:
 	destroy_workqueue(rnbd_clt_limits_wq);
-err_destroy_wq:
-	destroy_workqueue(rnbd_clt_wq);
 	return err;
 }
 
@@ -91,7 +78,6 @@ static void __exit rnbd_clt_exit(void)
 	unregister_blkdev(rnbd_clt_major, "rnbd");
 	destroy_workqueue(rnbd_clt_close_wq);	/* finishes what is closing */
 	destroy_workqueue(rnbd_clt_limits_wq);
-	destroy_workqueue(rnbd_clt_wq);
 }
 
 module_init(rnbd_clt_init);

@@ -60,7 +60,7 @@ static void rnbd_clt_sess_found(struct rnbd_clt_sess *sess)
 	mutex_lock(&sess->dev_lock);
 	sess->connected = true;
 	mutex_unlock(&sess->dev_lock);
-	mod_delayed_work(rnbd_clt_wq, &sess->reopen_work, 0);
+	mod_delayed_work(sess->wq, &sess->reopen_work, 0);
 }
 
 static void rnbd_clt_link_ev(void *priv, enum rtrs_clt_link_ev ev)
@@ -124,7 +124,7 @@ static void rnbd_clt_reopen_work(struct work_struct *work)
 		kobject_put(&dev->kobj);
 	}
 	if (again)
-		queue_delayed_work(rnbd_clt_wq, &sess->reopen_work,
+		queue_delayed_work(sess->wq, &sess->reopen_work,
 				   RNBD_CLT_REOPEN_INTERVAL);
 	memalloc_noreclaim_restore(noreclaim);
 }
@@ -249,6 +249,12 @@ static int rnbd_clt_sess_connect(struct rnbd_clt_sess *sess,
 	err = rnbd_clt_addrs_parse(addrs, map);
 	if (err)
 		goto out_free;
+	sess->wq = alloc_workqueue("rnbd_client", WQ_MEM_RECLAIM | WQ_UNBOUND,
+				   0);
+	if (!sess->wq) {
+		err = -ENOMEM;
+		goto out_free;
+	}
 
 	rtrs = rtrs_clt_open(&sess->ops, sess->name, addrs->path, map->nr_paths,
 			     map->port, 0, RNBD_CLT_RECONNECT_DELAY,
@@ -256,6 +262,7 @@ static int rnbd_clt_sess_connect(struct rnbd_clt_sess *sess,
 	if (IS_ERR(rtrs)) {
 		err = PTR_ERR(rtrs);
 		pr_err("<%s>: cannot open the session: %d\n", sess->name, err);
+		destroy_workqueue(sess->wq);
 		goto out_free;
 	}
 	sess->rtrs = rtrs;
@@ -275,6 +282,7 @@ static void rnbd_clt_sess_disconnect(struct rnbd_clt_sess *sess)
 	rtrs_clt_close(sess->rtrs);
 	sess->rtrs = NULL;
 	cancel_delayed_work_sync(&sess->reopen_work);
+	destroy_workqueue(sess->wq);
 }
 
 static int rnbd_clt_sess_open(struct rnbd_clt_sess *sess,
