@@ -66,6 +66,27 @@ def write_pattern(disk, seed, mib=1):
                     f"dd of={disk.path} bs=64k iflag=fullblock oflag=direct status=none")
 
 
+# -- what the guests say and are told -------------------------------------------------------
+
+
+def wait_logged(node, text, since=0, count=1, timeout=30):
+    """Wait until a guest's kernel has logged something that often since a mark."""
+    wait_until(lambda: sum(text in line for line in node.kernel_log(since)) >= count, timeout,
+               f"{text!r} is logged {count} times")
+
+
+@contextlib.contextmanager
+def parameter(node, module, name, value):
+    """Set a parameter of a loaded module for a while."""
+    path = f"/sys/module/{module}/parameters/{name}"
+    before = node.read_file(path)
+    node.write_file(path, value)
+    try:
+        yield
+    finally:
+        node.write_file(path, before)
+
+
 # -- what is there --------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from helpers import (MIB, NOTICED, direct_read, errno_of, footprint, in_flight, progress, served_file,
-                     verified_fio, wait_footprint, without_udev)
+                     verified_fio, wait_footprint, wait_logged, without_udev)
 from labkit.pair import CTL, SERVER_DEVICES, wait_until
 from labkit.patience import patient
 
@@ -111,8 +111,8 @@ def stuck(disk, depth, way="write", pages=1):
     """Load, until none of it moves any more."""
     disk.client.write_file(f"/sys/block/{disk.name}/queue/nomerges", 2)
     job = disk.client.start(f"python3 -c '{SCATTERED}' {disk.path} {way} {depth} {pages}", 120)
-    wait_until(lambda: in_flight(disk.client, disk.name) == depth and progress(disk) == progress(disk), 30,
-               "I/O is stuck")
+    wait_until(lambda: in_flight(disk.client, disk.name) == depth and progress(disk) == progress(disk),
+               30, "I/O is stuck")
     return job
 
 
@@ -282,8 +282,7 @@ def test_a_client_that_died_finds_its_other_disks_free(pair, backends):
             node.netem("loss 100%")
         for mapped in (disk, other):        # as if the client was booted again
             mapped.unmap(force=True)
-        wait_until(lambda: any("disconnected" in line for line in pair.server.kernel_log(mark)),
-                   NOTICED, "the server misses the client")
+        wait_logged(pair.server, "disconnected", mark, timeout=NOTICED)
         for node in pair.nodes:
             node.restore_link()
         again = pair.map("nullb1")
@@ -333,8 +332,7 @@ def test_what_is_opened_too_late_is_closed_again(pair, backends):
     with loop_that_hangs(pair, FROZEN):
         assert pair.client.map_errno("loop0", timeout=100) == "ETIMEDOUT"
         assert "loop0" not in pair.server.list_dir(SERVER_DEVICES)
-    wait_until(lambda: any("opened loop0 too late" in line for line in pair.client.kernel_log(0)),
-               20, "the client closes it")
+    wait_logged(pair.client, "opened loop0 too late")
     assert "loop0" not in pair.server.list_dir(SERVER_DEVICES)
     disk = pair.map("loop0")
     direct_read(pair.client, disk.path)

@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from helpers import MIB
+from helpers import MIB, parameter
 
 VECTORS = Path(__file__).with_name("vectors.py").read_text(encoding="utf-8")
 
@@ -28,16 +28,11 @@ def test_segments_at_odd_addresses_read_back(pair):
 
 def test_reads_through_registration_are_right_too(pair):
     pair.server.null_blk(size_mb=4)
-    copybreak = "/sys/module/rtrs_client/parameters/read_copybreak"
-    before = pair.client.read_file(copybreak)
-    pair.client.write_file(copybreak, 0)
-    try:
+    with parameter(pair.client, "rtrs_client", "read_copybreak", 0):
         disk = pair.map()
         report = pair.client.fio(disk.path, rw="randwrite", bs=False, bssplit="512/30:4k/70",
                                  size="1m", verify="crc32c")
         assert report.job["read"]["io_bytes"] == MIB
-    finally:
-        pair.client.write_file(copybreak, before)
 
 
 def test_what_the_server_wrote_is_what_the_client_reads(pair):

@@ -5,22 +5,17 @@ import time
 
 import pytest
 
-from helpers import NOTICED, RESUMED, direct_read, verified_fio, wait_state
+from helpers import NOTICED, RESUMED, direct_read, parameter, verified_fio, wait_state
 
-FEATURES = "/sys/module/rtrs_client/parameters/features"
-VERSION = "/sys/module/rnbd_client/parameters/max_version"
 STILL = 12      # seconds: longer than a prompt peer may be silent, shorter than an in-tree one
 
 
 @pytest.fixture
 def without_extensions(pair):
     """A client that offers no extension, like an in-tree one."""
-    before = {name: pair.client.read_file(name) for name in (FEATURES, VERSION)}
-    pair.client.write_file(FEATURES, 0)
-    pair.client.write_file(VERSION, 2)
-    yield
-    for name, value in before.items():
-        pair.client.write_file(name, value)
+    with parameter(pair.client, "rtrs_client", "features", 0), \
+            parameter(pair.client, "rnbd_client", "max_version", 2):
+        yield
 
 
 def test_a_silent_peer_that_promised_prompt_heartbeats_is_given_up(pair):

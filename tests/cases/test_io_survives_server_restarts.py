@@ -3,8 +3,9 @@
 
 import pytest
 
-from helpers import (MIB, NOTICED, RESUMED, load_server, unload_server, verified_load, wait_state)
-from labkit.pair import SERVER_DEVICES, wait_until
+from helpers import (MIB, NOTICED, RESUMED, load_server, unload_server, verified_load, wait_logged,
+                     wait_state)
+from labkit.pair import SERVER_DEVICES
 
 
 @pytest.fixture
@@ -43,9 +44,7 @@ def test_a_restart_that_one_path_does_not_notice(pair):
         load_server(pair)
         # the first path must not go on in a session of which the client knows nothing; how long
         # the disk is closed depends on when the path tries again, and may be very short
-        wait_until(lambda: any(line.endswith("<s>: lost, I/O is held until it is back")
-                               for line in pair.client.kernel_log(mark)),
-                   2 * NOTICED, "the client knows that all was lost")
+        wait_logged(pair.client, "<s>: lost, I/O is held until it is back", mark)
         wait_state(disk, "open", RESUMED)
         for node in pair.nodes:
             node.restore_link(1)

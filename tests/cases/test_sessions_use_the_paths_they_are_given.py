@@ -3,8 +3,8 @@
 
 import pytest
 
-from helpers import (NOTICED, RESUMED, direct_read, footprint, plug_cable, pull_cable, qps,
-                     verified_fio, wait_footprint, wait_state)
+from helpers import (NOTICED, RESUMED, direct_read, footprint, parameter, plug_cable, pull_cable,
+                     qps, verified_fio, wait_footprint, wait_logged, wait_state)
 from labkit.pair import wait_until
 
 FORMS = ("ip:{0}@ip:{1}", "ip:{0},ip:{1}", "ip:{1}")
@@ -77,25 +77,8 @@ def test_a_path_that_never_gets_ready_keeps_no_session_away(pair, before):
     wait_footprint(pair, before, timeout=60)
 
 
-HEARTBEAT = "/sys/module/rtrs_client/parameters/hb_interval_ms"
-
-
-@pytest.fixture
-def patient(pair):
-    """A function; paths that connect after it was called notice a silent server after 24 s."""
-    before = pair.client.read_file(HEARTBEAT)
-    yield lambda: pair.client.write_file(HEARTBEAT, 6000)
-    pair.client.write_file(HEARTBEAT, before)
-
-
-def server_logs(pair, mark, text, count=1):
-    """Wait until the server has logged something that often since a mark."""
-    wait_until(lambda: sum(text in line for line in pair.server.kernel_log(mark)) >= count, 30,
-               f"the server logs {text!r} {count} times")
-
-
 @pytest.mark.long
-def test_a_path_does_not_begin_what_the_client_believes_it_has(pair, before, patient):
+def test_a_path_does_not_begin_what_the_client_believes_it_has(pair, before):
     disk = pair.map(links=2)
     idle = before["server rdma"]["rxe1"]["qp"]
     wait_until(lambda: qps(pair.server, 1) == qps(pair.server, 0) > idle, 15, "both are connected")
@@ -105,16 +88,16 @@ def test_a_path_does_not_begin_what_the_client_believes_it_has(pair, before, pat
     for link in (0, 1):
         pair.server.netem("loss 100%", link)
     wait_state(disk, "closed", NOTICED)
-    server_logs(pair, mark, ": closed", 2)
-    patient()
-    wait_until(lambda: qps(pair.server, 1) > idle, RESUMED, "the second path is on its way")
-    pair.server.netem("", 0)
-    wait_state(disk, "open", RESUMED)           # over the first path
+    wait_logged(pair.server, ": closed", mark, 2)
+    with parameter(pair.client, "rtrs_client", "hb_interval_ms", 6000):     # of new connections
+        wait_until(lambda: qps(pair.server, 1) > idle, RESUMED, "the second path is on its way")
+        pair.server.netem("", 0)
+        wait_state(disk, "open", RESUMED)       # over the first path
     mark = pair.server.mark()
     pair.server.netem("loss 100%", 0)
-    server_logs(pair, mark, ": closed")
+    wait_logged(pair.server, ": closed", mark)
     pair.server.netem("", 1)                    # the second path may go on, but not begin a session
-    server_logs(pair, mark, "cannot set the session up")
+    wait_logged(pair.server, "cannot set the session up", mark)
     assert disk.attribute("state") == "open", "the client was not to notice yet"
     pair.server.netem("", 0)
     wait_state(disk, "closed", 60)
@@ -144,13 +127,9 @@ def test_the_server_listens_where_it_was_told(pair):
 
 @pytest.mark.parametrize("queues", (1, 5))
 def test_a_path_has_as_many_connections_as_it_was_told(pair, before, queues):
-    parameter = "/sys/module/rtrs_client/parameters/nr_io_queues"
     idle = qps(pair.client)
-    pair.client.write_file(parameter, queues)
-    try:
+    with parameter(pair.client, "rtrs_client", "nr_io_queues", queues):
         disk = pair.map()
-    finally:
-        pair.client.write_file(parameter, 0)
     assert qps(pair.client) - idle == queues + 1
     verified_fio(disk, iodepth=32)
     disk.unmap()

@@ -49,7 +49,7 @@ class Faults:
 
     @contextlib.contextmanager
     def nth(self, number: int):
-        """Let one allocation fail, counted from 1; the list yielded gets whether one did."""
+        """Let the allocation of this number, counted from 1, fail; the list yielded gets if one did."""
         hit: list[bool] = []
         self.write(count=0, interval=number, times=1, probability=100)
         try:
