@@ -134,7 +134,7 @@ def lost_paths(pair, since):
 def steady_load(disk):
     """A load that verifies itself, of which no I/O takes long, while the case does something."""
     job = disk.client.start_fio(disk.path, rw="randwrite", verify="crc32c", verify_backlog=16,
-                                size="4m", time_based=1, runtime=100, rate_iops=200)
+                                size="4m", time_based=1, runtime=int(patient(100)), rate_iops=200)
     wait_until(lambda: progress(disk) > 50, 30, "the load is under way")
     yield
     assert not job.done()
@@ -300,7 +300,7 @@ def test_writes_that_are_throttled_hold_no_other_disk(pair, backends):
     disk, other = pair.map("nullb2"), pair.map("nullb1")
     pair.client.write_file(f"/sys/block/{disk.name}/queue/wbt_lat_usec", 0)
     with steady_load(other):
-        job = pair.client.start(f"python3 -c '{DIRTY}' {disk.path} 256")
+        job = pair.client.start(f"python3 -c '{DIRTY}' {disk.path} {int(patient(256))}")
         wait_until(lambda: in_flight(pair.client, disk.name) > 128, what="many are under way")
         assert in_flight(pair.server, "nullb2") < 16, "the server throttles none of them"
         verified_fio(other, size="512k", offset="8m", iodepth=32)
