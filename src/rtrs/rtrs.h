@@ -91,8 +91,8 @@ enum wait_type {
  * @queue_depth: chunks of the session, admin ones included
  * @max_io_size: bytes of data in one request
  * @max_segments: segments of 4 KiB virtual boundary in one request
- * @nr_queues: extension: I/O connections, the range of the queue that
- *	rtrs_clt_tag_permit() takes
+ * @nr_queues: extension: I/O connections that are not polled, the queues that
+ *	rtrs_clt_tag_permit() takes first
  */
 struct rtrs_attrs {
 	u32	queue_depth;

@@ -10,7 +10,7 @@ from labkit.pair import CTL, SERVER_DEVICES, wait_until
 
 MIB = 1 << 20
 NOTICED = 15    # a silent peer is noticed within 5 s; guests on a busy host are slower
-RESUMED = 60    # attempts to reconnect are at most 30 s apart, and one may just have failed
+RESUMED = 60    # attempts to reconnect are at most 45 s apart, and one may just have failed
 
 TRACING = "/sys/kernel/tracing"
 ISSUED = re.compile(r"block_rq_issue: (\S+) (\S+) \d+ \(.*?\) (\d+) \+ (\d+) ")

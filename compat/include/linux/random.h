@@ -4,7 +4,6 @@
 #ifndef COMPAT_LINUX_RANDOM_H
 #define COMPAT_LINUX_RANDOM_H
 
-/* 6.2, "random: use rejection sampling for uniform bounded random integers" */
 #ifndef HAVE_GET_RANDOM_U32_BELOW
 static inline u32 get_random_u32_below(u32 ceil)
 {

@@ -39,7 +39,8 @@ static ssize_t map_device_show(struct device *ctl,
 			  "  device_path=PATH      device, relative to the server's dev_search_path\n"
 			  "  access_mode=MODE      ro, rw (default) or migration\n"
 			  "  dest_port=PORT        port of the path= words that follow, default 1234\n"
-			  "  nr_poll_queues=N      queues for polled I/O, -1 for one per CPU, default 0\n"
+			  "  nr_poll_queues=N      N more connections for each path, -1 for one per CPU, default 0;\n"
+			  "                        no I/O uses them yet\n"
 			  "SRC and DST are ip:IPV4, ip:IPV6 or gid:GID.\n");
 }
 

@@ -27,7 +27,7 @@
 static uint copy_buffers = 64;
 module_param(copy_buffers, uint, 0444);
 MODULE_PARM_DESC(copy_buffers,
-		 "writes that may be copied at a time for devices that need stable data, beside one for each of these, 1 ... 1024; each takes max_chunk_size bytes (default: 64)");
+		 "writes that may be copied at a time for devices that need stable data, beside one for each session that writes to one, 1 ... 1024; each takes max_chunk_size bytes (default: 64)");
 
 /**
  * struct rnbd_srv_copy - a buffer

@@ -334,7 +334,8 @@ enum rtrs_clt_steal {
  * @name: session name
  * @uuid: identity on the wire
  * @pdu_sz: consumer's bytes in a permit
- * @reconnect_delay: longest delay between attempts, seconds
+ * @reconnect_delay: longest delay between attempts, seconds; up to half of it is
+ *	added
  * @max_reconnects: attempts before a path is given up, -1: never
  * @nr_queues: I/O connections that raise interrupts
  * @nr_poll: I/O connections that are polled by the consumer

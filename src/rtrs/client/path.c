@@ -28,8 +28,8 @@
 #define RTRS_CLT_FIRST_DELAY_MS	250
 
 /*
- * So often the first connect is tried if the server says try again, with 7 to 11
- * seconds in between. It does if it did not forget yet who used the same numbers
+ * So often the first connect is tried if the server says try again, within 7 to 11
+ * seconds. It does if it did not forget yet who used the same numbers
  * before, as after a restart of this host: it waits until packets of that time
  * cannot be on their way any more.
  */

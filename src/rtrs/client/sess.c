@@ -310,7 +310,8 @@ static void rtrs_clt_sess_destroy(struct rtrs_clt_sess *sess)
  * @port: port of the server. The addresses in @paths carry it already; it is
  *	kept for source compatibility.
  * @pdu_sz: bytes of rtrs_permit_to_pdu()
- * @reconnect_delay_sec: longest delay between two attempts to reconnect
+ * @reconnect_delay_sec: longest delay between two attempts to
+ *	reconnect, half of it more by chance
  * @max_reconnect_attempts: attempts before a path is given up, -1: for ever
  * @nr_poll_queues: polled I/O connections besides the ordinary ones
  *

@@ -43,11 +43,11 @@ struct rtrs_srv_params rtrs_srv_params = {
 
 module_param_named(max_chunk_size, rtrs_srv_params.chunk_size, int, 0444);
 MODULE_PARM_DESC(max_chunk_size,
-		 "Bytes of a chunk, data and header: a power of two >= 8192 (default: 131072)");
+		 "Bytes of a chunk, data and header: a power of two >= 8192 and two pages (default: 131072)");
 
 module_param_named(sess_queue_depth, rtrs_srv_params.queue_depth, int, 0444);
 MODULE_PARM_DESC(sess_queue_depth,
-		 "Chunks of a session, 1 ... 65535 (default: 512)");
+		 "Chunks of a session, 2 ... 32768, fewer of large ones (default: 512)");
 
 static const char * const rtrs_srv_invalidate_names[] = {
 	[RTRS_SRV_INVALIDATE_NO]	= "N",

@@ -475,7 +475,7 @@ EXPORT_SYMBOL_GPL(rtrs_srv_set_sess_priv);
  * @name: where to write it, with a NUL
  * @len: size of @name
  *
- * Context: any, between the two link events of a session.
+ * Context: any, from the event CONNECTED to DISCONNECTED.
  * Return: 0, or -E2BIG if @name was too short and holds only a part.
  */
 int rtrs_srv_get_path_name(struct rtrs_srv_sess *sess, char *name, size_t len)

@@ -71,7 +71,7 @@ extern struct rtrs_srv_params rtrs_srv_params;
  * @devices: struct rtrs_srv_dev
  * @nr_paths: paths of all sessions
  * @path_gone: woken whenever a path is gone, or a link begins or ends
- * @listen_mutex: protects the next four
+ * @listen_mutex: protects the next five
  * @listen_ip: listener of IP paths, NULL while there is no device
  * @listen_ib: listener of GID paths, NULL also if the kernel cannot have it
  * @nr_devices: devices present
