@@ -43,8 +43,8 @@ def parser() -> argparse.ArgumentParser:
     bench.add(commands, series)
     matrix.add(commands, series)
     package.add(commands)
-    clean = commands.add_parser("clean", help="remove builds, runs and results; --all: images too")
-    clean.add_argument("--all", action="store_true", help="remove the whole cache")
+    clean = commands.add_parser("clean", help="remove builds, runs and results")
+    clean.add_argument("--all", action="store_true", help="images and coverage, too")
     clean.set_defaults(run=run_clean)
     return top
 
@@ -137,6 +137,6 @@ def run_clean(arguments) -> None:
     if os.geteuid():
         raise host.LabError("run `lab clean` as root")
     names = ["build", "matrix", "run", "results"]
-    names += ["roots", "kernels", "guest", "hosts"] if arguments.all else []
+    names += ["roots", "kernels", "guest", "hosts", "coverage"] if arguments.all else []
     for name in names:
         host.remove(host.CACHE / name)

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The table of kernels and Debian releases the lab knows.
 
-To add a kernel, add a row to KERNELS (and to RELEASES if its Debian release is new); nothing else
-needs to change.  Package names follow Debian: linux-headers-<uname> where <uname> is
+To add a kernel, add a row to KERNELS (and to RELEASES if its Debian release is new);
+docs/compat.md says what else names the newest one.  Package names follow Debian: linux-headers-<uname> where <uname> is
 <version>.<something>-<flavour>; of several candidates the newest is taken.  A row with a
 configuration is built by the lab from the package linux-source-<version>.
 """
 
 import re
 from dataclasses import dataclass, field, replace
+
+from .host import LabError
 
 
 @dataclass(frozen=True)
@@ -162,8 +164,8 @@ def parse_combo(text: str) -> tuple[Kernel, Kernel]:
     """Turn "6.1-7.3" into the kernels of the client and of the server."""
     client, dash, server = text.partition("-")
     if not dash or client not in KERNELS or server not in KERNELS:
-        raise ValueError(f"combo {text!r}: want CLIENT-SERVER of {', '.join(BOOTABLE)}")
+        raise LabError(f"combo {text!r}: want CLIENT-SERVER of {', '.join(BOOTABLE)}")
     for name in client, server:
         if name not in BOOTABLE:
-            raise ValueError(f"combo {text!r}: {name} cannot be booted here, only built for")
+            raise LabError(f"combo {text!r}: {name} cannot be booted here, only built for")
     return KERNELS[client], KERNELS[server]
