@@ -174,9 +174,9 @@ def unload_server(pair):
     pair.server.unload()
 
 
-def load_server(pair):
-    """Load the server's modules as they were."""
-    pair.server.modprobe("rtrs_server", always_invalidate=pair.mode)
+def load_server(pair, **parameters):
+    """Load the server's modules as they were, but for these parameters of rtrs_server."""
+    pair.server.modprobe("rtrs_server", always_invalidate=pair.mode, **parameters)
     pair.server.modprobe("rnbd_server", dev_search_path="/dev")
 
 

@@ -7,8 +7,10 @@ import time
 
 import pytest
 
-from helpers import (MIB, NOTICED, direct_read, errno_of, footprint, in_flight, progress, served_file,
-                     verified_fio, wait_footprint, wait_logged, without_udev)
+from helpers import (MIB, NOTICED, TRACING, device_number, direct_read, errno_of, footprint, in_flight,
+                     load_server, plug_cable, progress, pull_cable, qps, served_file, tracing,
+                     unload_server, verified_fio, wait_footprint, wait_logged, wait_state,
+                     without_udev)
 from labkit.pair import CTL, SERVER_DEVICES, wait_until
 from labkit.patience import patient
 
@@ -78,10 +80,16 @@ def wait_in(node, function):
                20, f"somebody is in {function}")
 
 
+def make_loop(pair, device):
+    """loop0 on the server, above a device-mapper device, unless it is there."""
+    pair.server.run(f"modprobe loop; losetup /dev/loop0 2>/dev/null || "
+                    f"losetup -P /dev/loop0 /dev/mapper/{device}")
+
+
 @contextlib.contextmanager
 def loop_that_hangs(pair, device):
     """loop0 on the server; who opens it hangs as long as the frozen device below it does."""
-    pair.server.run(f"modprobe loop; losetup -P /dev/loop0 /dev/mapper/{device}")
+    make_loop(pair, device)
     with frozen(pair, device):
         pair.server.write_file("/proc/sys/vm/drop_caches", 3)
         # holds the lock that an open needs until it has read the partition table
@@ -232,6 +240,22 @@ def test_a_disk_is_closed_by_force_while_another_is_opened(pair, backends):
     pair.server.run("losetup -d /dev/loop0")
 
 
+@pytest.mark.long
+def test_a_disk_is_forced_away_while_it_is_opened_again(pair, backends):
+    make_loop(pair, FROZEN)
+    disk = pair.map("loop0")
+    pair.client.settle()
+    unload_server(pair)
+    wait_state(disk, "closed", NOTICED)
+    with loop_that_hangs(pair, FROZEN):
+        load_server(pair)
+        wait_in(pair.server, "rnbd_srv_open_dev")
+        disk.unmap(force=True, timeout=SOON)
+        verified_fio(pair.map("nullb1"), size="1m")
+    wait_until(lambda: "loop0" not in pair.server.list_dir(SERVER_DEVICES), 20, "it is closed again")
+    pair.server.run("losetup -d /dev/loop0")
+
+
 def test_closes_that_hang_leave_room_for_other_messages(pair, backends):
     pair.server.null_blk("nullb2", size_mb=SIZE_MB)
     pair.map("nullb2")      # keeps the session
@@ -290,6 +314,36 @@ def test_a_client_that_died_finds_its_other_disks_free(pair, backends):
         assert errno_of(lambda: map_frozen(pair)) == "EBUSY"
     wait_closed(pair)
     verified_fio(map_frozen(pair), size="1m")
+
+
+def test_a_write_in_doubt_takes_no_other_path(pair, backends):
+    idle = [qps(pair.client, link) for link in (0, 1)]
+    disk = pair.map(f"mapper/{FROZEN}", links=2)
+    other = pair.map("nullb1")
+    wait_until(lambda: qps(pair.client, 1) > idle[1], 15, "the second path is connected")
+    with tracing(pair.server, "block/block_bio_queue"):
+        with frozen(pair):
+            job = pair.client.start(f"printf doubt | dd of={disk.path} bs=4k conv=sync oflag=direct",
+                                    120)
+            wait_until(lambda: times_written(pair), what="the server writes")
+            time.sleep(PAUSE)       # it tries once without waiting, then has a worker wait
+            written = times_written(pair)
+            pull_cable(pair.client, 0)
+            wait_until(lambda: qps(pair.client, 0) == idle[0], NOTICED, "the path is lost")
+            verified_fio(other, size="1m")
+            assert times_written(pair) == written, "the old write could come after the new one"
+        verified_fio(other, size="1m")
+        assert times_written(pair) == written and in_flight(pair.client, disk.name)
+        plug_cable(pair.client, 0)
+        job.wait()
+        assert times_written(pair) > written
+    assert pair.server.run(f"head -c5 /dev/mapper/{FROZEN}").out == "doubt"
+
+
+def times_written(pair):
+    """How often something was to be written to the disk that can freeze, since it is traced."""
+    number = device_number(pair.server, kernel_name(pair))
+    return pair.server.read_file(f"{TRACING}/trace").count(f"block_bio_queue: {number} W")
 
 
 @pytest.mark.long

@@ -102,7 +102,7 @@ def summary(errors):
 def test_reading_and_writing_need_no_memory(pair, before):
     disk = pair.map()
     verified_fio(disk, size="4m")       # the backend has its memory from here on
-    for module in (("client", "rnbd_client"), ("client", "rtrs_client"), ("server", "rtrs_server")):
+    for module in MODULES:
         with starving(pair, module):
             verified_fio(disk, size="4m", bssplit="512/20:4k/40:64k/40", bs=False, iodepth=16)
     disk.unmap()

@@ -128,7 +128,12 @@ def test_errors_are_the_clients_where_they_are(pair):
                     f"if=/dev/zero of={disk.path} seek={bad // 8} oflag=direct"):
         failed = pair.client.run(f"dd bs=4k count=1 {command}", check=False)
         assert failed.status and "Input/output error" in failed.err
-    pair.client.run(f"dd if={disk.path} of=/dev/null bs=4k skip={bad // 8 + 1} iflag=direct")
+    verified_fio(disk, size="1m", bs="64k")
+    verified_fio(disk, size="512k", offset=f"{(bad + 8) * 512}")
+    for start, count in ((0, bad // 8), (bad // 8 + 1, 255)):
+        part = f"bs=4k skip={start} count={count} iflag=direct status=none | md5sum"
+        assert pair.client.run(f"dd if={disk.path} {part}").out == \
+            pair.server.run(f"dd if=/dev/nullb0 {part}").out
 
 
 def test_a_disk_that_fails_now_and_then_recovers(pair):

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from helpers import (NOTICED, RESUMED, footprint, load_server, plug_cable, pull_cable, served_file,
-                     unload_server, verified_fio, verified_load, wait_footprint, wait_state,
+from helpers import (NOTICED, RESUMED, footprint, load_server, plug_cable, progress, pull_cable,
+                     served_file, unload_server, verified_fio, verified_load, wait_footprint, wait_state,
                      without_udev)
-from labkit.pair import CTL
+from labkit.pair import CTL, wait_until
 
 MOMENTS = 6     # of a mapping at which something goes
 FORGOTTEN = 45  # the server waits 30 s for the rest of a client that began to connect
@@ -94,6 +94,22 @@ def test_a_disk_under_load_outlasts_it(pair, before, what):
     wait_footprint(pair, before)
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("what", HARDWARE)
+def test_a_lost_disk_outlasts_it(pair, before, what):
+    disk = pair.map()
+    with verified_load(disk):
+        pull_cable(pair.server)
+        wait_state(disk, "closed", NOTICED)
+        with GOES[what](pair):
+            pass
+        plug_cable(pair.server)
+        wait_state(disk, "open", RESUMED)
+    assert pair.client.checksum(disk.path) == pair.server.checksum("/dev/nullb0")
+    disk.unmap()
+    wait_footprint(pair, before)
+
+
 @pytest.mark.limit(400)
 @pytest.mark.parametrize("what", ANYTHING)
 def test_a_mapping_ends_whatever_goes(pair, before, what):
@@ -132,7 +148,7 @@ def test_a_disk_is_mapped_as_soon_as_the_client_is_back(pair, before):
 def test_the_server_may_close_a_disk_under_load(pair, before):
     disk = pair.map()
     job = pair.client.start_fio(disk.path, rw="randrw", time_based=1, runtime=100, size="4m")
-    wait_state(disk, "open", NOTICED)
+    wait_until(lambda: progress(disk) > 100, 30, "the load is under way")
     pair.server.write_file(served_file(pair, "force_close"), 1)
     assert job.wait(check=False).error
     disk.unmap()

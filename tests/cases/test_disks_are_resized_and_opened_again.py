@@ -4,7 +4,7 @@
 import pytest
 
 from helpers import (direct_read, direct_write, load_server, plug_cable, pull_cable, sessions,
-                     served_file, unload_server, verified_fio, wait_state, NOTICED, RESUMED)
+                     served_file, unload_server, verified_fio, wait_logged, wait_state, NOTICED, RESUMED)
 from labkit.pair import wait_until
 
 SECTORS = 8192     # of 4 MiB
@@ -71,14 +71,30 @@ def connected_errno(pair, disk):
     return error if error not in ("ENOTCONN", "ECONNABORTED") else ""
 
 
-def test_a_device_that_shrank_is_not_opened_again(pair, disk):
+@pytest.mark.parametrize("other", ({"size_mb": 2}, {"size_mb": 4, "blocksize": 4096}),
+                         ids=("smaller", "larger blocks"))
+def test_another_device_of_the_name_is_not_opened(pair, disk, other):
     unload_server(pair)
     wait_state(disk, "closed", NOTICED)
     pair.server.remove_null_blk()
-    pair.server.null_blk(size_mb=2)
+    pair.server.null_blk(**other)
     load_server(pair)
     assert wait_until(lambda: connected_errno(pair, disk), RESUMED) == "ESTALE"
     assert disk.attribute("state") == "closed"
+
+
+@pytest.mark.long
+def test_a_server_with_fewer_chunks_waits_to_be_set_right(pair, disk):
+    unload_server(pair)
+    wait_state(disk, "closed", NOTICED)
+    mark = pair.client.mark()
+    load_server(pair, sess_queue_depth=256)
+    wait_logged(pair.client, "restore the server's parameters", mark, timeout=RESUMED)
+    assert disk.attribute("state") == "closed"
+    unload_server(pair)
+    load_server(pair)
+    wait_state(disk, "open", RESUMED)
+    verified_fio(disk)
 
 
 def test_a_device_that_grew_is_larger_when_opened_again(pair, disk):

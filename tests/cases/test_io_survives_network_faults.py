@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A link or a host may vanish for a while under load: I/O waits, and nothing is lost."""
 
+import time
+
 import pytest
 
-from helpers import NOTICED, RESUMED, plug_cable, pull_cable, verified_load, wait_state
+from helpers import NOTICED, RESUMED, in_flight, plug_cable, pull_cable, verified_load, wait_state
 from labkit.pair import wait_until
 
 
@@ -42,6 +44,21 @@ def test_a_bad_link_costs_time_only(pair, disk):
     pair.client.netem("")
 
 
+def test_an_answer_does_not_end_what_may_still_be_sent(pair, disk):
+    # The client's adapter sends a message again, out of the request's memory, until it is
+    # acknowledged; the answer may come before that.
+    pair.client.settle()
+    pair.server.drop_acknowledgements()
+    job = pair.client.start(f"dd if=/dev/zero of={disk.path} bs=4k count=1 oflag=direct")
+    wait_until(lambda: writes(pair.server, "nullb0"), what="the server has written")
+    for _ in range(20):
+        assert in_flight(pair.client, disk.name) == 1 and not job.done()
+        time.sleep(0.1)
+    pair.server.netem("")
+    job.wait()
+    assert disk.attribute("state") == "open"
+
+
 @pytest.mark.once
 @pytest.mark.stock      # the debug kernel's rxe is mended
 def test_a_connection_that_stands_still_is_made_anew(pair, disk):
@@ -56,6 +73,11 @@ def test_a_connection_that_stands_still_is_made_anew(pair, disk):
         for node in pair.nodes:
             node.netem("")
         wait_state(disk, "open", RESUMED)
+
+
+def writes(node, disk):
+    """How many writes a disk has completed."""
+    return int(node.read_file(f"/sys/block/{disk}/stat").split()[4])
 
 
 def noticed(pair):

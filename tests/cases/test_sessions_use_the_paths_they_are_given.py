@@ -3,8 +3,9 @@
 
 import pytest
 
-from helpers import (NOTICED, RESUMED, direct_read, footprint, parameter, plug_cable, pull_cable,
-                     qps, verified_fio, wait_footprint, wait_logged, wait_state)
+from helpers import (NOTICED, RESUMED, direct_read, footprint, load_server, parameter,
+                     plug_cable, pull_cable, qps, sessions, unload_server, verified_fio,
+                     verified_load, wait_footprint, wait_logged, wait_state)
 from labkit.pair import wait_until
 
 FORMS = ("ip:{0}@ip:{1}", "ip:{0},ip:{1}", "ip:{1}")
@@ -116,6 +117,38 @@ def test_new_io_takes_the_path_that_is_left(pair, before):
     plug_cable(pair.client, 0)
     wait_until(lambda: qps(pair.client, 0) > idle, RESUMED, "the first path is back")
     verified_fio(disk)
+
+
+def test_load_goes_on_whichever_path_is_lost(pair):
+    backend = pair.server.null_blk("nullb1", size_mb=8)
+    idle = [qps(pair.client, link) for link in (0, 1)]
+    disk = pair.map("nullb1", links=2)
+    wait_until(lambda: qps(pair.client, 1) > idle[1], 15, "the second path is connected")
+    mark = pair.client.mark()
+    with verified_load(disk):
+        for link in (0, 1):
+            pull_cable(pair.client, link)
+            wait_until(lambda link=link: qps(pair.client, link) == idle[link], NOTICED, "a path is lost")
+            verified_fio(disk, size="1m", offset="7m")      # what is in doubt waits, other I/O does not
+            plug_cable(pair.client, link)
+            wait_until(lambda link=link: qps(pair.client, link) > idle[link], RESUMED, "it is back")
+    assert not any("I/O is held" in line for line in pair.client.kernel_log(mark))
+    assert pair.client.checksum(disk.path) == pair.server.checksum(backend)
+
+
+@pytest.mark.long
+def test_all_paths_come_back_into_one_session(pair):
+    pair.server.null_blk("nullb1", size_mb=8)
+    disk = pair.map("nullb1", links=2)
+    with verified_load(disk):
+        for _ in range(2):
+            unload_server(pair)
+            wait_state(disk, "closed", NOTICED)
+            load_server(pair)
+            wait_state(disk, "open", RESUMED)
+            wait_until(lambda: qps(pair.server, 1) == qps(pair.server, 0), RESUMED, "both are back")
+            assert sessions(pair, "nullb1") == ["s"]
+    assert pair.client.checksum(disk.path) == pair.server.checksum("/dev/nullb1")
 
 
 def test_the_server_listens_where_it_was_told(pair):

@@ -3,7 +3,7 @@
 
 import pytest
 
-from helpers import served_file
+from helpers import served_file, verified_fio
 from labkit.pair import CTL, SERVER_DEVICES, wait_until
 
 WRITABLE, READABLE = "644", "444"
@@ -103,6 +103,10 @@ def test_a_partition_of_the_server_is_named_after_itself(pair):
     assert pair.server.real_path(f"{SERVER_DEVICES}/nullb0p1/block_dev") == \
         pair.server.real_path("/sys/block/nullb0")
     assert pair.client.sectors(disk.path) == 4096
+    verified_fio(disk, size="2m", bs="64k")
+    on_disk = pair.server.run(f"dd if={backend} bs=512 skip=2048 count=4096 iflag=direct status=none "
+                              "| md5sum").out
+    assert pair.client.run(f"dd if={disk.path} bs=64k iflag=direct status=none | md5sum").out == on_disk
 
 
 def test_scripts_hear_of_disks_by_events(pair):

@@ -54,6 +54,18 @@ def test_unloading_the_client_unmaps_what_is_idle(pair, before):
     pair.client.modprobe("rnbd_client")
 
 
+@pytest.mark.long
+def test_unloading_the_client_unmaps_what_is_lost(pair, before):
+    disk = pair.map()
+    pair.client.settle()
+    unload_server(pair)
+    wait_state(disk, "closed", NOTICED)
+    pair.client.run("rmmod rnbd_client rtrs_client", timeout=SOON)
+    load_server(pair)
+    wait_footprint(pair, before)
+    pair.client.modprobe("rnbd_client")
+
+
 def busy(pair, disk):
     """fio that fails as soon as I/O does, once it is under way."""
     job = pair.client.start_fio(disk.path, rw="randrw", bs="4k", iodepth=32, time_based=1,

@@ -23,6 +23,8 @@ PAGE = 4096
 KMEMLEAK = "/sys/kernel/debug/kmemleak"
 RESERVE = "/proc/sys/vm/min_free_kbytes"
 RESERVE_FOR_CHECKS = 32768  # KiB
+ROCE_PORT = 4791
+RC_ACK = 0x11     # opcode of the base transport header: an acknowledgement without data
 
 
 def wait_until(condition: Callable[[], object], timeout: float = 10, what: str = "",
@@ -88,6 +90,12 @@ class Node(Guest):
         self.run(f"tc qdisc del dev eth{link} root", check=False)
         if rule:
             self.run(f"tc qdisc add dev eth{link} root netem {rule}")
+
+    def drop_acknowledgements(self, link: int = 0) -> None:
+        """Drop the acknowledgements of RDMA this guest sends on a link; netem("") ends it."""
+        self.run(f"tc qdisc add dev eth{link} root handle 1: prio && "
+                 f"tc filter add dev eth{link} parent 1: protocol ip u32 "
+                 f"match ip dport {ROCE_PORT} 0xffff match u8 {RC_ACK:#x} 0xff at 28 action drop")
 
     # -- backends ---------------------------------------------------------------------------
 
