@@ -415,8 +415,8 @@ class DebLife(Life):
     kind = "deb"
 
     def steps(self) -> tuple:
-        return (self.install, self.upgrade_kernel, self.without_rdma, self.upgrade,
-                self.reinstall, self.boot, self.remove_kernel, self.remove)
+        return (self.install, self.upgrade_kernel, self.boot, self.without_rdma, self.upgrade,
+                self.reinstall, self.remove_kernel, self.remove)
 
     def install(self) -> str:
         """apt installs the package and dkms, and all kernels get modules"""
@@ -427,12 +427,13 @@ class DebLife(Life):
         return self.times(self.first.version)
 
     def upgrade_kernel(self) -> str:
-        """a newer kernel gets modules when it is installed"""
+        """a newer kernel gets modules when it is installed, by its own hooks"""
         # from now on the newest kernel is a packaged one, as usual
         (self.host.root / f"boot/config-{WITHOUT_RDMA}").unlink()
         packages = " ".join((*self.host.plan.apt, *kernel_packages(self.kernels.newer)))
         self.host.apt(f"install {packages}")
         self.host.expect(self.first.version, (*self.kernels.older, self.kernels.newer))
+        self.keep_modules(self.first.version)
         return self.times(self.first.version)
 
     def without_rdma(self) -> None:
@@ -454,7 +455,6 @@ class DebLife(Life):
         """the package can be re-installed"""
         self.host.apt(f"install --reinstall /tree/{self.next.deb}")
         self.host.expect(self.next.version, (*self.kernels.older, self.kernels.newer))
-        self.keep_modules(self.next.version)
 
     def remove_kernel(self) -> None:
         """a kernel that is removed takes its modules with it"""
