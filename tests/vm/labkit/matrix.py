@@ -17,6 +17,7 @@ from .history import History
 from .kernels import KERNELS, RELEASES, Kernel
 
 PROBES = host.TREE / "compat" / "probes.c"
+SHIMS = host.TREE / "compat" / "include"
 ANSWERS = Path("src") / "compat-config.h"
 BUDGET = {"configure": 10, "build": 60}     # seconds
 
@@ -51,7 +52,7 @@ def run(arguments) -> int:
         record.save(series, results[series])
         host.note(f"{series}: {results[series]['result']}")
     print(table(results))
-    for line in footnotes(results) + constants(record.load()):
+    for line in footnotes(results) + needs(results) + constants(record.load()):
         print(line)
     bad = [series for series, result in results.items() if not result["green"]]
     print(f"{len(results) - len(bad)} green, {len(bad)} not: {', '.join(bad)}" if bad else
@@ -74,7 +75,7 @@ def measure(kernel: Kernel, verify: bool) -> dict:
             return result | {"result": "excluded", "green": kernel.excluded}
         if kernel.excluded:
             return result | {"result": "not excluded"}
-        result |= compile_all(kernel, home, kdir)
+        result |= {"compiler": compiler_of(kernel)} | compile_all(kernel, home, kdir)
         if result["result"] == "ok":
             result |= check_claim(kernel, home)
         if verify and result["result"] == "ok":
@@ -86,6 +87,13 @@ def leaves_out(kernel: Kernel, tree: Path, kdir: str) -> bool:
     """Whether dkms would leave this kernel out."""
     return not roots.in_root(roots.build_root(RELEASES[kernel.release]), "bash", "-c", EXCLUDED,
                              kdir, bind=tree, check=False).returncode
+
+
+def compiler_of(kernel: Kernel) -> str:
+    """The compiler a kernel's modules are built with, and its version."""
+    name = kernel.cross + kernel.compiler
+    done = roots.in_root(roots.build_root(RELEASES[kernel.release]), name, "-dumpversion")
+    return f"{name} {done.stdout.strip()}"
 
 
 def compile_all(kernel: Kernel, home: Path, kdir: str) -> dict:
@@ -183,7 +191,7 @@ def line(kernel: Kernel, result: dict, cases: tuple[Counter, bool] | None) -> li
     has = sum(probes.values())
     return [
         kernel.series, result["uname"], kernel.flavour,
-        f"{kernel.cross}{kernel.compiler}" if kernel.cross else kernel.compiler,
+        result.get("compiler", "-"),
         seconds(result, "configure"), seconds(result, "build"),
         str(result.get("warnings", "-")), f"{has} of {len(probes)}" if probes else "-",
         seconds(result, "verify"), result["result"], cases_text(cases),
@@ -221,6 +229,25 @@ def footnotes(results: dict[str, dict]) -> list[str]:
         notes += [f"{series}: {text}" for text in result.get("first", [])]
         if not result["green"] and "log" in result:
             notes.append(f"{series}: log in {result['log']}")
+    return notes
+
+
+def needs(results: dict[str, dict]) -> list[str]:
+    """How much compat/ has, and what of it the oldest and the newest of these kernels need."""
+    asked = {series: result["probes"] for series, result in results.items() if "probes" in result}
+    if not asked:
+        return []
+    probes = next(iter(asked.values()))
+    shims = [name for path in SHIMS.rglob("*.h")
+             for name in re.findall(r"^# *(?:if|elif|ifdef|ifndef)\b.*?\b(HAVE_\w+)",
+                                    path.read_text(), re.MULTILINE)]
+    notes = [f"{len(probes)} probes; {len(shims)} shims in compat/include depend on one"]
+    ages = sorted(asked, key=lambda series: [int(part) for part in
+                                             re.findall(r"\d+", results[series]["uname"])])
+    for series in dict.fromkeys((ages[0], ages[-1])):
+        absent = [name for name, there in asked[series].items() if not there]
+        notes.append(f"{series} ({results[series]['uname']}) lacks {len(absent)}: "
+                     f"{', '.join(absent) or 'nothing'}")
     return notes
 
 
