@@ -467,14 +467,17 @@ static enum rnbd_clt_late rnbd_clt_late_decide(const struct rnbd_clt_msg *msg,
 	struct rnbd_clt_dev *dev;
 
 	mutex_lock(&sess->dev_lock);
-	list_for_each_entry(dev, &sess->devs, entry)
-		if (!strcmp(dev->path, msg->open))
-			what = RNBD_CLT_LATE_WAIT;
-	list_for_each_entry(dev, &sess->devs, entry)
+	list_for_each_entry(dev, &sess->devs, entry) {
+		bool same = !strcmp(dev->path, msg->open);
+
 		if (dev->state == RNBD_CLT_OPEN &&
-		    (dev->device_id == device_id ||
-		     !strcmp(dev->path, msg->open)))
+		    (same || dev->device_id == device_id)) {
 			what = RNBD_CLT_LATE_FORGET;
+			break;
+		}
+		if (same)
+			what = RNBD_CLT_LATE_WAIT;
+	}
 	if (!sess->connected || sess->greeted != sess->incarnation ||
 	    sess->incarnation != msg->incarnation)
 		what = RNBD_CLT_LATE_FORGET;
