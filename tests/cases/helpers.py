@@ -45,8 +45,13 @@ def verified_load(disk, kib=6144, sizes="512/20:4k/40:32k/40"):
 
 def progress(disk):
     """How many reads and writes a disk has completed."""
-    fields = disk.client.read_file(f"/sys/block/{disk.name}/stat").split()
-    return int(fields[0]) + int(fields[4])
+    return sum(completed(disk.client, disk.name))
+
+
+def completed(node, disk):
+    """How many reads and how many writes a disk has completed, by its kernel name."""
+    fields = node.read_file(f"/sys/block/{disk}/stat").split()
+    return int(fields[0]), int(fields[4])
 
 
 def in_flight(node, disk):

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from helpers import NOTICED, RESUMED, in_flight, plug_cable, pull_cable, verified_load, wait_state
+from helpers import (NOTICED, RESUMED, completed, in_flight, plug_cable, pull_cable, verified_load,
+                     wait_state)
 from labkit.pair import wait_until
 
 
@@ -50,7 +51,7 @@ def test_an_answer_does_not_end_what_may_still_be_sent(pair, disk):
     pair.client.settle()
     pair.server.drop_acknowledgements()
     job = pair.client.start(f"dd if=/dev/zero of={disk.path} bs=4k count=1 oflag=direct")
-    wait_until(lambda: writes(pair.server, "nullb0"), what="the server has written")
+    wait_until(lambda: completed(pair.server, "nullb0")[1], what="the server has written")
     for _ in range(20):
         assert in_flight(pair.client, disk.name) == 1 and not job.done()
         time.sleep(0.1)
@@ -73,11 +74,6 @@ def test_a_connection_that_stands_still_is_made_anew(pair, disk):
         for node in pair.nodes:
             node.netem("")
         wait_state(disk, "open", RESUMED)
-
-
-def writes(node, disk):
-    """How many writes a disk has completed."""
-    return int(node.read_file(f"/sys/block/{disk}/stat").split()[4])
 
 
 def noticed(pair):

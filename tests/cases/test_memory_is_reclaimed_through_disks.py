@@ -5,10 +5,11 @@ import contextlib
 
 import pytest
 
-from helpers import NOTICED, RESUMED, plug_cable, pull_cable, wait_state
+from helpers import MIB, NOTICED, RESUMED, plug_cable, pull_cable, wait_state
 from labkit.pair import SERVER_DEVICES, wait_until
 
 LITTLE = 256    # MiB the client is left with
+FILE = 48       # MiB of a file that is written
 FLAPS = 2
 
 # Uses more memory than there is, over and over, and tells how far it is.
@@ -26,9 +27,8 @@ for turn in range(1, 1000):
 """
 
 # Writes files larger than memory in all, through the page cache.
-FILE = 48 << 20
 WRITER = f"""n=0; while :; do n=$((n + 1))
-    dd if=/dev/zero bs=1M count={FILE >> 20} status=none | tr '\\000' x > /mnt/$((n % 3)) || exit 1
+    dd if=/dev/zero bs=1M count={FILE} status=none | tr '\\000' x > /mnt/$((n % 3)) || exit 1
     echo $n > /tmp/files; done"""
 
 
@@ -92,5 +92,5 @@ def test_write_back_and_swap_go_on_while_the_link_flaps(pair, client):
             went_on(client, 120)
     assert int(client.run("awk '/pswpout/ {print $2}' /proc/vmstat").out) > 1000
     client.run("sync; umount /mnt")
-    client.run(f"mount {client.disks()[0].path} /mnt && test $(cat /mnt/? | wc -c) -gt {FILE} && "
+    client.run(f"mount {client.disks()[0].path} /mnt && test $(cat /mnt/? | wc -c) -gt {FILE * MIB} && "
                "test $(cat /mnt/? | tr -d x | wc -c) = 0 && umount /mnt", timeout=120)
