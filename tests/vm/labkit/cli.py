@@ -7,6 +7,10 @@ import sys
 
 from . import bench, build, check, demo, host, kernels, matrix, package, roots, shell
 
+# What the cache holds.
+IMAGES = ("roots", "kernels", "guest", "hosts")
+MADE = ("build", "matrix", "run", "results")
+
 
 def main() -> int:
     """Run a subcommand; LabErrors become one readable message."""
@@ -112,7 +116,7 @@ def add_guests(commands, name: str, text: str, run) -> argparse.ArgumentParser:
 def run_setup(arguments) -> None:
     """Make everything that is kept."""
     if arguments.refresh:
-        for name in ("roots", "kernels", "guest", "hosts"):
+        for name in IMAGES:
             host.remove(host.CACHE / name)
     prepare([kernels.KERNELS[name] for name in kernels.STOCK])
 
@@ -136,7 +140,5 @@ def run_clean(arguments) -> None:
     """Remove what can be made again."""
     if os.geteuid():
         raise host.LabError("run `lab clean` as root")
-    names = ["build", "matrix", "run", "results"]
-    names += ["roots", "kernels", "guest", "hosts", "coverage"] if arguments.all else []
-    for name in names:
+    for name in MADE + ((*IMAGES, "coverage") if arguments.all else ()):
         host.remove(host.CACHE / name)

@@ -2,9 +2,9 @@
 """The table of kernels and Debian releases the lab knows.
 
 To add a kernel, add a row to KERNELS (and to RELEASES if its Debian release is new);
-docs/compat.md says what else names the newest one.  Package names follow Debian: linux-headers-<uname> where <uname> is
-<version>.<something>-<flavour>; of several candidates the newest is taken.  A row with a
-configuration is built by the lab from the package linux-source-<version>.
+docs/compat.md says what else names the newest one.  Package names follow Debian:
+linux-headers-<uname> where <uname> is <version>.<something>-<flavour>; of several candidates the
+newest is taken.  A row with a configuration is built by the lab from the package linux-source-<version>.
 """
 
 import re
