@@ -1,66 +1,70 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Every verdict there was, by tree, combo and case, so that a run goes on where one was stopped."""
+"""Every verdict there was, by source, combo and case, so that a run goes on where one was stopped."""
 
 import hashlib
 import json
 import subprocess
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from . import host
 
 
+# What the verdict of any case depends on, and what of it only some or none depend on.
+COMMON = ("Makefile", "src", "compat", "tests")
+NOT_COMMON = ("tests/cases/test_", "tests/unit/")
+
+
 class History:
     """Verdicts of all runs: a line of JSON each, in the order they came.
 
-    A tree is known by what its files hold; the commit is there for whoever reads the file.
+    A verdict holds as long as the modules, the lab and the case's own file are as they were; the
+    commit is there for whoever reads the file.
     """
 
     def __init__(self):
         self.path = host.RESULTS / "history.jsonl"
         self.commit = git("describe", "--always", "--dirty", "--abbrev=12").strip()
-        self.tree = tree_digest()
+        self.common = tree_digest(*COMMON, without=NOT_COMMON)
+        self.files: dict[str, str] = {}
+
+    def source(self, case: str) -> str:
+        """A name for the content of all files that the verdict of a case depends on."""
+        file = f"tests/cases/test_{case.partition('.')[0]}.py"
+        if file not in self.files:
+            self.files[file] = tree_digest(file)
+        return f"{self.common}-{self.files[file]}"
 
     def add(self, combo: str, case: str, outcome: str, seconds: float) -> None:
         """Remember a verdict."""
-        entry = {"tree": self.tree, "commit": self.commit, "combo": combo, "case": case,
+        entry = {"source": self.source(case), "commit": self.commit, "combo": combo, "case": case,
                  "outcome": outcome, "seconds": seconds, "at": int(time.time())}
         with open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
 
     def passed(self, combo: str) -> dict[str, float]:
-        """What passed last time on a combo, with this very tree: case -> seconds."""
-        newest = {entry["case"]: entry for entry in self.entries() if entry["combo"] == combo}
-        return {case: entry["seconds"] for case, entry in newest.items()
-                if entry["outcome"] == "passed"}
+        """What passed last time on a combo, and needs not run again: case -> seconds."""
+        return {entry["case"]: entry["seconds"] for entry in self.holding()
+                if entry["combo"] == combo and entry["outcome"] == "passed"}
 
-    def newest(self) -> dict[str, tuple[Counter, bool]]:
-        """How the cases went on each kernel, with the newest tree it was tested with.
-
-        Outcomes are counted for each case of each combo the kernel is in; and whether the tree is
-        this one.
-        """
-        trees: dict[str, str] = {}
-        verdicts: dict[str, dict[tuple[str, str], str]] = {}
-        for entry in self.all_entries():
+    def outcomes(self) -> dict[str, Counter]:
+        """How many cases went how, for each kernel; of each combo it is in."""
+        counts: dict[str, Counter] = defaultdict(Counter)
+        for entry in self.holding():
             for series in set(entry["combo"].split("-")):
-                if trees.get(series) != entry["tree"]:
-                    trees[series], verdicts[series] = entry["tree"], {}
-                verdicts[series][entry["combo"], entry["case"]] = entry["outcome"]
-        return {series: (Counter(outcomes.values()), trees[series] == self.tree)
-                for series, outcomes in verdicts.items()}
+                counts[series][entry["outcome"]] += 1
+        return counts
 
-    def entries(self) -> list[dict]:
-        """All verdicts on this tree, oldest first."""
-        return [entry for entry in self.all_entries() if entry["tree"] == self.tree]
-
-    def all_entries(self) -> list[dict]:
-        """All verdicts there ever were, oldest first."""
+    def holding(self) -> list[dict]:
+        """The newest verdicts on each combo and case, those that still hold."""
         if not self.path.exists():
             return []
         with open(self.path, encoding="utf-8") as file:
-            return [json.loads(line) for line in file]
+            entries = [json.loads(line) for line in file]
+        newest = {(entry["combo"], entry["case"]): entry for entry in entries}
+        sources = {case: self.source(case) for _, case in newest}
+        return [entry for entry in newest.values() if entry.get("source") == sources[entry["case"]]]
 
 
 def git(*arguments: str) -> str:
@@ -70,14 +74,15 @@ def git(*arguments: str) -> str:
     return done.stdout if done.returncode == 0 else ""
 
 
-def tree_digest(*homes: str) -> str:
-    """A name for the content of all files that a verdict can depend on, or of those in homes."""
+def tree_digest(*homes: str, without: tuple[str, ...] = ()) -> str:
+    """A name for the content of the files below homes that a verdict can depend on."""
     names = git("ls-files", "-co", "--exclude-standard", "--", *homes).splitlines() or [
-        str(path.relative_to(host.TREE)) for home in homes or ("",)
-        for path in (host.TREE / home).rglob("*") if path.is_file()]
+        str(path.relative_to(host.TREE)) for home in homes
+        for path in ((host.TREE / home).rglob("*") if (host.TREE / home).is_dir()
+                     else (host.TREE / home,))]
     digest = hashlib.sha256()
     for name in sorted(names):
         path = host.TREE / name
-        if path.suffix != ".md" and path.is_file():
+        if path.suffix != ".md" and path.is_file() and not name.startswith(without):
             digest.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]

@@ -177,7 +177,7 @@ def table(results: dict[str, dict]) -> str:
     # a package that install_host_packages() may have installed just now
     from tabulate import tabulate  # pylint: disable=import-outside-toplevel
 
-    cases = History().newest()
+    cases = History().outcomes()
     head = ["kernel", "release", "flavour", "compiler", "configure", "build", "warnings", "probes",
             "alone", "result", "cases"]
     lines = [line(KERNELS[series], result, cases.get(series)) for series, result in results.items()]
@@ -185,7 +185,7 @@ def table(results: dict[str, dict]) -> str:
                     colalign=["left"] * 4 + ["right"] * 5 + ["left"] * 2)
 
 
-def line(kernel: Kernel, result: dict, cases: tuple[Counter, bool] | None) -> list[str]:
+def line(kernel: Kernel, result: dict, cases: Counter | None) -> list[str]:
     """One line of the table."""
     probes = result.get("probes", {})
     has = sum(probes.values())
@@ -205,14 +205,10 @@ def seconds(result: dict, key: str) -> str:
     return f"{result[key]:.1f} s" + ("*" if result[key] > BUDGET.get(key, result[key]) else "")
 
 
-def cases_text(cases: tuple[Counter, bool] | None) -> str:
-    """How the newest cases on a kernel went."""
-    if not cases:
-        return "-"
-    counts, current = cases
-    text = ", ".join(f"{counts[word]} {word}" for word in ("passed", "failed", "skipped")
-                     if counts[word])
-    return text if current else f"{text} (an older tree)"
+def cases_text(counts: Counter | None) -> str:
+    """How the cases on a kernel went, as far as that still holds."""
+    return ", ".join(f"{counts[word]} {word}" for word in ("passed", "failed", "skipped")
+                     if counts[word]) if counts else "-"
 
 
 def footnotes(results: dict[str, dict]) -> list[str]:
