@@ -20,7 +20,7 @@ ONCE = "6.1-7.3"
 
 # Files whose cases load the modules in a way of their own.
 LAST = ("test_any_geometry_of_the_server_works", "test_the_search_path_confines_clients",
-        "test_unloading_gives_all_memory_back")
+        "test_the_server_survives_whatever_is_on_the_wire", "test_unloading_gives_all_memory_back")
 
 
 def pytest_collection_modifyitems(config, items):

@@ -12,6 +12,9 @@ MIB = 1 << 20
 NOTICED = 15    # a silent peer is noticed within 5 s; guests on a busy host are slower
 RESUMED = 60    # attempts to reconnect are at most 45 s apart, and one may just have failed
 
+FROZEN = "frozen"   # a device-mapper device of the server
+SMALL = {"sess_queue_depth": 64, "max_chunk_size": 256 * 1024}     # 52 tags and 4 spares
+
 TRACING = "/sys/kernel/tracing"
 ISSUED = re.compile(r"block_rq_issue: (\S+) (\S+) \d+ \(.*?\) (\d+) \+ (\d+) ")
 
@@ -185,6 +188,41 @@ def load_server(pair, **parameters):
     pair.server.modprobe("rnbd_server", dev_search_path="/dev")
 
 
+# -- disks that hang ------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def frozen(pair, name=FROZEN):
+    """I/O of the disk gets stuck on the server meanwhile."""
+    pair.server.run(f"dmsetup suspend --noflush --nolockfs {name}")
+    try:
+        yield
+    finally:
+        pair.server.run(f"dmsetup resume {name}")
+
+
+def make_loop(pair, device):
+    """loop0 on the server, above a device-mapper device, unless it is there."""
+    pair.server.run(f"modprobe loop; losetup /dev/loop0 2>/dev/null || "
+                    f"losetup -P /dev/loop0 /dev/mapper/{device}")
+
+
+@contextlib.contextmanager
+def loop_that_hangs(pair, device):
+    """loop0 on the server; who opens it hangs as long as the frozen device below it does."""
+    make_loop(pair, device)
+    with frozen(pair, device):
+        pair.server.write_file("/proc/sys/vm/drop_caches", 3)
+        # holds the lock that an open needs until it has read the partition table
+        scan = pair.server.start("blockdev --rereadpt /dev/loop0", timeout=120)
+        wait_until(lambda: in_flight(pair.server, "loop0"), what="the scan is stuck")
+        yield
+    scan.wait(check=False)
+
+
+# -- backends, and single blocks of disks ----------------------------------------------------
+
+
 def image(server, size_mb, kind="ext4"):
     """Make a file on a file system of some kind; a link to it in /dev."""
     below = server.null_blk("nullb9", size_mb=320)
@@ -192,6 +230,22 @@ def image(server, size_mb, kind="ext4"):
                f"truncate -s {size_mb}M /mnt/disk.img && ln -s /mnt/disk.img /dev/disk.img",
                timeout=120)
     return "/dev/disk.img"
+
+
+def raid5(server, parts):
+    """An array that computes parity over what is written, out of the pages it was given."""
+    server.run(f"mdadm --create /dev/md0 --run --level=5 --raid-devices={len(parts)} --assume-clean "
+               f"--metadata=1.2 {' '.join(parts)}; udevadm settle")
+    server.write_file("/sys/block/md0/md/skip_copy", 1)
+    return "/dev/md0"
+
+
+def raid5_is_consistent(server):
+    """Whether the parity of the array is that of its data, everywhere."""
+    server.write_file("/sys/block/md0/md/sync_action", "check")
+    wait_until(lambda: server.read_file("/sys/block/md0/md/sync_action") == "idle", 60,
+               "the array is checked")
+    return server.read_file("/sys/block/md0/md/mismatch_cnt") == "0"
 
 
 def direct_read(node, device, check=True):

@@ -7,18 +7,16 @@ import time
 
 import pytest
 
-from helpers import (MIB, NOTICED, TRACING, device_number, direct_read, errno_of, footprint, in_flight,
-                     load_server, plug_cable, progress, pull_cable, qps, served_file, tracing,
-                     unload_server, verified_fio, wait_footprint, wait_logged, wait_state,
-                     without_udev)
+from helpers import (FROZEN, MIB, NOTICED, SMALL, TRACING, device_number, direct_read, errno_of,
+                     footprint, frozen, in_flight, load_server, loop_that_hangs, make_loop,
+                     plug_cable, progress, pull_cable, qps, served_file, tracing, unload_server,
+                     verified_fio, wait_footprint, wait_logged, wait_state, without_udev)
 from labkit.pair import CTL, SERVER_DEVICES, wait_until
 from labkit.patience import patient
 
 SOON = 12       # seconds a forced unmap may take
 PAUSE = 2       # seconds an I/O of the other disk may take; guests on a busy host are slow
-FROZEN = "frozen"
 SIZE_MB = 16
-SMALL = {"sess_queue_depth": 64, "max_chunk_size": 256 * 1024}     # 52 tags and 4 spares
 
 # Threads that write or read pages which are not adjacent, so that a memory registration is needed.
 SCATTERED = """
@@ -64,39 +62,10 @@ def backends(pair):
     pair.server.dm(FROZEN, f"0 {SIZE_MB * MIB // 512} linear /dev/nullb0 0")
 
 
-@contextlib.contextmanager
-def frozen(pair, name=FROZEN):
-    """I/O of the disk gets stuck on the server meanwhile."""
-    pair.server.run(f"dmsetup suspend --noflush --nolockfs {name}")
-    try:
-        yield
-    finally:
-        pair.server.run(f"dmsetup resume {name}")
-
-
 def wait_in(node, function):
     """Wait until some task of a guest sleeps in a function."""
     wait_until(lambda: not node.run(f"grep -qs {function} /proc/[0-9]*/stack", check=False).status,
                20, f"somebody is in {function}")
-
-
-def make_loop(pair, device):
-    """loop0 on the server, above a device-mapper device, unless it is there."""
-    pair.server.run(f"modprobe loop; losetup /dev/loop0 2>/dev/null || "
-                    f"losetup -P /dev/loop0 /dev/mapper/{device}")
-
-
-@contextlib.contextmanager
-def loop_that_hangs(pair, device):
-    """loop0 on the server; who opens it hangs as long as the frozen device below it does."""
-    make_loop(pair, device)
-    with frozen(pair, device):
-        pair.server.write_file("/proc/sys/vm/drop_caches", 3)
-        # holds the lock that an open needs until it has read the partition table
-        scan = pair.server.start("blockdev --rereadpt /dev/loop0", timeout=120)
-        wait_until(lambda: in_flight(pair.server, "loop0"), what="the scan is stuck")
-        yield
-    scan.wait(check=False)
 
 
 def map_frozen(pair):

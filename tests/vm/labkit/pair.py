@@ -17,7 +17,8 @@ from .patience import be_patient_with, patient
 LINKS = 2
 CTL = "/sys/class/rnbd-client/ctl"
 SERVER_DEVICES = "/sys/class/rnbd-server/ctl/devices"
-OUR_MODULES = ("rtrs_peer", "rnbd_client", "rtrs_client", "rnbd_server", "rtrs_server", "rtrs_core")
+OUR_MODULES = ("rtrs_raw", "rtrs_peer", "rnbd_client", "rtrs_client", "rnbd_server", "rtrs_server",
+               "rtrs_core")
 NULLB = "/sys/kernel/config/nullb"
 PAGE = 4096
 KMEMLEAK = "/sys/kernel/debug/kmemleak"
@@ -109,7 +110,7 @@ class Node(Guest):
         settings = {"size": size_mb, "memory_backed": int(memory_backed), **attributes, "power": 1}
         for key, value in settings.items():
             self.write_file(f"{home}/{key}", value)
-        wait_until(lambda: self.exists(f"/dev/{name}"), what=f"/dev/{name} appears")
+        wait_until(lambda: self.exists(f"/dev/{name}"), 30, f"/dev/{name} appears")
         return f"/dev/{name}"
 
     def remove_null_blk(self, name: str = "nullb0") -> None:

@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A client that breaks the transport's rules loses its path, or gets an error; nobody else does."""
+
+import contextlib
+import errno
+import os
+import struct
+import time
+
+import pytest
+
+from helpers import (FROZEN, MIB, SMALL, completed, footprint, frozen, loop_that_hangs, qps, raid5,
+                     raid5_is_consistent, verified_fio, wait_footprint, wait_logged)
+from labkit.pair import wait_until
+
+PARAMETERS = "/sys/module/rtrs_raw/parameters"
+MAGIC, VERSION = 0x1bbd, 0x0200
+OPEN, IO = 2, 4                                 # types of messages to the block server
+WRITE, READ = 2, 3                              # types of headers
+IO_RSP, IO_RSP_INV, UNKNOWN = 1, 2, 5           # types of immediates
+ANSWERED = 20       # seconds; guests on a busy host are slow
+DEPTH, CHUNK, PAGE = 64, 256 * 1024, 4096       # of the sessions here: SMALL
+OFF_BITS = 28 - 6
+SIZE_MB = 16
+RESET = -errno.ECONNRESET
+
+
+class Wire:
+    """A client of bytes; see tests/modules/rtrs-raw.c."""
+
+    def __init__(self, node, address):
+        self.node, self.address = node, address
+        self.chunks = []
+        self.path = self.session = b""
+        node.modprobe("rtrs_raw")
+
+    def renew(self):
+        """Give up all connections; what follows is another path of another session."""
+        self.node.write_file(f"{PARAMETERS}/close", 1)
+        self.path, self.session = os.urandom(16), os.urandom(16)
+        return self
+
+    def connect(self, **fields):
+        """Ask for a connection; the errno of its rejection, or 0."""
+        fields = {"magic": MAGIC, "version": VERSION, "cid": 0, "cid_num": 2, "recon_cnt": 1,
+                  "path": self.path, "session": self.session, "first_conn": 1, **fields}
+        request = struct.pack("<xxHHHHH16s16sB11x", *fields.values())
+        failed = self.node.write_errno(f"{PARAMETERS}/connect", f"{self.address} {request.hex()}")
+        assert failed in (None, "ECONNREFUSED")
+        magic, _, error = struct.unpack_from("<HHh", self.answer())
+        assert magic == MAGIC and bool(failed) == bool(error)
+        return error
+
+    def join(self):
+        """Make both connections of a path."""
+        self.renew()
+        assert [self.connect(cid=cid) for cid in (0, 1)] == [0, 0]
+        return self
+
+    def greet(self):
+        """Go through the whole handshake; the chunks come of it."""
+        assert self.join().send(info()) is None
+        answer = self.answer()
+        kind, count = struct.unpack_from("<4xHH", answer)
+        assert (kind, DEPTH % count) == (1, 0)
+        for address, key, length in struct.iter_unpack("<QII", answer[12:12 + 16 * count]):
+            self.chunks += [(address + start, key) for start in range(0, length, CHUNK)]
+        assert len(self.chunks) == DEPTH
+        return self
+
+    def send(self, message, con=0):
+        """Send a message; the errno's name it ends with."""
+        return self.node.write_errno(f"{PARAMETERS}/send", f"{con} {message.hex()}")
+
+    def write(self, imm, data=b"", address=0, key=0, con=1):
+        """Write to memory of the server, with an immediate; the errno's name it ends with."""
+        return self.node.write_errno(f"{PARAMETERS}/write",
+                                     f"{con} {address} {key} {imm} {data.hex()}")
+
+    def request(self, chunk, offset, data, start=None):
+        """Write a request's bytes, the last of which are its header at an offset of its chunk."""
+        address, key = self.chunks[chunk]
+        start = offset if start is None else start
+        return self.write(chunk << OFF_BITS | offset, data, address + start, key)
+
+    def answer(self):
+        """The bytes of the answer, as soon as there are any."""
+        seen = []
+
+        def come():
+            seen[:] = [self.node.read_file(f"{PARAMETERS}/answer").strip()]
+            return seen[0]
+
+        wait_until(come, ANSWERED, "an answer comes")
+        return bytes.fromhex(seen[0])
+
+    def status(self, chunk):
+        """The errno in the answer to a request; its chunk gets the key that comes with it."""
+        answer = self.answer()
+        imm, = struct.unpack_from(">I", answer)
+        assert imm >> 28 in (IO_RSP, IO_RSP_INV) and imm & 0x7ffff == chunk
+        if len(answer) > 4:
+            kind, number, key = struct.unpack_from("<HHI", answer, 4)
+            assert (kind, number) == (4, chunk)
+            self.chunks[chunk] = self.chunks[chunk][0], key
+        return imm >> 19 & 0x1ff
+
+
+    def ask(self, chunk, message, length):
+        """Send a user's message that wants so much data; the data of the answer."""
+        address, key, _ = self.room()
+        header = struct.pack("<HHHHQII", READ, len(message), 0, 1, address, key, length)
+        assert self.request(chunk, length + len(message), message + header, start=length) is None
+        assert self.status(chunk) == 0
+        return self.room()[2]
+
+    def room(self):
+        """Address, key and content of the memory of connection 1 that the server may write to."""
+        address, key, content = \
+            self.node.read_file(f"{PARAMETERS}/room").splitlines()[1].split()
+        return int(address), int(key), bytes.fromhex(content)
+
+
+def info(name=b"raw", kind=0, length=272):
+    """An info request."""
+    return struct.pack("<H255s15x", kind, name).ljust(length, b"\0")[:length]
+
+
+def opening(name):
+    """The user's message that opens a device for writing."""
+    return struct.pack("<HHBx255s3x", OPEN, 0, 1, name)
+
+
+def hello():
+    """The user's message that asks for the version of its protocol, and the header of a read."""
+    return struct.pack("<HHB31x", 0, 0, 2) + struct.pack("<HHHH", READ, 36, 0, 0)
+
+
+@pytest.fixture
+def wire(pair, request):
+    """A client of bytes, and another client who must not notice anything; in a mode, if one is given."""
+    pair.reload_modules(getattr(request, "param", None), **SMALL)
+    pair.server.null_blk(size_mb=4)
+    disk = pair.map()
+    before = footprint(pair)
+    since = pair.server.mark()
+    yield Wire(pair.client, f"ip:{pair.server.address()}").renew()
+    pair.client.run("rmmod rtrs_raw")
+    verified_fio(disk, size="256k")
+    wait_footprint(pair, before)
+    closed = [line for line in pair.server.kernel_log(since) if "closing" in line]
+    assert not any("rtrs_server: s: path" in line for line in closed)
+
+
+@contextlib.contextmanager
+def ends(pair, why):
+    """The case does what makes the server close a path, and say why."""
+    since = pair.server.mark()
+    yield
+    wait_logged(pair.server, why, since, timeout=60)
+    time.sleep(0.5)     # of more than ten within 5 s the kernel would not print all
+
+
+def test_what_is_right_is_answered(pair, wire):
+    wire.greet()
+    for chunk in (0, 1, DEPTH - 1, 1):
+        # room for the answer, the message, the header
+        assert wire.request(chunk, 72, hello(), start=36) is None
+        assert wire.status(chunk) == 0
+
+
+def test_wrong_connection_requests_are_rejected(pair, wire):
+    for wrong, error in (
+            ({"magic": 0x1bbe}, RESET), ({"magic": 0}, RESET),
+            ({"version": 0x0100}, RESET), ({"version": 0x0300}, RESET),
+            ({"cid": 2}, RESET), ({"cid": 0xffff}, RESET), ({"cid_num": 0}, RESET),
+            ({"cid_num": 4097}, RESET), ({"first_conn": 0}, -errno.ENXIO),
+            ({"cid": 1, "first_conn": 0}, -errno.ENXIO)):
+        assert wire.renew().connect(**wrong) == error, wrong
+    # and those that do not fit what was there before
+    assert wire.renew().connect() == 0
+    for wrong in ({}, {"cid": 1, "cid_num": 3}, {"cid": 1, "recon_cnt": 2},
+                  {"cid": 1, "session": bytes(16), "first_conn": 0}):
+        assert wire.connect(**wrong) in (RESET, -errno.ENXIO), wrong
+    assert wire.connect(cid=1) == 0
+    with ends(pair, "the client connects it anew"):
+        assert wire.connect(recon_cnt=2) == RESET
+
+
+def test_wrong_info_requests_end_the_path(pair, wire):
+    malformed = "malformed info request or session name"
+    for message, why in (
+            (info(length=100), malformed), (info(kind=1), malformed), (info(b""), malformed),
+            (info(b"a/b"), malformed), (info(b"."), malformed), (info(b"a\nb"), malformed),
+            (info(b"x" * 255), malformed), (b"", malformed),
+            (info(length=273), "receive of the info request"),
+            (info(b"s"), 'session name "s" is in use by another client')):
+        with ends(pair, why):
+            wire.join().send(message)
+    with ends(pair, "info request before connection 1 of 2"):
+        assert wire.renew().connect() == 0
+        wire.send(info())
+    with ends(pair, "request before the info request"):
+        wire.join().write(0, con=0)
+
+
+def test_wrong_requests_end_the_path(pair, wire):
+    header = struct.pack("<HH", WRITE, 0)
+    for wrong, why in (
+            (lambda: wire.write(CHUNK), f"request for chunk 0, offset {CHUNK}"),
+            (lambda: wire.write((1 << 28) - 1), f"request for chunk {DEPTH - 1}, offset"),
+            (lambda: wire.send(b"", con=1), "connection 1: unexpected message"),
+            (lambda: wire.send(bytes(8), con=1), "connection 1: receive: "),
+            (lambda: wire.send(bytes(8), con=0), "connection 0: receive: "),
+            (lambda: wire.request(5, 64, struct.pack("<HHHH", 9, 0, 0, 0)),
+             "malformed request in chunk 5 at 64"),
+            (lambda: wire.request(5, CHUNK - 3, header[:3]),
+             f"malformed request in chunk 5 at {CHUNK - 3}"),
+            (lambda: wire.request(5, 64, struct.pack("<HHHH", READ, 36, 1, 2)),
+             "malformed request in chunk 5 at 64"),
+            (lambda: wire.write(64, header, wire.chunks[0][0], wire.chunks[0][1] ^ 0x100), None),
+            (lambda: wire.write(64, header, wire.chunks[0][0] - 4, wire.chunks[0][1]), None)):
+        wire.chunks = []
+        wire.greet()
+        with ends(pair, why or "closing"):
+            wrong()
+
+
+def test_wrong_requests_are_answered(pair, wire):
+    wire.greet()
+
+    def read(**desc):
+        fields = {"usr_len": 36, "count": 1, "address": 0, "key": 0, "length": 36, **desc}
+        return struct.pack("<HHHHQII", READ, fields["usr_len"], 0, *list(fields.values())[1:])
+
+    for offset, header in (
+            (64, struct.pack("<HH", WRITE, 65)), (64, struct.pack("<HH", WRITE, 0xffff)),
+            (8192, struct.pack("<HH", WRITE, PAGE + 1)), (CHUNK - 8, struct.pack("<HH", WRITE, 36)),
+            (64, struct.pack("<HH", WRITE, 0)), (64, read(length=64)), (72, read(length=CHUNK))):
+        assert wire.request(7, offset, header) is None
+        assert wire.status(7) == errno.EINVAL, (offset, header)
+    since = pair.server.mark()
+    for kind in (IO_RSP, 3, UNKNOWN, 15):
+        wire.write(kind << 28)
+        wait_logged(pair.server, f"ignoring a message of unknown type {kind}", since)
+    assert wire.request(7, 72, hello(), start=36) is None
+    assert wire.status(7) == 0
+
+
+def test_a_busy_chunk_takes_no_second_request(pair, wire):
+    pair.server.null_blk("nullb1", size_mb=4)
+    pair.server.dm(FROZEN, "0 8192 linear /dev/nullb1 0")
+    wire.greet()
+    message = opening(b"loop0")
+    header = struct.pack("<HHHH", READ, len(message), 0, 0)
+    with loop_that_hangs(pair, FROZEN), ends(pair, "connection 1: a second request for chunk 3"):
+        assert wire.request(3, 56 + len(message), message + header, start=56) is None
+        wire.write(3 << OFF_BITS | 64)
+
+
+@pytest.mark.parametrize("wire", (None, "N"), indirect=True, ids=("as it is", "trusted"))
+def test_data_that_changes_on_its_way_spoils_no_array(pair, wire):
+    parts = [pair.server.null_blk(f"nullb{n}", size_mb=SIZE_MB) for n in (1, 2, 3)]
+    parts[0] = pair.server.dm(FROZEN, f"0 {SIZE_MB * MIB // 512} linear {parts[0]} 0")
+    raid5(pair.server, parts)
+    # a write to the frozen part of what the array says of itself would come first
+    pair.server.write_file("/sys/block/md0/md/safe_mode_delay", 0)
+    pair.server.run("dd if=/dev/zero of=/dev/md0 bs=4k count=1 oflag=direct status=none")
+    wire.greet()
+    device, = struct.unpack_from("<I", wire.ask(0, opening(b"md0"), 56), 4)
+    message = struct.pack("<HHIQIIHH4x", IO, 0, device, 0, 1, PAGE, 0, 0)
+    parity = completed(pair.server, "nullb3")
+    with frozen(pair):
+        assert wire.request(1, PAGE + len(message), message + struct.pack("<HH", WRITE, len(message)),
+                            start=PAGE) is None
+        wait_until(lambda: completed(pair.server, "nullb3") > parity, what="the parity is written")
+        changed = wire.write(UNKNOWN << 28, b"changed", *wire.chunks[1])
+    assert bool(changed) == (pair.mode == "Y")
+    if not changed:
+        assert wire.status(1) == 0
+    assert raid5_is_consistent(pair.server) == (pair.mode != "N")
+
+
+def test_an_unfinished_handshake_comes_to_an_end(pair):
+    pair.server.null_blk(size_mb=4)
+    pair.reload_modules(handshake_timeout_ms=2000)
+    wire = Wire(pair.client, f"ip:{pair.server.address()}").renew()
+    before = qps(pair.server)
+    with ends(pair, "the client did not finish its handshake in time"):
+        assert wire.connect() == 0
+        assert qps(pair.server) == before + 1
+    wait_until(lambda: qps(pair.server) == before, 20, "its connection is gone")
+    with ends(pair, "the client did not finish its handshake in time"):
+        wire.join()
+    wait_until(lambda: qps(pair.server) == before, 20, "its connections are gone")
+    pair.client.run("rmmod rtrs_raw")
+
+
+@pytest.mark.long
+def test_a_client_that_never_speaks_again_is_given_up(pair, wire):
+    with ends(pair, "the client is silent"):
+        wire.greet()
