@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from helpers import (MIB, footprint, image, in_flight, probed, progress, served_file, traced,
-                     verified_fio, wait_footprint)
+from helpers import (MIB, completed, direct_read, direct_write, footprint, image, in_flight, probed,
+                     progress, raid5, raid5_is_consistent, served_file, traced, verified_fio,
+                     wait_footprint)
 from labkit.pair import SERVER_DEVICES, wait_until
 
 SIZE = 16   # MiB
@@ -23,15 +24,6 @@ def linear(server):
                                    f"{middle} {SECTORS - middle} linear {parts[1]} 0")
 
 
-def raid5(server):
-    """An array that computes parity over what is written, out of the pages it was given."""
-    parts = [server.null_blk(f"nullb{n}", size_mb=SIZE) for n in range(3)]
-    server.run(f"mdadm --create /dev/md0 --run --level=5 --raid-devices=3 --assume-clean "
-               f"--metadata=1.2 {' '.join(parts)}; udevadm settle")
-    server.write_file("/sys/block/md0/md/skip_copy", 1)
-    return "/dev/md0"
-
-
 KINDS = {
     "null_blk": lambda server: server.null_blk(size_mb=SIZE),
     "brd": lambda server: server.brd(SIZE)[0],
@@ -40,7 +32,8 @@ KINDS = {
     "dm-linear": linear,
     "dm-flakey": lambda server: server.dm(
         "lab-flakey", f"0 {SECTORS} flakey {server.null_blk(size_mb=SIZE)} 0 3600 0"),
-    "md raid5": raid5,
+    "md raid5": lambda server: raid5(server, [server.null_blk(f"nullb{n}", size_mb=SIZE)
+                                              for n in range(3)]),
     "file on ext4": lambda server: image(server, SIZE),
     "file on xfs": lambda server: image(server, SIZE, "xfs"),
 }
@@ -68,10 +61,7 @@ def test_parity_is_right_under_a_raid5(pair, make):
     _, disk = make("md raid5")
     verified_fio(disk, size="4m", bs=False, bssplit=MIXED, iodepth=16, fsync=64)
     disk.unmap()
-    pair.server.write_file("/sys/block/md0/md/sync_action", "check")
-    wait_until(lambda: pair.server.read_file("/sys/block/md0/md/sync_action") == "idle", 60,
-               "the array is checked")
-    assert pair.server.read_file("/sys/block/md0/md/mismatch_cnt") == "0"
+    assert raid5_is_consistent(pair.server)
 
 
 @pytest.mark.parametrize("kind", ("null_blk", "md raid5", "file on ext4"))
@@ -178,18 +168,57 @@ def test_partitions_of_a_disk_are_disks_too(pair, start):
     wait_until(lambda: disk.unmap_errno() is None, what="the partition is closed")
 
 
-def test_a_disk_may_be_pulled_out_of_the_server(pair):
+@pytest.mark.parametrize("used", (True, False), ids=("used", "idle"))
+def test_a_disk_may_be_pulled_out_of_the_server(pair, used):
     before = footprint(pair)
     device = pair.server.scsi_debug(SIZE)
     name = device.rpartition("/")[2]
     disk = pair.map(name)
-    job = pair.client.start_fio(disk.path, rw="randrw", size="8m", time_based=1, runtime=100,
-                                timeout=120)
-    wait_until(lambda: progress(disk) > 100, 30, "the load is under way")
+    pair.client.settle()
+    if used:
+        job = pair.client.start_fio(disk.path, rw="randrw", size="8m", time_based=1, runtime=100,
+                                    timeout=120)
+        wait_until(lambda: progress(disk) > 100, 30, "the load is under way")
     pair.server.write_file(f"/sys/block/{name}/device/delete", 1)
-    assert job.wait(check=False).error
+    assert job.wait(check=False).error if used else \
+        direct_read(pair.client, disk.path, check=False).status
     disk.unmap()
     wait_footprint(pair, before)
+
+
+def test_a_file_may_be_unlinked_while_it_is_mapped(pair, make):
+    _, disk = make("file on ext4")
+    pair.server.run("rm /mnt/disk.img /dev/disk.img")
+    verified_fio(disk)
+    disk.unmap()
+    assert pair.client.map_errno("disk.img", paths=pair.paths(1)) == "ENOENT"
+    pair.server.run("umount /mnt")      # nobody has it open any more
+
+
+def test_a_file_that_is_cut_short_has_errors_where_nothing_is_left(pair, make):
+    _, disk = make("file on ext4")
+    verified_fio(disk)
+    pair.server.run(f"truncate -s {SIZE // 2}M /mnt/disk.img")
+    last = f"bs=4k count=1 status=none iflag=direct skip={SIZE * MIB // 4096 - 1}"
+    failed = pair.client.run(f"dd if={disk.path} of=/dev/null {last}", check=False)
+    assert failed.status and "Input/output error" in failed.err
+    failed = pair.client.run(f"dd if=/dev/zero of={disk.path} bs=1M count=1 seek={SIZE // 2} oflag=direct",
+                             check=False)
+    assert failed.status and "Input/output error" in failed.err
+    verified_fio(disk)
+    pair.server.run(f"truncate -s {SIZE}M /mnt/disk.img")
+    pair.client.run(f"dd if={disk.path} of=/dev/null {last}")
+
+
+def test_a_file_is_read_and_written_past_the_page_cache(pair, make):
+    _, disk = make("file on ext4")
+    direct_write(pair.client, disk.path)    # the block is there from now on
+    before = completed(pair.server, "nullb9")
+    for _ in range(4):
+        direct_read(pair.client, disk.path)
+        direct_write(pair.client, disk.path)
+    after = completed(pair.server, "nullb9")
+    assert all(new - old >= 4 for old, new in zip(before, after))
 
 
 def test_a_slow_disk_slows_no_other(pair):

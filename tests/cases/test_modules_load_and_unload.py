@@ -3,7 +3,7 @@
 
 import pytest
 
-from helpers import rdma_objects
+from helpers import rdma_objects, verified_fio
 from labkit.pair import OUR_MODULES
 
 PARAMETERS = {
@@ -91,17 +91,22 @@ def test_bad_parameters_are_refused(bare):
 
 
 def test_modules_load_and_unload_in_any_order(bare):
-    before = rdma_objects(bare.client)
+    node = bare.server
+    node.null_blk(size_mb=4)
+    before = rdma_objects(node)
     for load, unload in zip(LOADS, UNLOADS):
         for module in load:
-            bare.client.modprobe(module)
+            node.modprobe(module)
         for module in USED:
-            result = bare.client.run(f"rmmod {module}", check=False)
+            result = node.run(f"rmmod {module}", check=False)
             assert result.status and "in use" in result.err, module
+        # a host that is its own server: one side goes, then the other, with a disk between them
+        verified_fio(node.map("dev/nullb0", "self", [f"ip:{node.address()}"]), size="64k")
+        node.settle()
         for module in unload:
-            bare.client.run(f"rmmod {module}")
-        assert not any(map(bare.client.module_loaded, OUR_MODULES))
-    assert rdma_objects(bare.client) == before
+            node.run(f"rmmod {module}")
+        assert not any(map(node.module_loaded, OUR_MODULES))
+    assert rdma_objects(node) == before
 
 
 @pytest.mark.parametrize("late", ("client", "server"))
