@@ -251,3 +251,8 @@ static void __maybe_unused p_bin(struct bio *bio, struct block_device *bdev,
 {
 	bio_init(bio, bdev, bv, 1, 0);
 }
+
+/* ------------------------------------------- was it read to its end? */
+
+#line 1 "probe:MUST_FAIL_END"
+static void *mf6 __maybe_unused = &rnbd_no_kernel_has_this_either;
