@@ -139,7 +139,7 @@ def hello():
 @pytest.fixture
 def wire(pair, request):
     """A client of bytes, and another client who must not notice anything; in a mode, if one is given."""
-    pair.reload_modules(getattr(request, "param", None), **SMALL)
+    pair.load_modules(getattr(request, "param", None) or pair.mode, **SMALL)
     pair.server.null_blk(size_mb=4)
     disk = pair.map()
     before = footprint(pair)
