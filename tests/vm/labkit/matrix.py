@@ -48,7 +48,7 @@ def run(arguments) -> int:
     results = {}
     for number, series in enumerate(wanted, 1):
         host.note(f"{number} of {len(wanted)}: {series}")
-        results[series] = measure(KERNELS[series], arguments.verify)
+        results[series] = attempt(KERNELS[series], arguments.verify)
         record.save(series, results[series])
         host.note(f"{series}: {results[series]['result']}")
     print(table(results))
@@ -58,6 +58,14 @@ def run(arguments) -> int:
     print(f"{len(results) - len(bad)} green, {len(bad)} not: {', '.join(bad)}" if bad else
           f"all {len(results)} green")
     return 1 if bad else 0
+
+
+def attempt(kernel: Kernel, verify: bool) -> dict:
+    """Measure; what stops the lab for one kernel is a result like another."""
+    try:
+        return measure(kernel, verify)
+    except host.LabError as error:
+        return {"uname": "-", "green": False, "result": "failed", "first": [str(error)]}
 
 
 def measure(kernel: Kernel, verify: bool) -> dict:
@@ -75,7 +83,7 @@ def measure(kernel: Kernel, verify: bool) -> dict:
             return result | {"result": "excluded", "green": kernel.excluded}
         if kernel.excluded:
             return result | {"result": "not excluded"}
-        result |= {"compiler": compiler_of(kernel)} | compile_all(kernel, home, kdir)
+        result |= compile_all(kernel, home, kdir)
         if result["result"] == "ok":
             result |= check_claim(kernel, home)
         if verify and result["result"] == "ok":
@@ -89,11 +97,10 @@ def leaves_out(kernel: Kernel, tree: Path, kdir: str) -> bool:
                              kdir, bind=tree, check=False).returncode
 
 
-def compiler_of(kernel: Kernel) -> str:
-    """The compiler a kernel's modules are built with, and its version."""
-    name = kernel.cross + kernel.compiler
-    done = roots.in_root(roots.build_root(RELEASES[kernel.release]), name, "-dumpversion")
-    return f"{name} {done.stdout.strip()}"
+def compiler_of(module: Path) -> str:
+    """What a module was compiled with, as the compiler left it there."""
+    found = re.search(rb"\0(GCC: \([^)\0]*\)|[\w ]*clang version) ([0-9.]+)", module.read_bytes())
+    return f"{'gcc' if found[1][:3] == b'GCC' else 'clang'} {found[2].decode()}" if found else "?"
 
 
 def compile_all(kernel: Kernel, home: Path, kdir: str) -> dict:
@@ -117,6 +124,8 @@ def compile_all(kernel: Kernel, home: Path, kdir: str) -> dict:
     missing = [name for name in build.MODULES if not (tree / "src" / f"{name}.ko").exists()]
     if done.returncode or missing:
         result["result"] = "failed"
+    else:
+        result["compiler"] = compiler_of(tree / "src" / f"{build.MODULES[0]}.ko")
     (home / "log").write_text(log)
     result |= {"log": str(home / "log"), **count_warnings(log)}
     if result["result"] == "ok" and result["warnings"]:
