@@ -140,6 +140,15 @@ def qps(node, link=0):
     return rdma_objects(node)[f"rxe{link}"]["qp"]
 
 
+def map_twice(pair, device="nullb0"):
+    """Map a disk over both links, and wait until both paths are connected."""
+    idle = [qps(pair.client, link) for link in (0, 1)]
+    disk = pair.map(device, links=2)
+    wait_until(lambda: qps(pair.client, 1) - idle[1] == qps(pair.client, 0) - idle[0] > 1, 15,
+               "both paths have their connections")
+    return disk
+
+
 # -- the network ----------------------------------------------------------------------------
 
 
@@ -175,17 +184,6 @@ def without_udev(node):
 def served_file(pair, name, backend="nullb0", session="s"):
     """Path of a file of a session on the server."""
     return f"{SERVER_DEVICES}/{backend}/sessions/{session}/{name}"
-
-
-def unload_server(pair):
-    """Remove the server's modules, whatever its clients do."""
-    pair.server.unload()
-
-
-def load_server(pair, **parameters):
-    """Load the server's modules as they were, but for these parameters of rtrs_server."""
-    pair.server.modprobe("rtrs_server", always_invalidate=pair.mode, **parameters)
-    pair.server.modprobe("rnbd_server", dev_search_path="/dev")
 
 
 # -- disks that hang ------------------------------------------------------------------------

@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from helpers import (FROZEN, MIB, NOTICED, SMALL, TRACING, device_number, direct_read, errno_of,
-                     footprint, frozen, in_flight, load_server, loop_that_hangs, make_loop,
-                     plug_cable, progress, pull_cable, qps, served_file, tracing, unload_server,
-                     verified_fio, wait_footprint, wait_logged, wait_state, without_udev)
+from helpers import (FROZEN, MIB, NOTICED, RESUMED, SMALL, TRACING, device_number, direct_read, errno_of,
+                     footprint, frozen, in_flight, loop_that_hangs, make_loop, map_twice,
+                     plug_cable, progress, pull_cable, qps, served_file, tracing, verified_fio,
+                     wait_footprint, wait_logged, wait_state, without_udev)
 from labkit.pair import CTL, SERVER_DEVICES, wait_until
 from labkit.patience import patient
 
@@ -214,10 +214,10 @@ def test_a_disk_is_forced_away_while_it_is_opened_again(pair, backends):
     make_loop(pair, FROZEN)
     disk = pair.map("loop0")
     pair.client.settle()
-    unload_server(pair)
+    pair.server.unload()
     wait_state(disk, "closed", NOTICED)
     with loop_that_hangs(pair, FROZEN):
-        load_server(pair)
+        pair.load_server()
         wait_in(pair.server, "rnbd_srv_open_dev")
         disk.unmap(force=True, timeout=SOON)
         verified_fio(pair.map("nullb1"), size="1m")
@@ -286,10 +286,8 @@ def test_a_client_that_died_finds_its_other_disks_free(pair, backends):
 
 
 def test_a_write_in_doubt_takes_no_other_path(pair, backends):
-    idle = [qps(pair.client, link) for link in (0, 1)]
-    disk = pair.map(f"mapper/{FROZEN}", links=2)
-    other = pair.map("nullb1")
-    wait_until(lambda: qps(pair.client, 1) > idle[1], 15, "the second path is connected")
+    idle = qps(pair.client)
+    disk, other = map_twice(pair, f"mapper/{FROZEN}"), pair.map("nullb1")
     with tracing(pair.server, "block/block_bio_queue"):
         with frozen(pair):
             job = pair.client.start(f"printf doubt | dd of={disk.path} bs=4k conv=sync oflag=direct",
@@ -298,7 +296,7 @@ def test_a_write_in_doubt_takes_no_other_path(pair, backends):
             time.sleep(PAUSE)       # it tries once without waiting, then has a worker wait
             written = times_written(pair)
             pull_cable(pair.client, 0)
-            wait_until(lambda: qps(pair.client, 0) == idle[0], NOTICED, "the path is lost")
+            wait_until(lambda: qps(pair.client, 0) == idle, NOTICED, "the path is lost")
             verified_fio(other, size="1m")
             assert times_written(pair) == written, "the old write could come after the new one"
         verified_fio(other, size="1m")
@@ -313,6 +311,26 @@ def times_written(pair):
     """How often something was to be written to the disk that can freeze, since it is traced."""
     number = device_number(pair.server, kernel_name(pair))
     return pair.server.read_file(f"{TRACING}/trace").count(f"block_bio_queue: {number} W")
+
+
+@pytest.mark.parametrize("command", (
+    pytest.param("rmmod rnbd_server rtrs_server", id="modules"),
+    pytest.param("rdma link delete rxe0", id="adapter", marks=pytest.mark.long)))
+def test_what_a_frozen_disk_needs_goes_when_it_thaws(pair, backends, command):
+    disk = map_frozen(pair)
+    before = footprint(pair)
+    with frozen(pair):
+        job = pair.client.start(f"dd if=/dev/zero of={disk.path} bs=4k count=1 oflag=direct", 120)
+        wait_until(lambda: in_flight(pair.client, disk.name), what="a write is stuck")
+        going = pair.server.start(command, timeout=120)
+        wait_state(disk, "closed", NOTICED)
+        time.sleep(PAUSE)
+        assert not going.done()
+    going.wait()
+    pair.server.restore_link()
+    pair.load_server()
+    job.wait()          # it was sent again
+    wait_footprint(pair, before, RESUMED)
 
 
 @pytest.mark.long

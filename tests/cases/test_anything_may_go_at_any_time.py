@@ -6,9 +6,8 @@ import time
 
 import pytest
 
-from helpers import (NOTICED, RESUMED, footprint, load_server, plug_cable, progress, pull_cable,
-                     served_file, unload_server, verified_fio, verified_load, wait_footprint, wait_state,
-                     without_udev)
+from helpers import (NOTICED, RESUMED, footprint, plug_cable, progress, pull_cable, served_file,
+                     verified_fio, verified_load, wait_footprint, wait_state, without_udev)
 from labkit.pair import CTL, wait_until
 
 MOMENTS = 6     # of a mapping at which something goes
@@ -28,11 +27,11 @@ def without_adapter(node):
 @contextlib.contextmanager
 def without_server(pair):
     """The server's modules are unloaded."""
-    unload_server(pair)
+    pair.server.unload()
     try:
         yield
     finally:
-        load_server(pair)
+        pair.load_server()
 
 
 @contextlib.contextmanager

@@ -3,8 +3,8 @@
 
 import pytest
 
-from helpers import (direct_read, direct_write, load_server, plug_cable, pull_cable, sessions,
-                     served_file, unload_server, verified_fio, wait_logged, wait_state, NOTICED, RESUMED)
+from helpers import (direct_read, direct_write, plug_cable, pull_cable, sessions, served_file,
+                     verified_fio, wait_logged, wait_state, NOTICED, RESUMED)
 from labkit.pair import wait_until
 
 SECTORS = 8192     # of 4 MiB
@@ -39,11 +39,11 @@ def test_a_disk_whose_server_is_gone_is_closed_until_it_is_back(pair, disk):
     heard = "/tmp/events"
     job = pair.client.start(f"udevadm monitor --kernel --subsystem-match=block > {heard}")
     wait_until(lambda: pair.client.exists(heard))
-    unload_server(pair)
+    pair.server.unload()
     wait_state(disk, "closed", NOTICED)
     assert pair.client.write_errno(f"{disk.sysfs}/resize", "4096") == "ENOENT"
     assert pair.client.write_errno(f"{disk.sysfs}/remap_device", "1") not in (None, "EALREADY")
-    load_server(pair)
+    pair.load_server()
     wait_state(disk, "open", RESUMED)
     verified_fio(disk)
     job.kill()
@@ -53,10 +53,10 @@ def test_a_disk_whose_server_is_gone_is_closed_until_it_is_back(pair, disk):
 
 
 def test_a_device_that_went_away_is_mapped_again_by_hand(pair, disk):
-    unload_server(pair)
+    pair.server.unload()
     wait_state(disk, "closed", NOTICED)
     pair.server.remove_null_blk()
-    load_server(pair)
+    pair.load_server()
     error = wait_until(lambda: connected_errno(pair, disk), RESUMED, "the server answers")
     assert error == "ENOENT" and disk.attribute("state") == "closed"
     pair.server.null_blk(size_mb=4)
@@ -74,35 +74,35 @@ def connected_errno(pair, disk):
 @pytest.mark.parametrize("other", ({"size_mb": 2}, {"size_mb": 4, "blocksize": 4096}),
                          ids=("smaller", "larger blocks"))
 def test_another_device_of_the_name_is_not_opened(pair, disk, other):
-    unload_server(pair)
+    pair.server.unload()
     wait_state(disk, "closed", NOTICED)
     pair.server.remove_null_blk()
     pair.server.null_blk(**other)
-    load_server(pair)
+    pair.load_server()
     assert wait_until(lambda: connected_errno(pair, disk), RESUMED) == "ESTALE"
     assert disk.attribute("state") == "closed"
 
 
 @pytest.mark.long
 def test_a_server_with_fewer_chunks_waits_to_be_set_right(pair, disk):
-    unload_server(pair)
+    pair.server.unload()
     wait_state(disk, "closed", NOTICED)
     mark = pair.client.mark()
-    load_server(pair, sess_queue_depth=256)
+    pair.load_server(sess_queue_depth=256)
     wait_logged(pair.client, "restore the server's parameters", mark, timeout=RESUMED)
     assert disk.attribute("state") == "closed"
-    unload_server(pair)
-    load_server(pair)
+    pair.server.unload()
+    pair.load_server()
     wait_state(disk, "open", RESUMED)
     verified_fio(disk)
 
 
 def test_a_device_that_grew_is_larger_when_opened_again(pair, disk):
-    unload_server(pair)
+    pair.server.unload()
     wait_state(disk, "closed", NOTICED)
     pair.server.remove_null_blk()
     pair.server.null_blk(size_mb=8)
-    load_server(pair)
+    pair.load_server()
     wait_state(disk, "open", RESUMED)
     assert pair.client.sectors(disk.path) == 2 * SECTORS
     verified_fio(disk, size="8m", bs="64k")

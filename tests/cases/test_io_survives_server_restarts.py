@@ -3,8 +3,7 @@
 
 import pytest
 
-from helpers import (MIB, NOTICED, RESUMED, load_server, unload_server, verified_load, wait_logged,
-                     wait_state)
+from helpers import MIB, NOTICED, RESUMED, verified_load, wait_logged, wait_state
 from labkit.pair import SERVER_DEVICES
 
 
@@ -17,9 +16,9 @@ def disk(pair):
 
 def test_all_server_modules_may_be_reloaded(pair, disk):
     with verified_load(disk):
-        unload_server(pair)
+        pair.server.unload()
         wait_state(disk, "closed", NOTICED)
-        load_server(pair)
+        pair.load_server()
         wait_state(disk, "open", RESUMED)
     assert pair.client.checksum(disk.path) == pair.server.checksum("/dev/nullb0")
 
@@ -40,8 +39,8 @@ def test_a_restart_that_one_path_does_not_notice(pair):
         mark = pair.client.mark()
         for node in pair.nodes:
             node.netem("loss 100%", 1)
-        unload_server(pair)
-        load_server(pair)
+        pair.server.unload()
+        pair.load_server()
         # the first path must not go on in a session of which the client knows nothing; how long
         # the disk is closed depends on when the path tries again, and may be very short
         wait_logged(pair.client, "<s>: lost, I/O is held until it is back", mark)
@@ -55,10 +54,10 @@ def test_a_mounted_file_system_survives_a_restart(pair, disk):
     pair.client.run(f"mkfs.ext4 -q {disk.path} && mount {disk.path} /mnt")
     job = pair.client.start("for n in $(seq 60); do head -c 20000 /dev/urandom > /mnt/$n && "
                             "sync /mnt/$n || exit 1; done", timeout=120)
-    unload_server(pair)
+    pair.server.unload()
     wait_state(disk, "closed", NOTICED)
     assert not job.done()
-    load_server(pair)
+    pair.load_server()
     job.wait()
     pair.client.run(f"md5sum /mnt/* > /tmp/sums 2>/dev/null; umount /mnt; e2fsck -fn {disk.path} && "
                     f"mount {disk.path} /mnt && grep -v lost+found /tmp/sums | md5sum -c --quiet && "

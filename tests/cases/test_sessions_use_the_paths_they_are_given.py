@@ -3,9 +3,9 @@
 
 import pytest
 
-from helpers import (NOTICED, RESUMED, direct_read, footprint, load_server, parameter,
-                     plug_cable, pull_cable, qps, sessions, unload_server, verified_fio,
-                     verified_load, wait_footprint, wait_logged, wait_state)
+from helpers import (NOTICED, RESUMED, direct_read, footprint, map_twice, parameter, plug_cable,
+                     pull_cable, qps, sessions, verified_fio, verified_load, wait_footprint,
+                     wait_logged, wait_state)
 from labkit.pair import wait_until
 
 FORMS = ("ip:{0}@ip:{1}", "ip:{0},ip:{1}", "ip:{1}")
@@ -30,10 +30,7 @@ def test_an_address_is_taken_in_each_form(pair, before, family, form):
 
 
 def test_two_paths_connect_and_the_first_carries_io(pair, before):
-    idle = [qps(pair.client, link) for link in (0, 1)]
-    disk = pair.map(links=2)
-    wait_until(lambda: qps(pair.client, 1) - idle[1] == qps(pair.client, 0) - idle[0] > 1, 15,
-               "both paths have their connections")
+    disk = map_twice(pair)
     sent = [pair.client.rxe_counter("sent_pkts", link) for link in (0, 1)]
     verified_fio(disk)
     used = [pair.client.rxe_counter("sent_pkts", link) - old for link, old in enumerate(sent)]
@@ -80,9 +77,7 @@ def test_a_path_that_never_gets_ready_keeps_no_session_away(pair, before):
 
 @pytest.mark.long
 def test_a_path_does_not_begin_what_the_client_believes_it_has(pair, before):
-    disk = pair.map(links=2)
-    idle = before["server rdma"]["rxe1"]["qp"]
-    wait_until(lambda: qps(pair.server, 1) == qps(pair.server, 0) > idle, 15, "both are connected")
+    disk, idle = map_twice(pair), before["server rdma"]["rxe1"]["qp"]
     for node in pair.nodes:
         node.keep_neighbours(1)
     mark = pair.server.mark()
@@ -106,9 +101,7 @@ def test_a_path_does_not_begin_what_the_client_believes_it_has(pair, before):
 
 
 def test_new_io_takes_the_path_that_is_left(pair, before):
-    disk = pair.map(links=2)
-    idle = before["client rdma"]["rxe0"]["qp"]
-    wait_until(lambda: qps(pair.client, 1) == qps(pair.client, 0), 15, "both are connected")
+    disk, idle = map_twice(pair), before["client rdma"]["rxe0"]["qp"]
     pair.client.settle()
     pull_cable(pair.client, 0)
     wait_until(lambda: qps(pair.client, 0) == idle, NOTICED, "the loss of the first path is noticed")
@@ -122,8 +115,7 @@ def test_new_io_takes_the_path_that_is_left(pair, before):
 def test_load_goes_on_whichever_path_is_lost(pair):
     backend = pair.server.null_blk("nullb1", size_mb=8)
     idle = [qps(pair.client, link) for link in (0, 1)]
-    disk = pair.map("nullb1", links=2)
-    wait_until(lambda: qps(pair.client, 1) > idle[1], 15, "the second path is connected")
+    disk = map_twice(pair, "nullb1")
     mark = pair.client.mark()
     with verified_load(disk):
         for link in (0, 1):
@@ -142,9 +134,9 @@ def test_all_paths_come_back_into_one_session(pair):
     disk = pair.map("nullb1", links=2)
     with verified_load(disk):
         for _ in range(2):
-            unload_server(pair)
+            pair.server.unload()
             wait_state(disk, "closed", NOTICED)
-            load_server(pair)
+            pair.load_server()
             wait_state(disk, "open", RESUMED)
             wait_until(lambda: qps(pair.server, 1) == qps(pair.server, 0), RESUMED, "both are back")
             assert sessions(pair, "nullb1") == ["s"]

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from helpers import (NOTICED, direct_read, footprint, load_server, plug_cable, progress, pull_cable,
-                     unload_server, verified_fio, wait_footprint, wait_state)
+from helpers import (NOTICED, direct_read, footprint, plug_cable, progress, pull_cable,
+                     verified_fio, wait_footprint, wait_state)
 from labkit.pair import wait_until
 from labkit.patience import patient
 
@@ -58,10 +58,10 @@ def test_unloading_the_client_unmaps_what_is_idle(pair, before):
 def test_unloading_the_client_unmaps_what_is_lost(pair, before):
     disk = pair.map()
     pair.client.settle()
-    unload_server(pair)
+    pair.server.unload()
     wait_state(disk, "closed", NOTICED)
     pair.client.run("rmmod rnbd_client rtrs_client", timeout=SOON)
-    load_server(pair)
+    pair.load_server()
     wait_footprint(pair, before)
     pair.client.modprobe("rnbd_client")
 
@@ -103,10 +103,10 @@ def test_a_forced_unmap_ends_io_while_the_cable_is_pulled(pair, before):
 def test_a_forced_unmap_ends_io_while_the_server_is_gone(pair, before):
     disk = pair.map()
     job = busy(pair, disk)
-    unload_server(pair)
+    pair.server.unload()
     wait_state(disk, "closed", NOTICED)
     force(pair, disk, job)
-    load_server(pair)
+    pair.load_server()
     wait_footprint(pair, before)
 
 
@@ -114,21 +114,21 @@ def test_disks_of_a_lost_session_are_forced_away_one_by_one(pair, before):
     pair.server.null_blk("nullb1", size_mb=4)
     disks = [pair.map("nullb0"), pair.map("nullb1")]
     jobs = [busy(pair, disk) for disk in disks]
-    unload_server(pair)
+    pair.server.unload()
     for disk, job in zip(disks, jobs):
         wait_state(disk, "closed", NOTICED)
         force(pair, disk, job)
-    load_server(pair)
+    pair.load_server()
     wait_footprint(pair, before)
 
 
 def test_a_lost_disk_is_unmapped_in_the_normal_way(pair, before):
     disk = pair.map()
     pair.client.settle()
-    unload_server(pair)
+    pair.server.unload()
     wait_state(disk, "closed", NOTICED)
     disk.unmap(timeout=SOON)
-    load_server(pair)
+    pair.load_server()
     wait_footprint(pair, before)
 
 

@@ -435,16 +435,20 @@ class Pair:
         """Load our modules afresh; mode is always_invalidate (auto, Y or N), by default as it was."""
         self.unload_modules()
         self.mode, self.parameters = mode or self.mode, parameters
+        self.load_server()
+        self.client.modprobe("rnbd_client")
+
+    def load_server(self, **parameters) -> None:
+        """Load the server's modules as they were before, but for these parameters."""
         rnbd = {"dev_search_path": "/dev"}
         rtrs = {"always_invalidate": self.mode} if self.mode else {}
-        for key, value in parameters.items():
+        for key, value in (self.parameters | parameters).items():
             if key.startswith("rnbd_"):
                 rnbd[key[5:]] = value
             else:
                 rtrs[key] = value
         self.server.modprobe("rtrs_server", **rtrs)
         self.server.modprobe("rnbd_server", **rnbd)
-        self.client.modprobe("rnbd_client")
 
     def modules_loaded(self) -> bool:
         """Whether our modules are in both guests."""
