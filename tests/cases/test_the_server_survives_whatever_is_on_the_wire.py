@@ -258,7 +258,9 @@ def test_a_busy_chunk_takes_no_second_request(pair, wire):
         wire.write(3 << OFF_BITS | 64)
 
 
-@pytest.mark.parametrize("wire", (None, "N"), indirect=True, ids=("as it is", "trusted"))
+@pytest.mark.parametrize("wire", (
+    pytest.param(None, id="as it is"),
+    pytest.param("N", id="trusted", marks=pytest.mark.long)), indirect=True)
 def test_data_that_changes_on_its_way_spoils_no_array(pair, wire):
     parts = [pair.server.null_blk(f"nullb{n}", size_mb=SIZE_MB) for n in (1, 2, 3)]
     parts[0] = pair.server.dm(FROZEN, f"0 {SIZE_MB * MIB // 512} linear {parts[0]} 0")
