@@ -122,11 +122,10 @@ def steady_load(disk):
 
 
 @pytest.mark.parametrize("geometry, load", [
-    ({}, {"depth": 32}),
-    ({}, {"depth": 32, "way": "read"}),
-    (SMALL, {"depth": 24}),     # tags are shared fairly: almost half of them
-    (SMALL, {"depth": 16, "pages": 40}),
-], ids=["writes", "reads", "many", "registered"])
+    pytest.param({}, {"depth": 32}, id="writes"),
+    pytest.param({}, {"depth": 32, "way": "read"}, id="reads"),
+    pytest.param(SMALL, {"depth": 24}, id="many"),      # tags are shared fairly: almost half of them
+    pytest.param(SMALL, {"depth": 16, "pages": 40}, id="registered", marks=pytest.mark.long)])
 def test_a_frozen_disk_is_forced_away(pair, backends, geometry, load):
     if geometry:
         pair.reload_modules(**geometry)

@@ -3,7 +3,6 @@
 
 import contextlib
 import errno
-import os
 import struct
 import time
 
@@ -12,128 +11,11 @@ import pytest
 from helpers import (FROZEN, MIB, SMALL, completed, footprint, frozen, loop_that_hangs, qps, raid5,
                      raid5_is_consistent, verified_fio, wait_footprint, wait_logged)
 from labkit.pair import wait_until
+from wire import (IO, IO_RSP, PAGE, READ, UNKNOWN, WRITE, WireClient, hello, info, opening)
 
-PARAMETERS = "/sys/module/rtrs_raw/parameters"
-MAGIC, VERSION = 0x1bbd, 0x0200
-OPEN, IO = 2, 4                                 # types of messages to the block server
-WRITE, READ = 2, 3                              # types of headers
-IO_RSP, IO_RSP_INV, UNKNOWN = 1, 2, 5           # types of immediates
-ANSWERED = 20       # seconds; guests on a busy host are slow
-DEPTH, CHUNK, PAGE = 64, 256 * 1024, 4096       # of the sessions here: SMALL
-OFF_BITS = 28 - 6
+CHUNK, DEPTH, OFF_BITS = WireClient.CHUNK, WireClient.DEPTH, WireClient.OFF_BITS   # SMALL's
 SIZE_MB = 16
 RESET = -errno.ECONNRESET
-
-
-class Wire:
-    """A client of bytes; see tests/modules/rtrs-raw.c."""
-
-    def __init__(self, node, address):
-        self.node, self.address = node, address
-        self.chunks = []
-        self.path = self.session = b""
-        node.modprobe("rtrs_raw")
-
-    def renew(self):
-        """Give up all connections; what follows is another path of another session."""
-        self.node.write_file(f"{PARAMETERS}/close", 1)
-        self.path, self.session = os.urandom(16), os.urandom(16)
-        return self
-
-    def connect(self, **fields):
-        """Ask for a connection; the errno of its rejection, or 0."""
-        fields = {"magic": MAGIC, "version": VERSION, "cid": 0, "cid_num": 2, "recon_cnt": 1,
-                  "path": self.path, "session": self.session, "first_conn": 1, **fields}
-        request = struct.pack("<xxHHHHH16s16sB11x", *fields.values())
-        failed = self.node.write_errno(f"{PARAMETERS}/connect", f"{self.address} {request.hex()}")
-        assert failed in (None, "ECONNREFUSED")
-        magic, _, error = struct.unpack_from("<HHh", self.answer())
-        assert magic == MAGIC and bool(failed) == bool(error)
-        return error
-
-    def join(self):
-        """Make both connections of a path."""
-        self.renew()
-        assert [self.connect(cid=cid) for cid in (0, 1)] == [0, 0]
-        return self
-
-    def greet(self):
-        """Go through the whole handshake; the chunks come of it."""
-        assert self.join().send(info()) is None
-        answer = self.answer()
-        kind, count = struct.unpack_from("<4xHH", answer)
-        assert (kind, DEPTH % count) == (1, 0)
-        for address, key, length in struct.iter_unpack("<QII", answer[12:12 + 16 * count]):
-            self.chunks += [(address + start, key) for start in range(0, length, CHUNK)]
-        assert len(self.chunks) == DEPTH
-        return self
-
-    def send(self, message, con=0):
-        """Send a message; the errno's name it ends with."""
-        return self.node.write_errno(f"{PARAMETERS}/send", f"{con} {message.hex()}")
-
-    def write(self, imm, data=b"", address=0, key=0, con=1):
-        """Write to memory of the server, with an immediate; the errno's name it ends with."""
-        return self.node.write_errno(f"{PARAMETERS}/write",
-                                     f"{con} {address} {key} {imm} {data.hex()}")
-
-    def request(self, chunk, offset, data, start=None):
-        """Write a request's bytes, the last of which are its header at an offset of its chunk."""
-        address, key = self.chunks[chunk]
-        start = offset if start is None else start
-        return self.write(chunk << OFF_BITS | offset, data, address + start, key)
-
-    def answer(self):
-        """The bytes of the answer, as soon as there are any."""
-        seen = []
-
-        def come():
-            seen[:] = [self.node.read_file(f"{PARAMETERS}/answer").strip()]
-            return seen[0]
-
-        wait_until(come, ANSWERED, "an answer comes")
-        return bytes.fromhex(seen[0])
-
-    def status(self, chunk):
-        """The errno in the answer to a request; its chunk gets the key that comes with it."""
-        answer = self.answer()
-        imm, = struct.unpack_from(">I", answer)
-        assert imm >> 28 in (IO_RSP, IO_RSP_INV) and imm & 0x7ffff == chunk
-        if len(answer) > 4:
-            kind, number, key = struct.unpack_from("<HHI", answer, 4)
-            assert (kind, number) == (4, chunk)
-            self.chunks[chunk] = self.chunks[chunk][0], key
-        return imm >> 19 & 0x1ff
-
-
-    def ask(self, chunk, message, length):
-        """Send a user's message that wants so much data; the data of the answer."""
-        address, key, _ = self.room()
-        header = struct.pack("<HHHHQII", READ, len(message), 0, 1, address, key, length)
-        assert self.request(chunk, length + len(message), message + header, start=length) is None
-        assert self.status(chunk) == 0
-        return self.room()[2]
-
-    def room(self):
-        """Address, key and content of the memory of connection 1 that the server may write to."""
-        address, key, content = \
-            self.node.read_file(f"{PARAMETERS}/room").splitlines()[1].split()
-        return int(address), int(key), bytes.fromhex(content)
-
-
-def info(name=b"raw", kind=0, length=272):
-    """An info request."""
-    return struct.pack("<H255s15x", kind, name).ljust(length, b"\0")[:length]
-
-
-def opening(name):
-    """The user's message that opens a device for writing."""
-    return struct.pack("<HHBx255s3x", OPEN, 0, 1, name)
-
-
-def hello():
-    """The user's message that asks for the version of its protocol, and the header of a read."""
-    return struct.pack("<HHB31x", 0, 0, 2) + struct.pack("<HHHH", READ, 36, 0, 0)
 
 
 @pytest.fixture
@@ -144,8 +26,9 @@ def wire(pair, request):
     disk = pair.map()
     before = footprint(pair)
     since = pair.server.mark()
-    yield Wire(pair.client, f"ip:{pair.server.address()}").renew()
-    pair.client.run("rmmod rtrs_raw")
+    client = WireClient(pair.client, f"ip:{pair.server.address()}")
+    yield client
+    client.remove()
     verified_fio(disk, size="256k")
     wait_footprint(pair, before)
     closed = [line for line in pair.server.kernel_log(since) if "closing" in line]
@@ -220,7 +103,6 @@ def test_wrong_requests_end_the_path(pair, wire):
              "malformed request in chunk 5 at 64"),
             (lambda: wire.write(64, header, wire.chunks[0][0], wire.chunks[0][1] ^ 0x100), None),
             (lambda: wire.write(64, header, wire.chunks[0][0] - 4, wire.chunks[0][1]), None)):
-        wire.chunks = []
         wire.greet()
         with ends(pair, why or "closing"):
             wrong()
@@ -286,7 +168,7 @@ def test_data_that_changes_on_its_way_spoils_no_array(pair, wire):
 def test_an_unfinished_handshake_comes_to_an_end(pair):
     pair.server.null_blk(size_mb=4)
     pair.reload_modules(handshake_timeout_ms=2000)
-    wire = Wire(pair.client, f"ip:{pair.server.address()}").renew()
+    wire = WireClient(pair.client, f"ip:{pair.server.address()}")
     before = qps(pair.server)
     with ends(pair, "the client did not finish its handshake in time"):
         assert wire.connect() == 0
@@ -295,7 +177,7 @@ def test_an_unfinished_handshake_comes_to_an_end(pair):
     with ends(pair, "the client did not finish its handshake in time"):
         wire.join()
     wait_until(lambda: qps(pair.server) == before, 20, "its connections are gone")
-    pair.client.run("rmmod rtrs_raw")
+    wire.remove()
 
 
 @pytest.mark.long

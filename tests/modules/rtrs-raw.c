@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A client that puts on the wire whatever bytes a test wants there; for tests
+ * A peer that puts on the wire whatever bytes a test wants there; for tests
  * only.
  *
  * It knows the verbs but not the protocol, unlike rtrs-peer, which asks a
@@ -9,15 +9,17 @@
  *
  *	connect		"ADDRESS HEX" makes one more connection, HEX is the
  *			private data of the request; -ECONNREFUSED: rejected
+ *	serve		"PORT HEX" accepts what comes to a port, up to a number
+ *			of connections; HEX is the private data of the answers
  *	send		"CON HEX" sends a message; connections count from 0
  *	write		"CON ADDRESS KEY IMMEDIATE HEX" writes HEX to the
- *			server's memory, and an immediate with it
- *	close		anything: closes all connections
+ *			peer's memory, and an immediate with it
+ *	close		anything: closes all connections, and serves no more
  *	answer		what came since the last of these, in hex: the private
  *			data of the answer to a connection, or an immediate (4
  *			bytes, zero if there is none) and a message
- *	room		a line for each connection: address and key of memory
- *			that the server may write to, and what is there, in hex
+ *	room		address and key of memory that the peer may write to,
+ *			and the start of what is there, in hex
  *
  * The lock of the module's parameters serialises all of that. Heartbeats are
  * neither sent nor answered, and not kept as answers.
@@ -33,25 +35,30 @@
 #include "rtrs/core/core.h"
 
 #define RAW_PORT	1234
-#define RAW_CONS	4
+#define RAW_CONS	16
 #define RAW_OUT		1024	/* a message's or a write's bytes at most */
 #define RAW_IN		(64 << 10)
 #define RAW_ANSWER	2000	/* in hex it fits a page */
-#define RAW_ROOM	64
+#define RAW_ROOM	(64 << 10)
+#define RAW_SHOWN	64	/* bytes of it */
+#define RAW_PRIVATE	128	/* bytes of private data at most */
 #define RAW_WAIT	msecs_to_jiffies(30000)
 
 /* One connection: what is waited for is a CM event or the end of a request. */
 struct raw_con {
 	struct rtrs_con		c;
-	struct ib_pd		*pd;
 	struct rtrs_iu		in;
 	struct rtrs_iu		out;
-	struct rtrs_iu		room;
 	struct completion	done;
 	int			err;
 };
 
 static struct raw_con *raw_cons[RAW_CONS];
+static struct ib_pd *raw_pd;		/* of all connections, with the first of them */
+static struct rtrs_iu raw_room;		/* likewise */
+static struct rdma_cm_id *raw_listener;
+static u8 raw_private[RAW_PRIVATE];	/* what it answers */
+static size_t raw_private_len;
 static DEFINE_SPINLOCK(raw_answer_lock);
 static u8 raw_answer[RAW_ANSWER];
 static size_t raw_answer_len;
@@ -120,8 +127,10 @@ static int raw_cm_event(struct rdma_cm_id *cm_id, struct rdma_cm_event *ev)
 		raw_done(con, 0);
 		break;
 	case RDMA_CM_EVENT_ESTABLISHED:
-		raw_answered(NULL, ev->param.conn.private_data,
-			     ev->param.conn.private_data_len);
+		/* none for who accepted, and the first message may be there */
+		if (ev->param.conn.private_data_len)
+			raw_answered(NULL, ev->param.conn.private_data,
+				     ev->param.conn.private_data_len);
 		raw_done(con, 0);
 		break;
 	case RDMA_CM_EVENT_REJECTED:
@@ -143,21 +152,90 @@ static int raw_cm_event(struct rdma_cm_id *cm_id, struct rdma_cm_event *ev)
 
 /* -------------------------------------------------------- connections */
 
-static void raw_con_destroy(struct raw_con *con)
+static int raw_memory_create(struct ib_device *ib)
+{
+	int err;
+
+	if (raw_pd)
+		return 0;
+	raw_pd = ib_alloc_pd(ib, IB_PD_UNSAFE_GLOBAL_RKEY);
+	if (IS_ERR(raw_pd)) {
+		err = PTR_ERR(raw_pd);
+		goto err_no_pd;
+	}
+	err = rtrs_iu_alloc(&raw_room, ib, RAW_ROOM, DMA_FROM_DEVICE);
+	if (!err)
+		return 0;
+	ib_dealloc_pd(raw_pd);
+err_no_pd:
+	raw_pd = NULL;
+	return err;
+}
+
+static void raw_memory_destroy(void)
+{
+	if (!raw_pd)
+		return;
+	rtrs_iu_free(&raw_room, raw_pd->device);
+	ib_dealloc_pd(raw_pd);
+	raw_pd = NULL;
+}
+
+/* Without its CM id. */
+static void raw_con_free(struct raw_con *con)
 {
 	if (con->c.qp) {
-		rdma_disconnect(con->c.cm_id);
 		rtrs_con_drain(&con->c);
 		rtrs_iu_free(&con->in, con->c.qp->device);
 		rtrs_iu_free(&con->out, con->c.qp->device);
-		rtrs_iu_free(&con->room, con->c.qp->device);
 		rtrs_con_destroy_qp(&con->c);
 	}
-	if (con->pd)
-		ib_dealloc_pd(con->pd);
-	if (!IS_ERR_OR_NULL(con->c.cm_id))
-		rdma_destroy_id(con->c.cm_id);
 	kfree(con);
+}
+
+static void raw_con_destroy(struct raw_con *con)
+{
+	struct rdma_cm_id *cm_id = con->c.cm_id;
+
+	if (con->c.qp)
+		rdma_disconnect(cm_id);
+	raw_con_free(con);
+	if (!IS_ERR_OR_NULL(cm_id))
+		rdma_destroy_id(cm_id);
+}
+
+static int raw_con_create_qp(struct raw_con *con)
+{
+	const struct rtrs_con_attr attr = {
+		.send_wr	= 1,
+		.recv_wr	= 1,
+		.send_sge	= 1,
+		.poll_ctx	= IB_POLL_WORKQUEUE,
+	};
+	struct ib_device *ib = con->c.cm_id->device;
+	int err = raw_memory_create(ib);
+
+	err = err ?: rtrs_con_create_qp(&con->c, raw_pd, &attr);
+	err = err ?: rtrs_iu_alloc(&con->in, ib, RAW_IN, DMA_FROM_DEVICE);
+	err = err ?: rtrs_iu_alloc(&con->out, ib, RAW_OUT, DMA_TO_DEVICE);
+	con->in.cqe.done = raw_received;
+	con->out.cqe.done = raw_sent;
+	return err ?: rtrs_iu_post_recv(&con->c, &con->in);
+}
+
+/* A connection in a free place; whoever makes it one fills the place. */
+static struct raw_con *raw_con_new(struct raw_con ***slot)
+{
+	struct raw_con *con;
+
+	for (*slot = raw_cons; **slot; ++*slot)
+		if (*slot == raw_cons + RAW_CONS - 1)
+			return ERR_PTR(-ENOSPC);
+	con = kzalloc(sizeof(*con), GFP_KERNEL);
+	if (!con)
+		return ERR_PTR(-ENOMEM);
+	init_completion(&con->done);
+	return con;
 }
 
 static int raw_con_resolve(struct raw_con *con, const char *address)
@@ -180,61 +258,29 @@ static int raw_con_resolve(struct raw_con *con, const char *address)
 	return err ?: raw_wait(con);
 }
 
-static int raw_con_create_qp(struct raw_con *con)
+static struct rdma_conn_param raw_conn_param(const u8 *data, size_t len)
 {
-	const struct rtrs_con_attr attr = {
-		.send_wr	= 1,
-		.recv_wr	= 1,
-		.send_sge	= 1,
-		.poll_ctx	= IB_POLL_WORKQUEUE,
-	};
-	struct ib_device *ib = con->c.cm_id->device;
-	int err;
-
-	con->pd = ib_alloc_pd(ib, IB_PD_UNSAFE_GLOBAL_RKEY);
-	if (IS_ERR(con->pd)) {
-		err = PTR_ERR(con->pd);
-		con->pd = NULL;
-		return err;
-	}
-	err = rtrs_con_create_qp(&con->c, con->pd, &attr);
-	err = err ?: rtrs_iu_alloc(&con->in, ib, RAW_IN, DMA_FROM_DEVICE);
-	err = err ?: rtrs_iu_alloc(&con->out, ib, RAW_OUT, DMA_TO_DEVICE);
-	err = err ?: rtrs_iu_alloc(&con->room, ib, RAW_ROOM, DMA_FROM_DEVICE);
-	con->in.cqe.done = raw_received;
-	con->out.cqe.done = raw_sent;
-	return err ?: rtrs_iu_post_recv(&con->c, &con->in);
-}
-
-static int raw_con_connect(struct raw_con *con, const u8 *data, size_t len)
-{
-	struct rdma_conn_param param = {
+	return (struct rdma_conn_param) {
 		.private_data		= data,
 		.private_data_len	= len,
 		.retry_count		= RTRS_RETRY_COUNT,
 		.rnr_retry_count	= RTRS_RETRY_COUNT,
 	};
-	int err = rdma_connect(con->c.cm_id, &param);
-
-	return err ?: raw_wait(con);
 }
 
-static int raw_open(const char *address, const u8 *data, size_t len)
+static int raw_connect(const char *address, const u8 *data, size_t len)
 {
-	struct raw_con **slot = raw_cons;
-	struct raw_con *con;
+	struct rdma_conn_param param = raw_conn_param(data, len);
+	struct raw_con **slot;
+	struct raw_con *con = raw_con_new(&slot);
 	int err;
 
-	while (*slot)
-		if (++slot == raw_cons + RAW_CONS)
-			return -ENOSPC;
-	con = kzalloc(sizeof(*con), GFP_KERNEL);
-	if (!con)
-		return -ENOMEM;
-	init_completion(&con->done);
+	if (IS_ERR(con))
+		return PTR_ERR(con);
 	err = raw_con_resolve(con, address);
 	err = err ?: raw_con_create_qp(con);
-	err = err ?: raw_con_connect(con, data, len);
+	err = err ?: rdma_connect(con->c.cm_id, &param);
+	err = err ?: raw_wait(con);
 	if (err)
 		raw_con_destroy(con);
 	else
@@ -242,15 +288,69 @@ static int raw_open(const char *address, const u8 *data, size_t len)
 	return err;
 }
 
+static int raw_accept(struct rdma_cm_id *cm_id)
+{
+	struct rdma_conn_param param = raw_conn_param(raw_private,
+						      raw_private_len);
+	struct raw_con **slot;
+	struct raw_con *con = raw_con_new(&slot);
+	int err;
+
+	if (IS_ERR(con))
+		return PTR_ERR(con);
+	con->c.cm_id = cm_id;
+	cm_id->context = con;
+	cm_id->event_handler = raw_cm_event;
+	err = raw_con_create_qp(con);
+	err = err ?: rdma_accept(cm_id, &param);
+	if (err)
+		raw_con_free(con);	/* and the CM destroys the id */
+	else
+		*slot = con;
+	return err;
+}
+
+static int raw_listen_event(struct rdma_cm_id *cm_id, struct rdma_cm_event *ev)
+{
+	return ev->event == RDMA_CM_EVENT_CONNECT_REQUEST ? raw_accept(cm_id) : 0;
+}
+
+static int raw_serve(u16 port)
+{
+	struct sockaddr_in any = {
+		.sin_family	= AF_INET,
+		.sin_port	= cpu_to_be16(port),
+	};
+	struct rdma_cm_id *cm_id;
+	int err;
+
+	cm_id = rdma_create_id(&init_net, raw_listen_event, NULL, RDMA_PS_TCP,
+			       IB_QPT_RC);
+	if (IS_ERR(cm_id))
+		return PTR_ERR(cm_id);
+	err = rdma_bind_addr(cm_id, (struct sockaddr *)&any);
+	err = err ?: rdma_listen(cm_id, RAW_CONS);
+	if (err)
+		rdma_destroy_id(cm_id);
+	else
+		raw_listener = cm_id;
+	return err;
+}
+
 static void raw_close(void)
 {
 	unsigned int i;
 
+	/* no connection comes after that */
+	if (raw_listener)
+		rdma_destroy_id(raw_listener);
+	raw_listener = NULL;
 	for (i = 0; i < RAW_CONS; i++) {
 		if (raw_cons[i])
 			raw_con_destroy(raw_cons[i]);
 		raw_cons[i] = NULL;
 	}
+	raw_memory_destroy();
 }
 
 /* ----------------------------------------------------------- requests */
@@ -281,7 +381,7 @@ static int raw_post(unsigned int cid, struct ib_rdma_wr *wr, const char *hex)
 		return len;
 	sge.addr = con->out.addr;
 	sge.length = len;
-	sge.lkey = con->pd->local_dma_lkey;
+	sge.lkey = raw_pd->local_dma_lkey;
 	wr->wr.wr_cqe = &con->out.cqe;
 	wr->wr.send_flags = IB_SEND_SIGNALED;
 	wr->wr.sg_list = &sge;
@@ -299,7 +399,7 @@ static int raw_post(unsigned int cid, struct ib_rdma_wr *wr, const char *hex)
 static int raw_connect_set(const char *val, const struct kernel_param *kp)
 {
 	char address[64];
-	u8 data[128];
+	u8 data[RAW_PRIVATE];
 	ssize_t len;
 	int n = 0;
 
@@ -309,7 +409,24 @@ static int raw_connect_set(const char *val, const struct kernel_param *kp)
 	if (len < 0)
 		return len;
 	raw_answered(NULL, NULL, 0);
-	return raw_open(address, data, len);
+	return raw_connect(address, data, len);
+}
+
+static int raw_serve_set(const char *val, const struct kernel_param *kp)
+{
+	ssize_t len;
+	int n = 0;
+	u16 port;
+
+	if (sscanf(val, "%hu %n", &port, &n) < 1 || !n)
+		return -EINVAL;
+	raw_close();
+	len = raw_hex(val + n, raw_private, sizeof(raw_private));
+	if (len < 0)
+		return len;
+	raw_private_len = len;
+	raw_answered(NULL, NULL, 0);
+	return raw_serve(port);
 }
 
 static int raw_send_set(const char *val, const struct kernel_param *kp)
@@ -366,22 +483,16 @@ static int raw_answer_get(char *buf, const struct kernel_param *kp)
 
 static int raw_room_get(char *buf, const struct kernel_param *kp)
 {
-	struct raw_con **con;
-	int len = 0;
-
-	for (con = raw_cons; con < raw_cons + RAW_CONS && *con; con++) {
-		ib_dma_sync_single_for_cpu((*con)->c.qp->device,
-					   (*con)->room.addr, RAW_ROOM,
-					   DMA_FROM_DEVICE);
-		len += scnprintf(buf + len, PAGE_SIZE - len, "%llu %u %*phN\n",
-				 (*con)->room.addr,
-				 (*con)->pd->unsafe_global_rkey, RAW_ROOM,
-				 (*con)->room.buf);
-	}
-	return len;
+	if (!raw_pd)
+		return -ENOTCONN;
+	ib_dma_sync_single_for_cpu(raw_pd->device, raw_room.addr, RAW_ROOM,
+				   DMA_FROM_DEVICE);
+	return scnprintf(buf, PAGE_SIZE, "%llu %u %*phN\n", raw_room.addr,
+			 raw_pd->unsafe_global_rkey, RAW_SHOWN, raw_room.buf);
 }
 
 static const struct kernel_param_ops raw_connect_ops = { .set = raw_connect_set };
+static const struct kernel_param_ops raw_serve_ops = { .set = raw_serve_set };
 static const struct kernel_param_ops raw_send_ops = { .set = raw_send_set };
 static const struct kernel_param_ops raw_write_ops = { .set = raw_write_set };
 static const struct kernel_param_ops raw_close_ops = { .set = raw_close_set };
@@ -390,16 +501,18 @@ static const struct kernel_param_ops raw_room_ops = { .get = raw_room_get };
 
 module_param_cb(connect, &raw_connect_ops, NULL, 0200);
 MODULE_PARM_DESC(connect, "ADDRESS HEX makes a connection");
+module_param_cb(serve, &raw_serve_ops, NULL, 0200);
+MODULE_PARM_DESC(serve, "PORT HEX accepts connections");
 module_param_cb(send, &raw_send_ops, NULL, 0200);
 MODULE_PARM_DESC(send, "CON HEX sends a message");
 module_param_cb(write, &raw_write_ops, NULL, 0200);
-MODULE_PARM_DESC(write, "CON ADDRESS KEY IMMEDIATE HEX writes to the server's memory");
+MODULE_PARM_DESC(write, "CON ADDRESS KEY IMMEDIATE HEX writes to the peer's memory");
 module_param_cb(close, &raw_close_ops, NULL, 0200);
 MODULE_PARM_DESC(close, "closes all connections");
 module_param_cb(answer, &raw_answer_ops, NULL, 0400);
 MODULE_PARM_DESC(answer, "what came last");
 module_param_cb(room, &raw_room_ops, NULL, 0400);
-MODULE_PARM_DESC(room, "memory for the server, and what it wrote");
+MODULE_PARM_DESC(room, "memory for the peer, and what it wrote");
 
 static int __init raw_init(void)
 {
@@ -414,5 +527,5 @@ static void __exit raw_exit(void)
 module_init(raw_init);
 module_exit(raw_exit);
 
-MODULE_DESCRIPTION("RDMA transport: a client of bytes, for tests");
+MODULE_DESCRIPTION("RDMA transport: a peer of bytes, for tests");
 MODULE_LICENSE("GPL");

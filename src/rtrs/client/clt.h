@@ -254,7 +254,8 @@ enum rtrs_clt_path_state {
  * @off_bits: bits of the offset in a request's immediate
  * @info_tx: info request
  * @info_rx: info response
- * @info_len: its length, 0 before it came
+ * @info_len: its length
+ * @info_done: it came
  * @slot_mrs: registrations of the slots
  * @nr_slot_mrs: their number
  * @slot_cqe: completion of those
@@ -296,6 +297,7 @@ struct rtrs_clt_path {
 	struct rtrs_iu			info_tx;
 	struct rtrs_iu			info_rx;
 	u32				info_len;
+	bool				info_done;
 	struct ib_mr			**slot_mrs;
 	unsigned int			nr_slot_mrs;
 	struct ib_cqe			slot_cqe;

@@ -20,8 +20,9 @@ static void rtrs_clt_info_received(struct ib_cq *cq, struct ib_wc *wc)
 
 	if (rtrs_clt_wc_failed(path, wc, "info response"))
 		return;
-	/* the message is there before its length */
-	smp_store_release(&path->info_len, wc->byte_len);
+	path->info_len = wc->byte_len;
+	/* the message and its length are there before */
+	smp_store_release(&path->info_done, true);
 	wake_up_all(&path->wait);
 }
 
@@ -30,7 +31,7 @@ static int rtrs_clt_info_post(struct rtrs_clt_path *path)
 	struct rtrs_con *con = &path->cons[0].c;
 	int err;
 
-	path->info_len = 0;
+	path->info_done = false;
 	path->info_rx.cqe.done = rtrs_clt_info_received;
 	path->info_tx.cqe.done = rtrs_clt_info_sent;
 	err = rtrs_build_info_req(path->info_tx.buf, path->sess->name);
@@ -48,10 +49,10 @@ static int rtrs_clt_info_wait(struct rtrs_clt_path *path)
 
 	/* pairs with the release in rtrs_clt_info_received() */
 	left = wait_event_timeout(path->wait,
-				  smp_load_acquire(&path->info_len) ||
+				  smp_load_acquire(&path->info_done) ||
 				  READ_ONCE(path->state) != RTRS_CLT_CONNECTING,
 				  msecs_to_jiffies(RTRS_CM_TIMEOUT_MS));
-	if (smp_load_acquire(&path->info_len))
+	if (smp_load_acquire(&path->info_done))
 		return 0;
 	if (!left)
 		return -ETIMEDOUT;

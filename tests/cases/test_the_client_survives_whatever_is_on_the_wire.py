@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A server that breaks the transport's rules loses its path; a mapping fails, other disks go on."""
+
+import errno
+import time
+
+import pytest
+
+from helpers import footprint, verified_fio, wait_footprint, wait_logged
+from labkit.pair import CTL
+from labkit.patience import patient
+from wire import IO_RSP, IO_RSP_INV, READ, UNKNOWN, WireServer
+
+CHUNK, DEPTH = WireServer.CHUNK, WireServer.DEPTH
+SOON = 10       # seconds; it would wait 30 for an answer
+NEW_RKEY = 2    # a flag of the answer to a connection: each response brings a key
+
+
+@pytest.fixture
+def wire(pair):
+    """A server of bytes; a disk of another server must not notice anything."""
+    pair.server.null_blk(size_mb=4)
+    disk = pair.map()
+    before = footprint(pair)
+    since = pair.client.mark()
+    server = WireServer(pair.server)
+    yield server
+    server.remove()
+    verified_fio(disk, size="256k")
+    wait_footprint(pair, before)
+    assert not any("rtrs_client: s: " in line for line in pair.client.kernel_log(since))
+    assert len(pair.client.disks()) == 1
+
+
+def mapping(pair):
+    """Start to map a disk of the server of bytes."""
+    line = pair.client.map_line("x", "raw", pair.paths(1), dest_port=WireServer.PORT)
+    return pair.client.start(f"/bin/echo '{line}' > {CTL}/map_device")
+
+
+def error_of(job):
+    """What the shell says about a mapping that failed."""
+    result = job.wait(check=False)
+    assert result.status
+    return result.err
+
+
+def test_what_is_right_goes_on(pair, wire):
+    wire.serve()
+    job = mapping(pair)
+    assert wire.greet() is None
+    chunk = wire.next_request()
+    assert wire.room()[2][:4] == bytes((0, 0, 0, 0)), "the first message asks for the version"
+    wire.write(UNKNOWN << 28, con=0)                    # ignored
+    assert not job.done()
+    wire.write(IO_RSP << 28 | errno.EUCLEAN << 19 | chunk, con=0)
+    assert "Structure needs cleaning" in error_of(job)
+
+
+def test_wrong_answers_to_connections_fail_the_mapping(pair, wire):
+    for wrong in ({"magic": 0x1bbe}, {"version": 0x0100}, {"version": 0x0300}, {"errno": -errno.ENOMEM},
+                  {"depth": 0}, {"depth": 0xffff}, {"max_io": 0}, {"max_io": 1 << 31},
+                  {"max_hdr": 0}, {"max_hdr": 1 << 20}, {"max_io": 0xffffffff, "max_hdr": 4096}):
+        wire.serve(**wrong)
+        assert pair.client.map_errno("x", "raw", pair.paths(1), dest_port=WireServer.PORT) in \
+            ("ECONNRESET", "EINVAL", "EPROTO"), wrong
+
+
+def test_wrong_lists_of_chunks_fail_the_mapping(pair, wire):
+    for wrong in (dict(kind=READ), dict(count=0), dict(count=2), dict(count=0xffff), dict(length=0),
+                  dict(length=CHUNK), dict(length=DEPTH * CHUNK + 1), dict(length=0xffffffff)):
+        wire.serve()
+        job = mapping(pair)
+        wire.answer()
+        assert wire.greet(wire.chunk_list(**wrong)) is None
+        error_of(job)
+    for wrong in (b"", bytes(4), bytes(8), bytes(512)):
+        wire.serve()
+        job = mapping(pair)
+        assert wire.greet(wrong) in (None, "EIO")
+        start = time.monotonic()
+        error_of(job)
+        assert time.monotonic() - start < patient(SOON), "the client waited for another answer"
+
+
+def test_wrong_responses_end_the_path(pair, wire):
+    for wrong, why, flags in (
+            (lambda chunk: wire.write(IO_RSP << 28 | chunk ^ 1, con=0), "response to no request", 0),
+            (lambda chunk: wire.write(IO_RSP << 28 | 0x7ffff, con=0), "response to no request", 0),
+            (lambda chunk: wire.write(IO_RSP << 28 | chunk, con=1), "response to no request", 0),
+            (lambda chunk: wire.write(IO_RSP_INV << 28 | chunk, con=0),
+             "response names an invalidation that did not come", 0),
+            (lambda chunk: wire.write(IO_RSP << 28 | chunk, con=0), "response without a key", NEW_RKEY),
+            (lambda chunk: wire.send(b"", con=0), "message without immediate data", 0),
+            (lambda chunk: wire.send(bytes(8), con=0), "receive failed", 0)):
+        wire.serve(flags=flags)
+        job = mapping(pair)
+        assert wire.greet() is None
+        since = pair.client.mark()
+        wrong(wire.next_request())
+        wait_logged(pair.client, why, since)
+        error_of(job)

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Peers of bytes, which break whatever rule of the transport a case wants; see rtrs-raw.c."""
+
+import os
+import struct
+
+from labkit.pair import wait_until
+
+PARAMETERS = "/sys/module/rtrs_raw/parameters"
+MAGIC, VERSION = 0x1bbd, 0x0200
+INFO_REQ, INFO_RSP, WRITE, READ, KEY = range(5)     # types of the transport's messages
+IO_REQ, IO_RSP, IO_RSP_INV, UNKNOWN = 0, 1, 2, 5    # types of immediates
+HELLO, OPEN, IO = 0, 2, 4                           # types of messages to the block server
+ANSWERED = 20       # seconds; guests on a busy host are slow
+PAGE = 4096
+
+
+class Wire:
+    """What both of them can do."""
+
+    def __init__(self, node):
+        self.node = node
+        node.modprobe("rtrs_raw")
+
+    def send(self, message, con=0):
+        """Send a message; the errno's name it ends with."""
+        return self.node.write_errno(f"{PARAMETERS}/send", f"{con} {message.hex()}")
+
+    def write(self, imm, data=b"", address=0, key=0, con=1):
+        """Write to memory of the peer, with an immediate; the errno's name it ends with."""
+        return self.node.write_errno(f"{PARAMETERS}/write",
+                                     f"{con} {address} {key} {imm} {data.hex()}")
+
+    def answer(self):
+        """The bytes of the answer, as soon as there are any."""
+        seen = []
+
+        def come():
+            seen[:] = [self.node.read_file(f"{PARAMETERS}/answer").strip()]
+            return seen[0]
+
+        wait_until(come, ANSWERED, "an answer comes")
+        return bytes.fromhex(seen[0])
+
+    def room(self):
+        """Address, key and beginning of the memory that the peer may write to."""
+        address, key, content = self.node.read_file(f"{PARAMETERS}/room").split()
+        return int(address), int(key), bytes.fromhex(content)
+
+    def close(self):
+        """Give up all connections."""
+        self.node.write_file(f"{PARAMETERS}/close", 1)
+
+    def remove(self):
+        """Unload the module."""
+        self.node.run("rmmod rtrs_raw")
+
+
+class WireClient(Wire):
+    """A client, whose server has DEPTH chunks of CHUNK bytes."""
+
+    DEPTH, CHUNK = 64, 256 * 1024
+    OFF_BITS = 28 - 6
+
+    def __init__(self, node, address):
+        super().__init__(node)
+        self.address = address
+        self.chunks = []
+        self.renew()
+
+    def renew(self):
+        """Give up all connections; what follows is another path of another session."""
+        self.close()
+        self.path, self.session = os.urandom(16), os.urandom(16)
+        return self
+
+    def connect(self, **fields):
+        """Ask for a connection; the errno of its rejection, or 0."""
+        fields = {"magic": MAGIC, "version": VERSION, "cid": 0, "cid_num": 2, "recon_cnt": 1,
+                  "path": self.path, "session": self.session, "first_conn": 1, **fields}
+        request = struct.pack("<xxHHHHH16s16sB11x", *fields.values())
+        failed = self.node.write_errno(f"{PARAMETERS}/connect", f"{self.address} {request.hex()}")
+        assert failed in (None, "ECONNREFUSED")
+        magic, _, error = struct.unpack_from("<HHh", self.answer())
+        assert magic == MAGIC and bool(failed) == bool(error)
+        return error
+
+    def join(self):
+        """Make both connections of a path."""
+        self.renew()
+        assert [self.connect(cid=cid) for cid in (0, 1)] == [0, 0]
+        return self
+
+    def greet(self):
+        """Go through the whole handshake; the chunks come of it."""
+        assert self.join().send(info()) is None
+        answer = self.answer()
+        kind, count = struct.unpack_from("<4xHH", answer)
+        assert (kind, self.DEPTH % count) == (INFO_RSP, 0)
+        self.chunks = [(address + start, key) for address, key, length in
+                       struct.iter_unpack("<QII", answer[12:12 + 16 * count])
+                       for start in range(0, length, self.CHUNK)]
+        assert len(self.chunks) == self.DEPTH
+        return self
+
+    def request(self, chunk, offset, data, start=None):
+        """Write a request's bytes, the last of which are its header at an offset of its chunk."""
+        address, key = self.chunks[chunk]
+        start = offset if start is None else start
+        return self.write(chunk << self.OFF_BITS | offset, data, address + start, key)
+
+    def status(self, chunk):
+        """The errno in the answer to a request; its chunk gets the key that comes with it."""
+        answer = self.answer()
+        imm, = struct.unpack_from(">I", answer)
+        assert imm >> 28 in (IO_RSP, IO_RSP_INV) and imm & 0x7ffff == chunk
+        if len(answer) > 4:
+            kind, number, key = struct.unpack_from("<HHI", answer, 4)
+            assert (kind, number) == (KEY, chunk)
+            self.chunks[chunk] = self.chunks[chunk][0], key
+        return imm >> 19 & 0x1ff
+
+    def ask(self, chunk, message, length):
+        """Send a user's message that wants so much data; the data of the answer."""
+        address, key, _ = self.room()
+        header = struct.pack("<HHHHQII", READ, len(message), 0, 1, address, key, length)
+        assert self.request(chunk, length + len(message), message + header, start=length) is None
+        assert self.status(chunk) == 0
+        return self.room()[2]
+
+
+class WireServer(Wire):
+    """A server of DEPTH chunks of CHUNK bytes, which are in its room."""
+
+    PORT = 4321
+    DEPTH, CHUNK = 8, 2 * PAGE
+    OFF_BITS = 28 - 3
+
+    def serve(self, **fields):
+        """Answer requests to connect from now on, with these fields."""
+        fields = {"magic": MAGIC, "version": VERSION, "errno": 0, "depth": self.DEPTH,
+                  "max_io": self.CHUNK - PAGE, "max_hdr": PAGE, "flags": 0, **fields}
+        answer = struct.pack("<HHhHIII36x", *fields.values())
+        self.node.write_file(f"{PARAMETERS}/serve", f"{self.PORT} {answer.hex()}")
+
+    def greet(self, answer=None):
+        """Wait for the info request and answer it, rightly if nothing else is given."""
+        _, kind, name = struct.unpack("<IH255s15x", self.answer())
+        assert (kind, name.rstrip(b"\0")) == (INFO_REQ, b"raw")
+        return self.send(self.chunk_list() if answer is None else answer)
+
+    def chunk_list(self, kind=INFO_RSP, count=1, length=DEPTH * CHUNK):
+        """The answer to an info request."""
+        address, key, _ = self.room()
+        return struct.pack("<HHIQII", kind, count, 0, address, key, length)
+
+    def next_request(self):
+        """The chunk of the request that comes."""
+        imm, = struct.unpack(">I", self.answer())
+        assert imm >> 28 == IO_REQ
+        return imm >> self.OFF_BITS
+
+
+def info(name=b"raw", kind=INFO_REQ, length=272):
+    """An info request."""
+    return struct.pack("<H255s15x", kind, name).ljust(length, b"\0")[:length]
+
+
+def opening(name):
+    """The user's message that opens a device for writing."""
+    return struct.pack("<HHBx255s3x", OPEN, 0, 1, name)
+
+
+def hello():
+    """The user's message that asks for the version of its protocol, and the header of a read."""
+    return struct.pack("<HHB31x", HELLO, 0, 2) + struct.pack("<HHHH", READ, 36, 0, 0)
