@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import build, coverage, host, roots
 from .history import History
-from .kernels import ALL_COMBOS, COMBOS, parse_combo
+from .kernels import ALL_COMBOS, COMBOS, DEBUG_COMBO, parse_combo
 
 
 class Report:
@@ -126,7 +126,7 @@ def run_combo(combo: str, arguments, home: Path, report: Report, history: Histor
                "--combo", combo, "--run-dir", str(run_dir), "--report-fd", str(writer)]
     command += ["-k", arguments.keyword] if arguments.keyword else []
     command += ["--modes", arguments.mode] if arguments.mode else []
-    command += ["--once"] if combo == (arguments.combo or COMBOS)[0] else []
+    command += ["--once"] if combo in (COMBOS[0], DEBUG_COMBO) or arguments.keyword else []
     command += ["--no-modules"] if arguments.no_modules else []
     command += ["--all-cases"] if arguments.all else []
     command += ["--lab-shell"] if arguments.shell else []
