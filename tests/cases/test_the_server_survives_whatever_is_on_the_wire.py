@@ -129,6 +129,13 @@ def test_wrong_requests_are_answered(pair, wire):
     assert wire.status(7) == 0
 
 
+def test_no_more_is_sent_than_an_answer_has(pair, wire):
+    wire.greet()
+    wire.write(UNKNOWN << 28, b"secret!!" * 8, *wire.chunks[0])     # what the chunk held before
+    content = wire.ask(0, hello()[:36], 64)
+    assert content[:2] == b"\1\0" and content[36:64] == bytes(28)
+
+
 def test_a_busy_chunk_takes_no_second_request(pair, wire):
     pair.server.null_blk("nullb1", size_mb=4)
     pair.server.dm(FROZEN, "0 8192 linear /dev/nullb1 0")
