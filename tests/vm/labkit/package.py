@@ -581,8 +581,8 @@ def run(arguments) -> int:
         report.verdict("packages are built", "failed", time.monotonic() - start, str(error))
         return report.end()
     report.verdict("packages are built", "passed", time.monotonic() - start)
-    for release in arguments.release or PLANS:
-        for kind in arguments.kinds or LIVES:
+    for release in dict.fromkeys(arguments.release or PLANS):
+        for kind in dict.fromkeys(arguments.kinds or LIVES):
             lead(LIVES[kind](PLANS[release], packages, home), report, arguments.keep)
     return report.end()
 
