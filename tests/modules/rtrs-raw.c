@@ -181,27 +181,25 @@ static void raw_memory_destroy(void)
 	raw_pd = NULL;
 }
 
-/* Without its CM id. */
-static void raw_con_free(struct raw_con *con)
+static void raw_con_destroy_qp(struct raw_con *con)
 {
-	if (con->c.qp) {
-		rtrs_con_drain(&con->c);
-		rtrs_iu_free(&con->in, con->c.qp->device);
-		rtrs_iu_free(&con->out, con->c.qp->device);
-		rtrs_con_destroy_qp(&con->c);
-	}
-	kfree(con);
+	if (!con->c.qp)
+		return;
+	rtrs_con_drain(&con->c);
+	rtrs_iu_free(&con->in, con->c.qp->device);
+	rtrs_iu_free(&con->out, con->c.qp->device);
+	rtrs_con_destroy_qp(&con->c);
 }
 
 static void raw_con_destroy(struct raw_con *con)
 {
-	struct rdma_cm_id *cm_id = con->c.cm_id;
-
 	if (con->c.qp)
-		rdma_disconnect(cm_id);
-	raw_con_free(con);
-	if (!IS_ERR_OR_NULL(cm_id))
-		rdma_destroy_id(cm_id);
+		rdma_disconnect(con->c.cm_id);
+	raw_con_destroy_qp(con);
+	/* waits for a running event handler */
+	if (!IS_ERR_OR_NULL(con->c.cm_id))
+		rdma_destroy_id(con->c.cm_id);
+	kfree(con);
 }
 
 static int raw_con_create_qp(struct raw_con *con)
@@ -303,10 +301,13 @@ static int raw_accept(struct rdma_cm_id *cm_id)
 	cm_id->event_handler = raw_cm_event;
 	err = raw_con_create_qp(con);
 	err = err ?: rdma_accept(cm_id, &param);
-	if (err)
-		raw_con_free(con);	/* and the CM destroys the id */
-	else
+	if (!err) {
 		*slot = con;
+		return 0;
+	}
+	/* the CM destroys the id, since the handler of the request fails */
+	raw_con_destroy_qp(con);
+	kfree(con);
 	return err;
 }
 

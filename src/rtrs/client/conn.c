@@ -189,12 +189,14 @@ static int rtrs_clt_con_cm_handler(struct rdma_cm_id *cm_id,
 	err = rtrs_clt_con_event(con, ev);
 	if (!err)
 		return 0;
-	if (con->established) {
+	/* who waits for the connection sees why before it sees that the path broke */
+	rtrs_clt_con_failed(con, err);
+	if (!con->established)
+		return 0;
+	if (ev->event != RDMA_CM_EVENT_ESTABLISHED)
 		rtrs_clt_info(con->path, "connection %u: %s\n", con->c.cid,
 			      rdma_event_msg(ev->event));
-		rtrs_clt_path_error(con->path);
-	}
-	rtrs_clt_con_failed(con, err);
+	rtrs_clt_path_error(con->path);
 	return 0;
 }
 
@@ -275,8 +277,8 @@ int rtrs_clt_con_connect(struct rtrs_clt_con *con)
  * @stage: the stage
  *
  * Context: process.
- * Return: 0 once it was reached; -ETIMEDOUT; -ECONNABORTED if the path left the
- * state CONNECTING; or why the step failed.
+ * Return: 0 once it was reached; -ETIMEDOUT; why the step failed; or -ECONNRESET
+ * if the path left the state CONNECTING for another reason.
  */
 int rtrs_clt_con_wait(struct rtrs_clt_con *con, enum rtrs_clt_con_stage stage)
 {
@@ -291,7 +293,7 @@ int rtrs_clt_con_wait(struct rtrs_clt_con *con, enum rtrs_clt_con_stage stage)
 				  left);
 	if (smp_load_acquire(&con->stage) >= stage)
 		return 0;
-	return READ_ONCE(con->cm_err) ?: left ? -ECONNABORTED : -ETIMEDOUT;
+	return READ_ONCE(con->cm_err) ?: left ? -ECONNRESET : -ETIMEDOUT;
 }
 
 static int rtrs_clt_con_alloc_rx(struct rtrs_clt_con *con)
