@@ -7,7 +7,7 @@ import pytest
 
 from helpers import TRACING
 from labkit import scan
-from labkit.guest import CommandFailed, GuestDied
+from labkit.guest import CommandFailed, GuestDied, GuestTimeout
 from labkit.pair import KMEMLEAK, wait_until
 from labkit.patience import patient
 
@@ -201,6 +201,15 @@ def test_a_crashed_guest_is_noticed_at_once(guests):
     with pytest.raises(GuestDied, match="sysrq triggered crash"):
         job.wait()
     assert time.monotonic() - start < patient(15)
+
+
+@pytest.mark.long
+@pytest.mark.expect_death
+def test_a_guest_that_does_not_answer_tells_what_it_is_at(guests):
+    guests.server.start("kill -STOP $PPID")         # the agent
+    with pytest.raises(GuestTimeout, match="(?s)Not continuing.*Call Trace"):
+        while True:
+            guests.server.request("stat", timeout=5, path="/")
 
 
 NVMET = "/sys/kernel/config/nvmet"

@@ -82,7 +82,9 @@ HUNG_AFTER = 60
 # runs it, and QEMU before 8.1 may keep a translation of what is half patched and run it for ever.
 CMDLINE = ("console=ttyS0", "loglevel=4", "panic=-1", "oops=panic", "net.ifnames=0",
            "mitigations=off", "log_buf_len=4M", "printk.devkmsg=on", "rcupdate.rcu_cpu_stall_timeout=120",
-           "watchdog_thresh=60", "tsc=nowatchdog", "trace_options=norecord-cmd", "rdinit=/init")
+           "watchdog_thresh=60", "tsc=nowatchdog", "trace_options=norecord-cmd", "rdinit=/init",
+           # what Guest.interrogate() needs: an NMI panics, a panic shows all processors
+           "unknown_nmi_panic", "panic_print=0x40")
 
 
 class Background:
@@ -257,9 +259,15 @@ class Guest:
                     raise self.death()
                 left = deadline - time.monotonic()
                 if left <= 0:
+                    self.interrogate()
                     raise GuestTimeout(f"{self.name}: no answer in time: {what}\n"
-                                       f"console: {self.console}\n{host.tail(self.console, 15)}")
+                                       f"console: {self.console}\n{host.tail(self.console, 200)}")
                 self.news.wait(left)
+
+    def interrogate(self) -> None:
+        """Have a kernel that does not answer panic, so that its console tells what it is at."""
+        self.monitor.command("inject-nmi")
+        self.news.wait_for(lambda: self.gone, 20)
 
     def answered(self, number: int) -> bool:
         """Whether the reply to a request is there; raises if it can never come."""
@@ -272,7 +280,7 @@ class Guest:
         """The exception that tells of the guest's end."""
         time.sleep(0.2)     # let the console file get its last lines
         return GuestDied(f"{self.name} is dead ({self.gone}); console: {self.console}\n"
-                         + host.tail(self.console, 100))
+                         + host.tail(self.console, 200))
 
     def request(self, op: str, timeout: float = 30, **fields) -> dict:
         """One request and its reply."""
