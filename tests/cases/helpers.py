@@ -209,6 +209,7 @@ def make_loop(pair, device):
 def loop_that_hangs(pair, device):
     """loop0 on the server; who opens it hangs as long as the frozen device below it does."""
     make_loop(pair, device)
+    pair.server.settle()        # of who reads it then, only the scan keeps others from opening it
     with frozen(pair, device):
         pair.server.write_file("/proc/sys/vm/drop_caches", 3)
         # holds the lock that an open needs until it has read the partition table
