@@ -7,6 +7,7 @@ import pytest
 
 from helpers import direct_write, verified_fio
 from labkit.pair import SERVER_DEVICES
+from wire import opening
 
 PARAMETERS = "/sys/module/rtrs_peer/parameters"
 INFO, INFO_RSP, OPEN, OPEN_RSP, IO, CLOSE = range(6)
@@ -52,11 +53,6 @@ class Peer:
                "direction": "read" if operation in (READ, FLUSH) else "write", **how}
         message = struct.pack("<HHIQIIHH4x", IO, 0, device, how["sector"], operation, length, 0, 0)
         return self.send(how["direction"], message, how["data"])
-
-
-def opening(name, mode):
-    """An OPEN."""
-    return struct.pack("<HHBx255s3x", OPEN, 0, mode, name.encode())
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import pytest
 from helpers import (FROZEN, MIB, SMALL, completed, footprint, frozen, loop_that_hangs, qps, raid5,
                      raid5_is_consistent, verified_fio, wait_footprint, wait_logged)
 from labkit.pair import wait_until
-from wire import (IO, IO_RSP, PAGE, READ, UNKNOWN, WRITE, WireClient, hello, info, opening)
+from wire import (IO, IO_RSP, PAGE, READ, UNKNOWN, WRITE, WireClient, hello, info, opening,
+                  read_header)
 
 CHUNK, DEPTH, OFF_BITS = WireClient.CHUNK, WireClient.DEPTH, WireClient.OFF_BITS   # SMALL's
 SIZE_MB = 16
@@ -48,7 +49,7 @@ def test_what_is_right_is_answered(pair, wire):
     wire.greet()
     for chunk in (0, 1, DEPTH - 1, 1):
         # room for the answer, the message, the header
-        assert wire.request(chunk, 72, hello(), start=36) is None
+        assert wire.request(chunk, 72, hello() + read_header(36), start=36) is None
         assert wire.status(chunk) == 0
 
 
@@ -110,29 +111,25 @@ def test_wrong_requests_end_the_path(pair, wire):
 
 def test_wrong_requests_are_answered(pair, wire):
     wire.greet()
-
-    def read(**desc):
-        fields = {"usr_len": 36, "count": 1, "address": 0, "key": 0, "length": 36, **desc}
-        return struct.pack("<HHHHQII", READ, fields["usr_len"], 0, *list(fields.values())[1:])
-
     for offset, header in (
             (64, struct.pack("<HH", WRITE, 65)), (64, struct.pack("<HH", WRITE, 0xffff)),
             (8192, struct.pack("<HH", WRITE, PAGE + 1)), (CHUNK - 8, struct.pack("<HH", WRITE, 36)),
-            (64, struct.pack("<HH", WRITE, 0)), (64, read(length=64)), (72, read(length=CHUNK))):
+            (64, struct.pack("<HH", WRITE, 0)), (64, read_header(36, 0, 0, 64)),
+            (72, read_header(36, 0, 0, CHUNK))):
         assert wire.request(7, offset, header) is None
         assert wire.status(7) == errno.EINVAL, (offset, header)
     since = pair.server.mark()
     for kind in (IO_RSP, 3, UNKNOWN, 15):
         wire.write(kind << 28)
         wait_logged(pair.server, f"ignoring a message of unknown type {kind}", since)
-    assert wire.request(7, 72, hello(), start=36) is None
+    assert wire.request(7, 72, hello() + read_header(36), start=36) is None
     assert wire.status(7) == 0
 
 
 def test_no_more_is_sent_than_an_answer_has(pair, wire):
     wire.greet()
     wire.write(UNKNOWN << 28, b"secret!!" * 8, *wire.chunks[0])     # what the chunk held before
-    content = wire.ask(0, hello()[:36], 64)
+    content = wire.ask(0, hello(), 64)
     assert content[:2] == b"\1\0" and content[36:64] == bytes(28)
 
 
@@ -140,10 +137,10 @@ def test_a_busy_chunk_takes_no_second_request(pair, wire):
     pair.server.null_blk("nullb1", size_mb=4)
     pair.server.dm(FROZEN, "0 8192 linear /dev/nullb1 0")
     wire.greet()
-    message = opening(b"loop0")
-    header = struct.pack("<HHHH", READ, len(message), 0, 0)
+    message = opening("loop0")
     with loop_that_hangs(pair, FROZEN), ends(pair, "connection 1: a second request for chunk 3"):
-        assert wire.request(3, 56 + len(message), message + header, start=56) is None
+        assert wire.request(3, 56 + len(message), message + read_header(len(message)),
+                            start=56) is None
         wire.write(3 << OFF_BITS | 64)
 
 
@@ -158,7 +155,7 @@ def test_data_that_changes_on_its_way_spoils_no_array(pair, wire):
     pair.server.write_file("/sys/block/md0/md/safe_mode_delay", 0)
     pair.server.run("dd if=/dev/zero of=/dev/md0 bs=4k count=1 oflag=direct status=none")
     wire.greet()
-    device, = struct.unpack_from("<I", wire.ask(0, opening(b"md0"), 56), 4)
+    device, = struct.unpack_from("<I", wire.ask(0, opening("md0"), 56), 4)
     message = struct.pack("<HHIQIIHH4x", IO, 0, device, 0, 1, PAGE, 0, 0)
     parity = completed(pair.server, "nullb3")
     with frozen(pair):

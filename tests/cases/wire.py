@@ -123,7 +123,7 @@ class WireClient(Wire):
     def ask(self, chunk, message, length):
         """Send a user's message that wants so much data; the data of the answer."""
         address, key, _ = self.room()
-        header = struct.pack("<HHHHQII", READ, len(message), 0, 1, address, key, length)
+        header = read_header(len(message), address, key, length)
         assert self.request(chunk, length + len(message), message + header, start=length) is None
         assert self.status(chunk) == 0
         return self.room()[2]
@@ -166,11 +166,17 @@ def info(name=b"raw", kind=INFO_REQ, length=272):
     return struct.pack("<H255s15x", kind, name).ljust(length, b"\0")[:length]
 
 
-def opening(name):
-    """The user's message that opens a device for writing."""
-    return struct.pack("<HHBx255s3x", OPEN, 0, 1, name)
+def opening(name, mode=1):
+    """The user's message that opens a device, by default for writing."""
+    return struct.pack("<HHBx255s3x", OPEN, 0, mode, name.encode())
 
 
 def hello():
-    """The user's message that asks for the version of its protocol, and the header of a read."""
-    return struct.pack("<HHB31x", HELLO, 0, 2) + struct.pack("<HHHH", READ, 36, 0, 0)
+    """The user's message that asks for the version of its protocol."""
+    return struct.pack("<HHB31x", HELLO, 0, 2)
+
+
+def read_header(usr_len, *room):
+    """The header of a read; with address, key and length of where its data is to go, if anywhere."""
+    header = struct.pack("<HHHH", READ, usr_len, 0, 1 if room else 0)
+    return header + struct.pack("<QII", *room) if room else header
