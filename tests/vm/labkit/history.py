@@ -63,8 +63,8 @@ class History:
         with open(self.path, encoding="utf-8") as file:
             entries = [json.loads(line) for line in file]
         newest = {(entry["combo"], entry["case"]): entry for entry in entries}
-        sources = {case: self.source(case) for _, case in newest}
-        return [entry for entry in newest.values() if entry.get("source") == sources[entry["case"]]]
+        return [entry for entry in newest.values()
+                if entry.get("source") == self.source(entry["case"])]
 
 
 def git(*arguments: str) -> str:
