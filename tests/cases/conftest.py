@@ -24,13 +24,17 @@ LAST = ("test_any_geometry_of_the_server_works", "test_the_search_path_confines_
 
 
 def pytest_collection_modifyitems(config, items):
-    """Choose; then without modules first, by mode, in each mode those that reload modules last."""
+    """Choose; then without modules first, those that reload modules last, by file, by mode.
+
+    The modes of a file follow each other, since a debug kernel looks for leaks after each file.
+    """
     if not config.getoption("all_cases") and not config.getoption("keyword"):
         left_out = [item for item in items if not runs_here(config, item)]
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
     items.sort(key=lambda item: (item.get_closest_marker("expect_death") is not None,
-                                 mode_of(item), item.path.stem in LAST, item.path))
+                                 mode_of(item) != "", item.path.stem in LAST, item.path,
+                                 mode_of(item)))
 
 
 def runs_here(config, item):
