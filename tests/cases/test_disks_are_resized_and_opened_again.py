@@ -108,6 +108,7 @@ def test_a_device_that_grew_is_larger_when_opened_again(pair, disk):
     verified_fio(disk, size="8m", bs="64k")
 
 
+@pytest.mark.long
 def test_new_limits_wait_for_lost_requests_but_io_does_not(pair):
     pair.server.null_blk(size_mb=4)
     disk = pair.map(links=2)
