@@ -101,6 +101,21 @@ def test_a_frozen_file_system_holds_no_other(pair, make):
     job.wait()
 
 
+def test_no_more_is_copied_at_a_time_than_there_are_buffers(pair, make):
+    pair.reload_modules(rnbd_copy_buffers=4)        # one disk has half of them, and one of its own
+    _, disk = make("file on ext4")
+    pair.server.run("fsfreeze -f /mnt")
+    try:
+        with probed(pair.server, "rnbd_srv_copy_data") as copies:
+            job = pair.client.start_fio(disk.path, rw="write", bs="4k", size="128k", iodepth=32)
+            wait_until(lambda: in_flight(pair.client, disk.name) >= 32, 30, "no write moves")
+            direct_read(pair.client, disk.path)     # what was sent before has come by then
+    finally:
+        pair.server.run("fsfreeze -u /mnt")
+    job.wait()
+    assert copies[0].count("lab_probe") == (3 if pair.mode == "auto" else 0)
+
+
 def test_copies_are_waited_for(pair, make):
     backend, disk = make("file on ext4")
     verified_fio(disk, size="2m", bs="4k", iodepth=256, numjobs=1)
