@@ -21,6 +21,7 @@ SPARED = {"rnbd_client": "rtrs_client", "rtrs_server": "rnbd_server"}
 ERRORS = {"client": {None, "ENOMEM"},
           "server": {None, "ENOMEM", "ECONNRESET", "ECONNREFUSED"}}
 ATTEMPTS = 5    # seconds in which a path tries to connect several times
+ROUNDS, SOME = 4, 3     # times and percent: few enough for an attempt to fail anywhere on its way
 
 
 @pytest.fixture
@@ -132,11 +133,30 @@ def test_a_path_that_lacks_memory_tries_again(pair, before, side, module):
     wait_footprint(pair, before)
 
 
+@pytest.mark.limit(600)
+@pytest.mark.expect_log("Call Trace:")      # of vmalloc, which always warns
+@pytest.mark.parametrize("side, module", MODULES)
+def test_paths_come_back_though_some_allocations_fail(pair, before, side, module):
+    disk, failed = pair.map(links=2), 0
+    for _ in range(ROUNDS):
+        pair.server.unload()
+        wait_state(disk, "closed", NOTICED)
+        pair.load_server()
+        with starving(pair, (side, module), percent=SOME) as counts:
+            time.sleep(ATTEMPTS)
+        failed += sum(map(sum, counts))
+        wait_state(disk, "open", RESUMED)
+    assert failed, "no allocation failed"
+    print(f"{module}: {failed} allocations failed")
+    verified_fio(disk)
+    disk.unmap()
+    wait_footprint(pair, before)
+
+
 @contextlib.contextmanager
-def starving(pair, *modules):
-    """Let all allocations of some modules fail; soft RoCE gets what it needs."""
+def starving(pair, *modules, percent=100):
+    """Let allocations of some modules fail; soft RoCE gets what it needs."""
     with contextlib.ExitStack() as stack:
-        for side, module in modules:
-            for kind in KINDS:
-                stack.enter_context(Faults(getattr(pair, side), kind, module, "rdma_rxe").all())
-        yield
+        yield [stack.enter_context(
+            Faults(getattr(pair, side), kind, module, "rdma_rxe").share(percent))
+            for side, module in modules for kind in KINDS]

@@ -14,6 +14,7 @@ KINDS = {       # what may fail, and what makes all of it fail, also what may sl
 }
 DEPTH = 16      # frames of a stack that are looked at; what an interrupt calls is deeper
 MOST = 2000     # allocations of one attempt; more cannot be right
+ENDLESS = 10 ** 9
 
 
 @dataclass
@@ -71,14 +72,16 @@ class Faults:
         raise AssertionError(f"{self.module}: still allocating after {MOST} times")
 
     @contextlib.contextmanager
-    def all(self):
-        """Let all allocations fail for a while."""
+    def share(self, percent: int = 100):
+        """Let a share of all allocations fail for a while; the list yielded gets how many did."""
+        failed: list[int] = []
         self.prepare()
-        self.write(interval=1, times=-1, probability=100)
+        self.write(interval=1, times=ENDLESS, probability=percent)
         try:
-            yield
+            yield failed
         finally:
             self.write(probability=0)
+        failed.append(ENDLESS - int(self.node.read_file(f"{DEBUGFS}/{self.kind}/times")))
 
 
 def text_range(node: Node, name: str) -> tuple[int, int]:
