@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Whatever the server's disk is, what is written reads back; its errors are the client's."""
 
+import contextlib
 import struct
 import time
 
@@ -83,6 +84,16 @@ def test_nothing_is_copied_for_clients_that_are_trusted(pair, make):
     assert pair.client.checksum(disk.path) == pair.server.checksum(backend)
 
 
+@contextlib.contextmanager
+def frozen_file_system(server):
+    """Writes to the file get stuck on the server meanwhile."""
+    server.run("fsfreeze -f /mnt")
+    try:
+        yield
+    finally:
+        server.run("fsfreeze -u /mnt")
+
+
 def test_a_frozen_file_system_holds_no_other(pair, make):
     _, disk = make("file on ext4")
     below = pair.server.null_blk("nullb8", size_mb=64)
@@ -90,28 +101,21 @@ def test_a_frozen_file_system_holds_no_other(pair, make):
                     f"truncate -s {SIZE}M /mnt/other/disk.img && "
                     "ln -s /mnt/other/disk.img /dev/other.img")
     other = pair.client.map("other.img", "s")
-    pair.server.run("fsfreeze -f /mnt")
-    try:
+    with frozen_file_system(pair.server):
         job = pair.client.start_fio(disk.path, rw="randwrite", bs="4k", size="4m", iodepth=160,
                                     verify="crc32c", timeout=120)
         wait_until(lambda: in_flight(pair.client, disk.name) >= 160, 30, "no write moves")
         verified_fio(other, size="2m", iodepth=64)
-    finally:
-        pair.server.run("fsfreeze -u /mnt")
     job.wait()
 
 
 def test_no_more_is_copied_at_a_time_than_there_are_buffers(pair, make):
     pair.reload_modules(rnbd_copy_buffers=4)        # one disk has half of them, and one of its own
     _, disk = make("file on ext4")
-    pair.server.run("fsfreeze -f /mnt")
-    try:
-        with probed(pair.server, "rnbd_srv_copy_data") as copies:
-            job = pair.client.start_fio(disk.path, rw="write", bs="4k", size="128k", iodepth=32)
-            wait_until(lambda: in_flight(pair.client, disk.name) >= 32, 30, "no write moves")
-            direct_read(pair.client, disk.path)     # what was sent before has come by then
-    finally:
-        pair.server.run("fsfreeze -u /mnt")
+    with frozen_file_system(pair.server), probed(pair.server, "rnbd_srv_copy_data") as copies:
+        job = pair.client.start_fio(disk.path, rw="write", bs="4k", size="128k", iodepth=32)
+        wait_until(lambda: in_flight(pair.client, disk.name) >= 32, 30, "no write moves")
+        direct_read(pair.client, disk.path)     # what was sent before has come by then
     job.wait()
     assert copies[0].count("lab_probe") == (3 if pair.mode == "auto" else 0)
 
