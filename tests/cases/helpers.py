@@ -156,7 +156,7 @@ def pull_cable(node, link=0):
     """Take the carrier from an interface; unlike link_down() its addresses stay.
 
     Packets wait for the address of a neighbour that does not answer, and soft RoCE of 5.10 falls
-    over one that is freed after its queue pair (see scan.KNOWN_BUGS): there, none has to wait.
+    over one that is freed after its queue pair (see known.KNOWN_BUGS): there, none has to wait.
     """
     if node.series == "5.10":
         node.keep_neighbours(link)

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from helpers import TRACING
-from labkit import scan
+from labkit import known, scan
 from labkit.guest import CommandFailed, GuestDied, GuestTimeout
 from labkit.pair import KMEMLEAK, wait_until
 from labkit.patience import patient
@@ -62,7 +62,7 @@ def test_a_quiet_kernel_log_is_clean(guests):
 
 
 def test_a_known_bug_is_excused_only_on_its_kernel(monkeypatch):
-    bug = scan.KnownBug("6.1", r"WARNING: CPU: \d+ at known", "0123456789ab")
+    bug = known.KnownBug(("6.1",), r"WARNING: CPU: \d+ at known", "0123456789ab")
     monkeypatch.setattr(scan, "KNOWN_BUGS", (bug,))
     line = "[    1.000000] WARNING: CPU: 3 at known"
     assert not scan.bad_lines([line], "6.1")
@@ -78,7 +78,7 @@ REPORT = """[    1.000000] ------------[ cut here ]------------
 
 
 def test_a_known_bug_excuses_the_report_it_is_in(monkeypatch):
-    bug = scan.KnownBug("6.1", r"Workqueue: events known \[m\]", "0123456789ab")
+    bug = known.KnownBug(("6.1",), r"Workqueue: events known \[m\]", "0123456789ab")
     monkeypatch.setattr(scan, "KNOWN_BUGS", (bug,))
     other = [line.replace("known", "other") for line in REPORT]
     assert not scan.bad_lines(REPORT, "6.1")
@@ -127,7 +127,7 @@ def test_a_known_leak_is_excused_by_its_whole_stack(monkeypatch):
     other = LEAK.replace("outer", "other")
     assert scan.bad_leaks(LEAK + other, "6.1debug") == [LEAK, other]
     monkeypatch.setattr(scan, "KNOWN_LEAKS",
-                        (scan.KnownLeak("6.1debug", "inner outer", "0123456789ab"),))
+                        (known.KnownLeak("6.1debug", "inner outer", "0123456789ab"),))
     assert scan.bad_leaks(LEAK + other, "6.1debug") == [other]
     assert scan.bad_leaks(LEAK, "6.1") == [LEAK]
 

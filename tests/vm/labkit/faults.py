@@ -49,39 +49,33 @@ class Faults:
                 "reject_start": spared_first, "reject_end": spared_end}
 
     @contextlib.contextmanager
-    def nth(self, number: int):
-        """Let the allocation of this number, counted from 1, fail; the list yielded gets if one did."""
-        hit: list[bool] = []
-        self.write(count=0, interval=number, times=1, probability=100)
+    def failing(self, interval: int = 1, times: int = ENDLESS, percent: int = 100):
+        """Let a share of each interval-th allocation fail, until it was so many times; the list
+        yielded gets how many did."""
+        failed: list[int] = []
+        self.write(count=0, interval=interval, times=times, probability=percent)
         try:
-            yield hit
+            yield failed
         finally:
             self.write(probability=0)
-        hit.append(self.node.read_file(f"{DEBUGFS}/{self.kind}/times") == "0")
+        failed.append(times - int(self.node.read_file(f"{DEBUGFS}/{self.kind}/times")))
 
     def each(self, attempt):
         """Yield what an attempt returns while its first allocation fails, its second one, and so
         on; the last of them is one in which none failed."""
         self.prepare()
         for number in range(1, MOST + 1):
-            with self.nth(number) as hit:
+            with self.failing(interval=number, times=1) as failed:
                 result = attempt()
             yield result
-            if not hit[0]:
+            if not failed[0]:
                 return
         raise AssertionError(f"{self.module}: still allocating after {MOST} times")
 
-    @contextlib.contextmanager
-    def share(self, percent: int = 100):
-        """Let a share of all allocations fail for a while; the list yielded gets how many did."""
-        failed: list[int] = []
+    def share(self, percent: int):
+        """Let a share of all allocations fail for a while, as failing() does."""
         self.prepare()
-        self.write(interval=1, times=ENDLESS, probability=percent)
-        try:
-            yield failed
-        finally:
-            self.write(probability=0)
-        failed.append(ENDLESS - int(self.node.read_file(f"{DEBUGFS}/{self.kind}/times")))
+        return self.failing(percent=percent)
 
 
 def text_range(node: Node, name: str) -> tuple[int, int]:

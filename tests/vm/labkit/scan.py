@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What in a kernel log or kmemleak's report fails a case, and known bugs that may not."""
+"""What in a kernel log or kmemleak's report fails a case."""
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from .known import KNOWN_BUGS, KNOWN_LEAKS
 
 BAD = re.compile("|".join((
     r"\bBUG\b", r"\bWARNING\b", r"\bOops\b", r"Call Trace", r"Kernel panic",
@@ -22,45 +23,9 @@ BAD = re.compile("|".join((
 )))
 
 
-@dataclass(frozen=True)
-class KnownBug:
-    """A kernel bug that is not ours: an exact line, and the upstream commit that fixed it.
-
-    If the line is in a report, from "cut here" to "end trace", the whole report is excused.
-    """
-
-    kernel: str      # series, as in kernels.py
-    line: str        # regular expression for the text after the time stamp, matched in full
-    fixed_by: str    # upstream commit, or its subject
-
-
-@dataclass(frozen=True)
-class KnownLeak:
-    """Memory that is lost by others: who allocated it, and the upstream commit that fixed it."""
-
-    kernel: str      # series, as in kernels.py
-    callers: str     # regular expression for the functions of its stack, innermost first
-    fixed_by: str    # upstream commit, or its subject
-
-
-# Soft RoCE cleans a queue pair up twice if its retransmit timer fires while it is destroyed, as
-# happens after a loss; what the pair refers to is given back once too often.  The same if the last
-# packet it sent is freed after it, say by a neighbour that did not answer; this may end in a panic.
-KNOWN_BUGS: tuple[KnownBug, ...] = (
-    KnownBug("5.10", r"Workqueue: events rxe_qp_do_cleanup \[rdma_rxe\]",
-             "87bf646921430e303176edc4eb07c30160361b73"),
-)
-# The name of a class is lost if the class cannot be registered.
-KNOWN_LEAKS: tuple[KnownLeak, ...] = (
-    KnownLeak("6.1debug", r"\S+ \S+ kstrdup kstrdup_const kvasprintf_const kobject_set_name_vargs "
-              r"kobject_set_name __class_register .*",
-              "kset: fix memory leak when kset_register() returns error"),
-)
-
-
 def bad_lines(log: list[str], kernel: str) -> list[str]:
     """The lines of a log that fail a case."""
-    known = [re.compile(bug.line) for bug in KNOWN_BUGS if bug.kernel == kernel]
+    known = [re.compile(bug.line) for bug in KNOWN_BUGS if kernel in bug.kernels]
     bad = []
     for report in reports(log):
         if not any(k.fullmatch(line.partition("] ")[2]) for k in known for line in report):
