@@ -114,24 +114,38 @@ static bool rnbd_srv_file_supports(const struct rnbd_srv_open *open,
 }
 
 /* Any context. */
-static void rnbd_srv_file_rw_end(struct rnbd_srv_io *io, long ret)
+static void rnbd_srv_file_rw_end(struct rnbd_srv_io *io)
 {
 	struct kiocb *iocb = &io->iocb;
 	int err = 0;
 
 	if (iocb->ki_flags & IOCB_WRITE)
 		kiocb_end_write(iocb);
-	if (ret < 0)
-		err = ret;
-	else if (ret != io->msg.len)
+	if (io->ret < 0)
+		err = io->ret;
+	else if (io->ret != io->msg.len)
 		/* what is next is not in memory, or the file was cut short */
 		err = io->nowait ? -EAGAIN : -EIO;
 	rnbd_srv_io_done(io, err);
 }
 
+/*
+ * File systems use the kiocb until they return, also if it completes before.
+ * So the I/O has two parts, its completion and the return, and ends with the
+ * second.
+ */
+static void rnbd_srv_file_rw_part(struct rnbd_srv_io *io)
+{
+	if (atomic_dec_and_test(&io->parts))
+		rnbd_srv_file_rw_end(io);
+}
+
 static void rnbd_srv_file_rw_done(struct kiocb *iocb, long ret)
 {
-	rnbd_srv_file_rw_end(container_of(iocb, struct rnbd_srv_io, iocb), ret);
+	struct rnbd_srv_io *io = container_of(iocb, struct rnbd_srv_io, iocb);
+
+	io->ret = ret;
+	rnbd_srv_file_rw_part(io);
 }
 
 static int rnbd_srv_file_rw_flags(const struct rnbd_srv_io *io)
@@ -150,8 +164,7 @@ static int rnbd_srv_file_rw_flags(const struct rnbd_srv_io *io)
 static void rnbd_srv_file_rw(struct rnbd_srv_io *io)
 {
 	bool write = io->msg.op == RNBD_OP_WRITE;
-	struct rnbd_srv_open *open = io->open;
-	struct file *file = open->file;
+	struct file *file = io->open->file;
 	struct kiocb *iocb = &io->iocb;
 	struct iov_iter iter;
 	ssize_t ret;
@@ -167,17 +180,18 @@ static void rnbd_srv_file_rw(struct rnbd_srv_io *io)
 		.ki_flags	= rnbd_srv_file_rw_flags(io),
 		.ki_ioprio	= io->msg.prio,
 	};
-	/* it may complete, and be closed, before the file system returns */
-	percpu_ref_get(&open->ref);
+	atomic_set(&io->parts, 2);
 	if (write) {
 		kiocb_start_write(iocb);
 		ret = file->f_op->write_iter(iocb, &iter);
 	} else {
 		ret = file->f_op->read_iter(iocb, &iter);
 	}
-	if (ret != -EIOCBQUEUED)
-		rnbd_srv_file_rw_end(io, ret);
-	percpu_ref_put(&open->ref);
+	if (ret != -EIOCBQUEUED) {
+		io->ret = ret;
+		atomic_dec(&io->parts);		/* nobody completes it */
+	}
+	rnbd_srv_file_rw_part(io);
 }
 
 static void rnbd_srv_file_write(struct rnbd_srv_io *io)

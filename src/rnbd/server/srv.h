@@ -171,6 +171,8 @@ struct rnbd_srv_open {
  * @bvec: @data
  * @bio: for a block device
  * @iocb: for a file
+ * @parts: how many still use @iocb
+ * @ret: what it completed with
  */
 struct rnbd_srv_io {
 	struct rtrs_srv_op	*op;
@@ -185,7 +187,11 @@ struct rnbd_srv_io {
 	struct bio_vec		bvec;
 	union {
 		struct bio	bio;
-		struct kiocb	iocb;
+		struct {
+			struct kiocb	iocb;
+			atomic_t	parts;
+			long		ret;
+		};
 	};
 };
 
