@@ -2,9 +2,9 @@
 /*
  * Devices that are regular files, read and written past the page cache.
  *
- * Reads are tried without waiting first. Everything else runs on a workqueue:
- * a write may have to allocate, or to wait for the inode, and there is no way
- * to start it that is sure not to.
+ * All of it runs on a workqueue: a write may have to allocate, or to wait for
+ * the inode, and even a read that is asked not to wait does so in some file
+ * systems, for what says where the file's blocks are.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -59,7 +59,7 @@ static u32 rnbd_srv_file_block_size(const struct inode *inode)
 
 static int rnbd_srv_file_open(struct rnbd_srv_open *open, const char *path)
 {
-	int flags = O_DIRECT | O_LARGEFILE;
+	int flags = O_DIRECT | O_LARGEFILE | O_NOATIME;
 	struct file *file = ERR_PTR(-ENOTBLK);
 
 	flags |= open->mode == RNBD_ACCESS_RO ? O_RDONLY : O_RDWR;
@@ -123,9 +123,8 @@ static void rnbd_srv_file_rw_end(struct rnbd_srv_io *io)
 		kiocb_end_write(iocb);
 	if (io->ret < 0)
 		err = io->ret;
-	else if (io->ret != io->msg.len)
-		/* what is next is not in memory, or the file was cut short */
-		err = io->nowait ? -EAGAIN : -EIO;
+	else if (io->ret != io->msg.len)	/* the file was cut short */
+		err = -EIO;
 	rnbd_srv_io_done(io, err);
 }
 
@@ -156,8 +155,6 @@ static int rnbd_srv_file_rw_flags(const struct rnbd_srv_io *io)
 		flags |= IOCB_WRITE;
 	if (io->msg.flags & RNBD_F_FUA)
 		flags |= IOCB_DSYNC;
-	if (io->nowait)
-		flags |= IOCB_NOWAIT;
 	return flags;
 }
 
@@ -223,8 +220,7 @@ static int rnbd_srv_file_zeroes(struct rnbd_srv_io *io)
 
 static void rnbd_srv_file_submit(struct rnbd_srv_io *io)
 {
-	if (io->nowait && (io->msg.op != RNBD_OP_READ ||
-			   !(io->open->file->f_mode & FMODE_NOWAIT))) {
+	if (io->nowait) {
 		rnbd_srv_io_done(io, -EAGAIN);
 		return;
 	}

@@ -8,11 +8,11 @@
  *
  * An I/O arrives in the context that all I/O of a connection arrives in, so
  * there it must not wait for a device that is frozen or has no tag left: reads
- * and writes are submitted so that they fail with -EAGAIN instead, and only
- * then go to a workqueue, where they wait. What may have to wait nevertheless
- * goes there at once: the operations that are rare and may take long, and writes
- * that nobody waits for, since write-back throttling holds them up whether they
- * may wait or not.
+ * and writes of block devices are submitted so that they fail with -EAGAIN
+ * instead, and only then go to a workqueue, where they wait. What may have to
+ * wait nevertheless goes there at once: what is for a file, the operations that
+ * are rare and may take long, and writes that nobody waits for, since write-back
+ * throttling holds them up whether they may wait or not.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
