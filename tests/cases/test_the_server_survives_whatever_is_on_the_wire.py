@@ -14,6 +14,7 @@ from labkit.pair import wait_until
 from wire import (IO, IO_RSP, PAGE, READ, UNKNOWN, WRITE, WireClient, hello, info, opening,
                   read_header)
 
+CLOSE = 5           # type of a message to the block server
 CHUNK, DEPTH, OFF_BITS = WireClient.CHUNK, WireClient.DEPTH, WireClient.OFF_BITS   # SMALL's
 SIZE_MB = 16
 RESET = -errno.ECONNRESET
@@ -43,6 +44,22 @@ def ends(pair, why):
     yield
     wait_logged(pair.server, why, since, timeout=60)
     time.sleep(0.5)     # of more than ten within 5 s the kernel would not print all
+
+
+def open_device(wire, name):
+    """Open a device of the server; its id."""
+    return struct.unpack_from("<I", wire.ask(0, opening(name), 56), 4)[0]
+
+
+def tell(wire, chunk, message, room=0):
+    """Send a user's message, behind so much data; it may be answered later."""
+    assert wire.request(chunk, room + len(message), message + struct.pack("<HH", WRITE, len(message)),
+                        start=room) is None
+
+
+def page_write(device):
+    """The user's message that writes the first page of a device."""
+    return struct.pack("<HHIQIIHH4x", IO, 0, device, 0, 1, PAGE, 0, 0)
 
 
 def test_what_is_right_is_answered(pair, wire):
@@ -144,6 +161,20 @@ def test_a_busy_chunk_takes_no_second_request(pair, wire):
         wire.write(3 << OFF_BITS | 64)
 
 
+def test_a_device_that_is_being_closed_is_not_closed_again(pair, wire):
+    pair.server.null_blk("nullb1", size_mb=4)
+    pair.server.dm(FROZEN, "0 8192 linear /dev/nullb1 0")
+    wire.greet()
+    device = open_device(wire, f"mapper/{FROZEN}")
+    since = pair.server.mark()
+    with frozen(pair):
+        tell(wire, 1, page_write(device), PAGE)
+        for chunk in (2, 3):
+            tell(wire, chunk, struct.pack("<HHI", CLOSE, 0, device))
+        assert wire.status(3) == errno.ENOENT
+    wait_logged(pair.server, f"<raw>: closed mapper/{FROZEN}", since)
+
+
 @pytest.mark.parametrize("wire", (
     pytest.param(None, id="as it is"),
     pytest.param("N", id="trusted", marks=pytest.mark.long)), indirect=True)
@@ -155,12 +186,10 @@ def test_data_that_changes_on_its_way_spoils_no_array(pair, wire):
     pair.server.write_file("/sys/block/md0/md/safe_mode_delay", 0)
     pair.server.run("dd if=/dev/zero of=/dev/md0 bs=4k count=1 oflag=direct status=none")
     wire.greet()
-    device, = struct.unpack_from("<I", wire.ask(0, opening("md0"), 56), 4)
-    message = struct.pack("<HHIQIIHH4x", IO, 0, device, 0, 1, PAGE, 0, 0)
+    device = open_device(wire, "md0")
     parity = completed(pair.server, "nullb3")
     with frozen(pair):
-        assert wire.request(1, PAGE + len(message), message + struct.pack("<HH", WRITE, len(message)),
-                            start=PAGE) is None
+        tell(wire, 1, page_write(device), PAGE)
         wait_until(lambda: completed(pair.server, "nullb3") > parity, what="the parity is written")
         changed = wire.write(UNKNOWN << 28, b"changed", *wire.chunks[1])
     assert bool(changed) == (pair.mode == "Y")
