@@ -337,28 +337,28 @@ static int rnbd_clt_sess_join(struct rnbd_clt_sess *sess,
 	return -EINVAL;
 }
 
-static bool rnbd_clt_sess_last_user(struct rnbd_clt_sess *sess)
+/*
+ * Give the use back, unless it is the last one of a session that is open. That
+ * is one step, since others give theirs back without taking open_lock.
+ *
+ * Return: false if the session has to be closed first; else @gone says whether
+ * it has to be freed.
+ */
+static bool rnbd_clt_sess_try_unuse(struct rnbd_clt_sess *sess, bool *gone)
 {
-	bool last;
+	bool unused;
 
+	lockdep_assert_held(&sess->open_lock);
 	mutex_lock(&rnbd_clt_sess_mutex);
-	last = sess->users == 1;
+	unused = sess->users > 1 || !sess->rtrs;
+	if (unused) {
+		sess->closing = false;
+		*gone = !--sess->users;
+		if (*gone)
+			list_del(&sess->entry);
+	}
 	mutex_unlock(&rnbd_clt_sess_mutex);
-	return last;
-}
-
-/* Return: true if the caller was the last user and has to free the session. */
-static bool rnbd_clt_sess_unuse(struct rnbd_clt_sess *sess)
-{
-	bool gone;
-
-	mutex_lock(&rnbd_clt_sess_mutex);
-	sess->closing = false;
-	gone = !--sess->users;
-	if (gone)
-		list_del(&sess->entry);
-	mutex_unlock(&rnbd_clt_sess_mutex);
-	return gone;
+	return unused;
 }
 
 /* Owns a use of the session; someone else may have become a user since. */
@@ -369,9 +369,8 @@ static void rnbd_clt_close_work(struct work_struct *work)
 	bool gone;
 
 	mutex_lock(&sess->open_lock);
-	if (sess->rtrs && rnbd_clt_sess_last_user(sess))
+	while (!rnbd_clt_sess_try_unuse(sess, &gone))
 		rnbd_clt_sess_close(sess);
-	gone = rnbd_clt_sess_unuse(sess);
 	mutex_unlock(&sess->open_lock);
 	if (gone)
 		kfree(sess);
