@@ -41,7 +41,6 @@ def test_a_disk_whose_server_is_gone_is_closed_until_it_is_back(pair, disk):
     wait_until(lambda: pair.client.exists(heard))
     pair.server.unload()
     wait_state(disk, "closed", NOTICED)
-    assert pair.client.write_errno(f"{disk.sysfs}/resize", "4096") == "ENOENT"
     assert pair.client.write_errno(f"{disk.sysfs}/remap_device", "1") not in (None, "EALREADY")
     pair.load_server()
     wait_state(disk, "open", RESUMED)
@@ -104,8 +103,21 @@ def test_a_device_that_grew_is_larger_when_opened_again(pair, disk):
     pair.server.null_blk(size_mb=8)
     pair.load_server()
     wait_state(disk, "open", RESUMED)
-    assert pair.client.sectors(disk.path) == 2 * SECTORS
+    wait_until(lambda: pair.client.sectors(disk.path) == 2 * SECTORS, what="the disk is as large")
     verified_fio(disk, size="8m", bs="64k")
+
+
+def test_a_device_smaller_than_it_was_made_is_not_opened(pair, disk):
+    pair.client.write_file(f"{disk.sysfs}/resize", 2 * SECTORS)
+    pair.server.unload()
+    wait_state(disk, "closed", NOTICED)
+    pair.load_server()
+    assert wait_until(lambda: connected_errno(pair, disk), RESUMED) == "ESTALE"
+    pair.client.write_file(f"{disk.sysfs}/resize", SECTORS)
+    assert pair.client.write_errno(f"{disk.sysfs}/remap_device", "1") in (None, "EALREADY")
+    assert disk.attribute("state") == "open"
+    wait_until(lambda: pair.client.sectors(disk.path) == SECTORS, what="the disk is as large")
+    verified_fio(disk)
 
 
 @pytest.mark.long

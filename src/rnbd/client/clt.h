@@ -126,7 +126,8 @@ struct rnbd_clt_sess {
  * @pass: the last pass of reopen_work that looked at this device; dev_lock
  * @open_lock: held around a re-open and the final close, from the message to
  *	what follows from its answer
- * @rsp: the server's last description; dev_lock
+ * @rsp: the server's last description, with the administrator's size if that
+ *	came later; dev_lock
  * @limits_work: brings the queue limits up to date with @rsp
  * @disk: NULL until the first open was answered
  * @index: N of rnbdN
@@ -156,6 +157,12 @@ struct rnbd_clt_dev {
 	char			*link;
 	char			path[RNBD_NAME_LEN];
 };
+
+/* Has it a disk for others to use? dev_lock is held. */
+static inline bool rnbd_clt_dev_is_mapped(const struct rnbd_clt_dev *dev)
+{
+	return dev->state == RNBD_CLT_OPEN || dev->state == RNBD_CLT_CLOSED;
+}
 
 /* main.c */
 extern struct workqueue_struct *rnbd_clt_limits_wq;

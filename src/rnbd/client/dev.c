@@ -134,16 +134,14 @@ static int rnbd_clt_dev_check_same(struct rnbd_clt_dev *dev,
 				   const struct rnbd_open_rsp *rsp)
 {
 	const char *name = dev->disk->disk_name;
-	/* the administrator may have set another size than the server said */
-	u64 nsectors = min_t(u64, get_capacity(dev->disk), dev->rsp.nsectors);
 
 	if (rsp->logical_block_size != dev->rsp.logical_block_size)
 		pr_err("%s: %s on the server now has blocks of %u bytes instead of %u, it is not the same device: I/O stays held; restore the device and write 1 to remap_device, or unmap with force\n",
 		       name, dev->path, rsp->logical_block_size,
 		       dev->rsp.logical_block_size);
-	else if (rsp->nsectors < nsectors)
-		pr_err("%s: %s on the server shrank from %llu to %llu sectors, it may not be the same device: I/O stays held; restore the device and write 1 to remap_device, or unmap with force\n",
-		       name, dev->path, nsectors, rsp->nsectors);
+	else if (rsp->nsectors < dev->rsp.nsectors)
+		pr_err("%s: %s on the server shrank from %llu to %llu sectors, it may not be the same device: I/O stays held; restore the device, or write its size to resize if it is right, and write 1 to remap_device, or unmap with force\n",
+		       name, dev->path, dev->rsp.nsectors, rsp->nsectors);
 	else
 		return 0;
 	dev->refused = true;
@@ -273,26 +271,43 @@ int rnbd_clt_dev_remap(struct rnbd_clt_dev *dev)
 	return err;
 }
 
+/* -ENOENT if it is not mapped. */
+static int rnbd_clt_dev_set_size(struct rnbd_clt_dev *dev, u64 nsectors)
+{
+	int err = -ENOENT;
+
+	mutex_lock(&dev->sess->dev_lock);
+	if (rnbd_clt_dev_is_mapped(dev)) {
+		pr_info("%s: resized from %llu to %llu sectors\n",
+			dev->disk->disk_name, dev->rsp.nsectors, nsectors);
+		dev->rsp.nsectors = nsectors;
+		err = 0;
+	}
+	mutex_unlock(&dev->sess->dev_lock);
+	return err;
+}
+
 /**
  * rnbd_clt_dev_resize() - set the size, as the administrator says
- * @dev: device
- * @nsectors: size in sectors of 512 bytes, not checked against the server
+ * @dev: device, open or closed
+ * @nsectors: size in sectors of 512 bytes, not checked against the server; but
+ *	if the device is smaller when it has to be opened again, it is refused
  *
  * Context: process, from a file of the device, which keeps its disk. Shrinking a
  * disk may wait for its file system, whose I/O may wait for the session: no lock
  * is held.
- * Return: 0, -EINVAL if that is no size, -ENOENT if the device is not open.
+ * Return: 0, -EINVAL if that is no size, -ENOENT if the device is unmapped.
  */
 int rnbd_clt_dev_resize(struct rnbd_clt_dev *dev, u64 nsectors)
 {
+	int err;
+
 	if (nsectors > (u64)S64_MAX >> SECTOR_SHIFT)
 		return -EINVAL;
-	if (rnbd_clt_dev_state(dev) != RNBD_CLT_OPEN)
-		return -ENOENT;
-	pr_info("%s: resized from %llu to %llu sectors\n",
-		dev->disk->disk_name, (u64)get_capacity(dev->disk), nsectors);
-	set_capacity_and_notify(dev->disk, nsectors);
-	return 0;
+	err = rnbd_clt_dev_set_size(dev, nsectors);
+	if (!err)
+		set_capacity_and_notify(dev->disk, nsectors);
+	return err;
 }
 
 /*
