@@ -128,7 +128,9 @@ struct rnbd_clt_sess {
  *	what follows from its answer
  * @rsp: the server's last description, with the administrator's size if that
  *	came later; dev_lock
- * @limits_work: brings the queue limits up to date with @rsp
+ * @update_work: brings the disk up to date with @state and @rsp
+ * @online: the last event said so; update_work
+ * @limits_due: @update_work has limits to set; dev_lock
  * @disk: NULL until the first open was answered
  * @index: N of rnbdN
  * @mode: constant
@@ -150,7 +152,9 @@ struct rnbd_clt_dev {
 	u32			pass;
 	struct mutex		open_lock;
 	struct rnbd_open_rsp	rsp;
-	struct delayed_work	limits_work;
+	struct delayed_work	update_work;
+	bool			online;
+	bool			limits_due;
 	struct gendisk		*disk;
 	int			index;
 	enum rnbd_access_mode	mode;
@@ -165,7 +169,7 @@ static inline bool rnbd_clt_dev_is_mapped(const struct rnbd_clt_dev *dev)
 }
 
 /* main.c */
-extern struct workqueue_struct *rnbd_clt_limits_wq;
+extern struct workqueue_struct *rnbd_clt_update_wq;
 extern struct workqueue_struct *rnbd_clt_close_wq;
 extern int rnbd_clt_major;
 u8 rnbd_clt_param_max_version(void);
@@ -199,7 +203,8 @@ const char *rnbd_clt_state_name(enum rnbd_clt_state state);
 /* disk.c */
 int rnbd_clt_disk_alloc(struct rnbd_clt_dev *dev,
 			const struct rnbd_open_rsp *rsp);
-void rnbd_clt_limits_work(struct work_struct *work);
+void rnbd_clt_disk_follow_size(struct rnbd_clt_dev *dev);
+void rnbd_clt_update_work(struct work_struct *work);
 
 /* io.c */
 extern const struct blk_mq_ops rnbd_clt_mq_ops;

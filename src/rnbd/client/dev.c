@@ -21,7 +21,6 @@
 #include <linux/delay.h>
 #include <linux/idr.h>
 #include <linux/rcupdate.h>
-#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -76,17 +75,12 @@ static bool rnbd_clt_dev_set_state(struct rnbd_clt_dev *dev,
 }
 
 /*
- * dev_lock is held, which opening a disk again waits for, and memory for that
- * disk: the event does not wait for any, and is lost if there is none.
+ * The disk follows, see rnbd_clt_update_work(). dev_lock is held, and the device
+ * is not unmapped.
  */
-static void rnbd_clt_dev_uevent(struct rnbd_clt_dev *dev,
-				enum kobject_action action)
+static void rnbd_clt_dev_update(struct rnbd_clt_dev *dev)
 {
-	unsigned int noreclaim = memalloc_noreclaim_save();
-
-	if (dev->announced)
-		kobject_uevent(&disk_to_dev(dev->disk)->kobj, action);
-	memalloc_noreclaim_restore(noreclaim);
+	mod_delayed_work(rnbd_clt_update_wq, &dev->update_work, 0);
 }
 
 /**
@@ -106,7 +100,7 @@ void rnbd_clt_dev_lost(struct rnbd_clt_dev *dev)
 		return;
 	}
 	rnbd_clt_dev_set_state(dev, RNBD_CLT_CLOSED);
-	rnbd_clt_dev_uevent(dev, KOBJ_OFFLINE);
+	rnbd_clt_dev_update(dev);
 }
 
 /* An answer to OPEN holds: I/O may flow. dev_lock is held. */
@@ -153,16 +147,14 @@ static void rnbd_clt_dev_opened(struct rnbd_clt_dev *dev)
 {
 	struct gendisk *disk = dev->disk;
 
-	if (dev->rsp.nsectors != get_capacity(disk)) {
-		pr_info("%s: %s on the server grew from %llu to %llu sectors\n",
-			disk->disk_name, dev->path,
-			(u64)get_capacity(disk), dev->rsp.nsectors);
-		set_capacity_and_notify(disk, dev->rsp.nsectors);
-	}
+	if (dev->rsp.nsectors != get_capacity(disk))
+		pr_info("%s: %s on the server has %llu sectors now, not %llu\n",
+			disk->disk_name, dev->path, dev->rsp.nsectors,
+			(u64)get_capacity(disk));
 	dev->refused = false;
 	dev->complained = false;
-	mod_delayed_work(rnbd_clt_limits_wq, &dev->limits_work, 0);
-	rnbd_clt_dev_uevent(dev, KOBJ_ONLINE);
+	dev->limits_due = true;
+	rnbd_clt_dev_update(dev);
 	pr_info("%s: %s of session %s is open again\n", disk->disk_name,
 		dev->path, dev->sess->name);
 }
@@ -293,9 +285,11 @@ static int rnbd_clt_dev_set_size(struct rnbd_clt_dev *dev, u64 nsectors)
  * @nsectors: size in sectors of 512 bytes, not checked against the server; but
  *	if the device is smaller when it has to be opened again, it is refused
  *
- * Context: process, from a file of the device, which keeps its disk. Shrinking a
- * disk may wait for its file system, whose I/O may wait for the session: no lock
- * is held.
+ * The disk of a closed device gets its size when the device is open again: to
+ * shrink it may wait for I/O that is held until then.
+ *
+ * Context: process, from a file of the device, which keeps its disk. No lock is
+ * held.
  * Return: 0, -EINVAL if that is no size, -ENOENT if the device is unmapped.
  */
 int rnbd_clt_dev_resize(struct rnbd_clt_dev *dev, u64 nsectors)
@@ -305,8 +299,8 @@ int rnbd_clt_dev_resize(struct rnbd_clt_dev *dev, u64 nsectors)
 	if (nsectors > (u64)S64_MAX >> SECTOR_SHIFT)
 		return -EINVAL;
 	err = rnbd_clt_dev_set_size(dev, nsectors);
-	if (!err)
-		set_capacity_and_notify(dev->disk, nsectors);
+	if (!err && rnbd_clt_dev_state(dev) == RNBD_CLT_OPEN)
+		rnbd_clt_disk_follow_size(dev);
 	return err;
 }
 
@@ -337,11 +331,10 @@ static void rnbd_clt_dev_drain(struct rnbd_clt_dev *dev)
 	synchronize_rcu();
 }
 
-/* Undo add_disk() and everything that could follow it. */
+/* Undo add_disk() and everything that could follow it; no I/O is left. */
 static void rnbd_clt_dev_stop(struct rnbd_clt_dev *dev, bool force)
 {
-	rnbd_clt_dev_drain(dev);
-	cancel_delayed_work_sync(&dev->limits_work);
+	cancel_delayed_work_sync(&dev->update_work);
 	if (force)
 		blk_mark_disk_dead(dev->disk);
 	del_gendisk(dev->disk);
@@ -395,7 +388,7 @@ static struct rnbd_clt_dev *rnbd_clt_dev_alloc(struct rnbd_clt_sess *sess,
 	dev->mode = map->mode;
 	atomic_set(&dev->openers, 0);
 	mutex_init(&dev->open_lock);
-	INIT_DELAYED_WORK(&dev->limits_work, rnbd_clt_limits_work);
+	INIT_DELAYED_WORK(&dev->update_work, rnbd_clt_update_work);
 	strscpy(dev->path, map->device_path);
 	dev->link = rnbd_clt_dev_link_name(dev);
 	if (!dev->link)
@@ -480,7 +473,7 @@ static void rnbd_clt_dev_publish(struct rnbd_clt_dev *dev)
 	mutex_lock(&dev->sess->dev_lock);
 	dev->published = true;
 	if (dev->state == RNBD_CLT_OPEN)
-		rnbd_clt_dev_uevent(dev, KOBJ_ONLINE);
+		rnbd_clt_dev_update(dev);
 	mutex_unlock(&dev->sess->dev_lock);
 }
 
@@ -520,6 +513,7 @@ static int rnbd_clt_dev_start(struct rnbd_clt_dev *dev)
 
 err_stop:
 	rnbd_clt_dev_set_unmapped(dev);
+	rnbd_clt_dev_drain(dev);
 	rnbd_clt_dev_stop(dev, true);
 err_close:
 	rnbd_clt_dev_set_unmapped(dev);
@@ -617,6 +611,8 @@ int rnbd_clt_dev_retire(struct rnbd_clt_dev *dev, bool force)
  */
 void rnbd_clt_dev_unmap(struct rnbd_clt_dev *dev, bool force)
 {
+	/* first: writers of its files may wait for the I/O */
+	rnbd_clt_dev_drain(dev);
 	rnbd_clt_sysfs_del_dev(dev);
 	rnbd_clt_dev_stop(dev, force);
 	rnbd_clt_dev_close(dev);

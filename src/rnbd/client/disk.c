@@ -4,7 +4,7 @@
  *
  * Limits come from the server's answer to OPEN and from what the transport
  * takes, which never changes. They are set before the disk exists, and again
- * after each re-open by limits_work: that has to freeze the queue, which waits
+ * after each re-open by update_work: that has to freeze the queue, which waits
  * for requests that only move once the device is open, or not before a lost path
  * is back. New requests wait with it, so it gives up soon and tries again later.
  * Meanwhile requests that were built for the old limits go out as they are; the
@@ -180,32 +180,103 @@ static bool rnbd_clt_limits_commit(struct gendisk *disk,
 	return frozen;
 }
 
-/**
- * rnbd_clt_limits_work() - bring the queue limits up to date after a re-open
- * @work: limits_work of a device; it is cancelled before the disk goes
- */
-void rnbd_clt_limits_work(struct work_struct *work)
+static u64 rnbd_clt_disk_size(struct rnbd_clt_dev *dev)
 {
-	struct rnbd_clt_dev *dev =
-		container_of(work, struct rnbd_clt_dev, limits_work.work);
+	u64 nsectors;
+
+	mutex_lock(&dev->sess->dev_lock);
+	nsectors = dev->rsp.nsectors;
+	mutex_unlock(&dev->sess->dev_lock);
+	return nsectors;
+}
+
+/**
+ * rnbd_clt_disk_follow_size() - give the disk the size that its device has
+ * @dev: device
+ *
+ * The server and the administrator may change it at any time: whoever is last
+ * to come here sees the last change.
+ *
+ * Context: process. Shrinking a disk may wait for its file system, whose I/O may
+ * wait for the session.
+ */
+void rnbd_clt_disk_follow_size(struct rnbd_clt_dev *dev)
+{
+	u64 nsectors;
+
+	while ((nsectors = rnbd_clt_disk_size(dev)) != get_capacity(dev->disk))
+		set_capacity_and_notify(dev->disk, nsectors);
+}
+
+/* Tell who listens. A loss that is over before anyone was told is no event. */
+static void rnbd_clt_disk_event(struct rnbd_clt_dev *dev, bool online)
+{
+	if (dev->online == online)
+		return;
+	dev->online = online;
+	kobject_uevent(&disk_to_dev(dev->disk)->kobj,
+		       online ? KOBJ_ONLINE : KOBJ_OFFLINE);
+}
+
+/* False if it has to be tried again. */
+static bool rnbd_clt_limits_update(struct rnbd_clt_dev *dev,
+				   const struct rnbd_open_rsp *rsp)
+{
 	struct request_queue *q = dev->disk->queue;
 	struct queue_limits lim, old;
+
+	if (rnbd_clt_limits_check(dev, rsp))
+		return true;
+
+	lim = queue_limits_start_update(q);
+	memcpy(&old, &lim, sizeof(old));
+	rnbd_clt_limits_fill(dev->sess, rsp, &lim);
+	if (!memcmp(&old, &lim, sizeof(old))) {
+		queue_limits_cancel_update(q);
+		return true;
+	}
+	return rnbd_clt_limits_commit(dev->disk, &lim);
+}
+
+static void rnbd_clt_limits_later(struct rnbd_clt_dev *dev)
+{
+	mutex_lock(&dev->sess->dev_lock);
+	dev->limits_due = true;
+	mutex_unlock(&dev->sess->dev_lock);
+	queue_delayed_work(rnbd_clt_update_wq, &dev->update_work,
+			   RNBD_CLT_FREEZE_RETRY);
+}
+
+/**
+ * rnbd_clt_update_work() - bring the disk up to date with its device
+ * @work: update_work of a device; it is cancelled before the disk goes
+ *
+ * What opens devices again never waits for it; what unmaps does, so it does not
+ * wait for I/O of other disks.
+ */
+void rnbd_clt_update_work(struct work_struct *work)
+{
+	struct rnbd_clt_dev *dev =
+		container_of(work, struct rnbd_clt_dev, update_work.work);
+	unsigned int noio = memalloc_noio_save();
+	bool mapped, open, online, limits;
 	struct rnbd_open_rsp rsp;
 
 	mutex_lock(&dev->sess->dev_lock);
 	rsp = dev->rsp;
+	mapped = rnbd_clt_dev_is_mapped(dev);
+	open = dev->state == RNBD_CLT_OPEN;
+	online = open && dev->published;
+	limits = open && dev->limits_due;
+	if (limits)
+		dev->limits_due = false;
 	mutex_unlock(&dev->sess->dev_lock);
-	if (rnbd_clt_limits_check(dev, &rsp))
-		return;
 
-	lim = queue_limits_start_update(q);
-	memcpy(&old, &lim, sizeof(old));
-	rnbd_clt_limits_fill(dev->sess, &rsp, &lim);
-	if (!memcmp(&old, &lim, sizeof(old))) {
-		queue_limits_cancel_update(q);
-		return;
-	}
-	if (!rnbd_clt_limits_commit(dev->disk, &lim))
-		queue_delayed_work(rnbd_clt_limits_wq, &dev->limits_work,
-				   RNBD_CLT_FREEZE_RETRY);
+	if (open)
+		rnbd_clt_disk_follow_size(dev);
+	if (mapped)
+		rnbd_clt_disk_event(dev, online);
+	if (limits && !rnbd_clt_limits_update(dev, &rsp))
+		rnbd_clt_limits_later(dev);
+	memalloc_noio_restore(noio);
 }

@@ -6,8 +6,8 @@
 
 #include "clt.h"
 
-/* Updates limits, which freezes a queue; I/O of a swapping host may wait for it. */
-struct workqueue_struct *rnbd_clt_limits_wq;
+/* Brings disks up to date with their devices, which no memory waits for. */
+struct workqueue_struct *rnbd_clt_update_wq;
 
 /* Closes sessions, which no I/O waits for. */
 struct workqueue_struct *rnbd_clt_close_wq;
@@ -27,15 +27,15 @@ static int __init rnbd_clt_init(void)
 {
 	int err;
 
-	rnbd_clt_limits_wq = alloc_workqueue("rnbd_client_limits",
-					     WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
-	if (!rnbd_clt_limits_wq)
+	rnbd_clt_update_wq = alloc_workqueue("rnbd_client_update", WQ_UNBOUND,
+					     0);
+	if (!rnbd_clt_update_wq)
 		return -ENOMEM;
 
 	rnbd_clt_close_wq = alloc_workqueue("rnbd_client_close", WQ_UNBOUND, 0);
 	if (!rnbd_clt_close_wq) {
 		err = -ENOMEM;
-		goto err_destroy_limits_wq;
+		goto err_destroy_update_wq;
 	}
 
 	rnbd_clt_major = register_blkdev(0, "rnbd");
@@ -53,8 +53,8 @@ err_unregister_blkdev:
 	unregister_blkdev(rnbd_clt_major, "rnbd");
 err_destroy_close_wq:
 	destroy_workqueue(rnbd_clt_close_wq);
-err_destroy_limits_wq:
-	destroy_workqueue(rnbd_clt_limits_wq);
+err_destroy_update_wq:
+	destroy_workqueue(rnbd_clt_update_wq);
 	return err;
 }
 
@@ -77,7 +77,7 @@ static void __exit rnbd_clt_exit(void)
 	rnbd_clt_sysfs_exit();
 	unregister_blkdev(rnbd_clt_major, "rnbd");
 	destroy_workqueue(rnbd_clt_close_wq);	/* finishes what is closing */
-	destroy_workqueue(rnbd_clt_limits_wq);
+	destroy_workqueue(rnbd_clt_update_wq);
 }
 
 module_init(rnbd_clt_init);

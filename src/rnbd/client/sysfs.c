@@ -129,14 +129,13 @@ static ssize_t resize_show(struct kobject *kobj, struct kobj_attribute *attr,
 static ssize_t resize_store(struct kobject *kobj, struct kobj_attribute *attr,
 			    const char *buf, size_t count)
 {
-	/* for locks that opening the disk again waits for */
-	unsigned int noreclaim = memalloc_noreclaim_save();
+	unsigned int noio = memalloc_noio_save();
 	u64 nsectors;
 	int err;
 
 	err = kstrtou64(buf, 0, &nsectors) ?:
 	      rnbd_clt_dev_resize(rnbd_clt_dev_of(kobj), nsectors);
-	memalloc_noreclaim_restore(noreclaim);
+	memalloc_noio_restore(noio);
 	if (err)
 		pr_err("resize: cannot resize: %d\n", err);
 	return err ?: count;
