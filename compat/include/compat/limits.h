@@ -196,10 +196,13 @@ static inline int compat_limits_commit(struct request_queue *q,
 
 #endif
 
-/* 6.11, with the limits as one struct */
+/* 6.11, with the limits as one struct; for the flags see compat_set_secure_erase() */
 #ifndef HAVE_BLK_QUEUE_DISABLE_DISCARD
 static inline void blk_queue_disable_discard(struct request_queue *q)
 {
+#ifdef QUEUE_FLAG_SECERASE
+	blk_queue_flag_clear(QUEUE_FLAG_DISCARD, q);
+#endif
 	q->limits.max_discard_sectors = 0;
 }
 
