@@ -4,11 +4,19 @@
 KDIR ?= /lib/modules/$(shell uname -r)/build
 KBUILD := -C $(KDIR) M=$(CURDIR)/src
 
+# Depmod searches it before the kernel's own modules everywhere.
+INSTALL_MOD_DIR ?= updates
+
 modules:
 	$(MAKE) $(KBUILD) modules
 
 install: modules
-	$(MAKE) $(KBUILD) modules_install
+	$(MAKE) $(KBUILD) INSTALL_MOD_DIR=$(INSTALL_MOD_DIR) modules_install
+
+# For all kernels: dkms would not replace them.
+uninstall:
+	rm -f $(foreach module,rtrs-core rtrs-client rtrs-server rnbd-client rnbd-server,\
+		$(INSTALL_MOD_PATH)/lib/modules/*/$(INSTALL_MOD_DIR)/$(module).ko*)
 
 # The source as dkms wants it, of both packages. DKMS_VERSION is the version dkms
 # knows it by; the .rpm adds its release.
@@ -72,6 +80,7 @@ host-packages:
 help:
 	@echo 'make [modules]      build the five modules for KDIR'
 	@echo 'make install        install them, INSTALL_MOD_PATH is the root (default /)'
+	@echo 'make uninstall      remove them again, of all kernels; then run depmod'
 	@echo 'make install-dkms   put the source where dkms finds it, DESTDIR is the root'
 	@echo 'make deb            the Debian packages, in PACKAGES=$(PACKAGES)'
 	@echo 'make rpm            the same as .rpm'
@@ -95,5 +104,5 @@ help:
 	@echo 'deb, rpm, unit, lint, compat-verify, check..., matrix, demo and bench install missing'
 	@echo 'Debian packages (root).'
 
-.PHONY: modules install install-dkms clean deb rpm unit lint compat-verify check check-all check-debug \
-	check-package matrix demo bench host-packages help
+.PHONY: modules install uninstall install-dkms clean deb rpm unit lint compat-verify check check-all \
+	check-debug check-package matrix demo bench host-packages help
