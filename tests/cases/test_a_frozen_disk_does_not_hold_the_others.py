@@ -123,7 +123,7 @@ def steady_load(disk):
 
 @pytest.mark.parametrize("geometry, load", [
     pytest.param({}, {"depth": 32}, id="writes"),
-    pytest.param({}, {"depth": 32, "way": "read"}, id="reads"),
+    pytest.param({}, {"depth": 32, "way": "read"}, id="reads", marks=pytest.mark.long),
     # tags are shared fairly: these are almost half of them
     pytest.param(SMALL, {"depth": 24}, id="many", marks=pytest.mark.long),
     pytest.param(SMALL, {"depth": 16, "pages": 40}, id="registered", marks=pytest.mark.long)])

@@ -6,7 +6,6 @@ from helpers import (footprint, sessions, verified_fio, wait_footprint, without_
 from labkit.pair import CTL
 
 MANY = 64
-ROUNDS = 20
 
 
 def test_two_devices_of_one_session_are_independent(pair):
@@ -34,18 +33,6 @@ def test_two_sessions_reach_one_server(pair):
         verified_fio(disk)
     disks[0].unmap()
     verified_fio(disks[1])
-
-
-def test_a_session_ends_though_others_come_and_go(pair):
-    pair.server.null_blk(size_mb=4)
-    before = footprint(pair)
-    line = pair.client.map_line("nothing", "s", pair.paths(1))
-    others = pair.client.start(
-        f"while :; do /bin/echo '{line}' > {CTL}/map_device; done 2> /dev/null")
-    for _ in range(ROUNDS):
-        pair.map().unmap()
-    others.kill()
-    wait_footprint(pair, before)
 
 
 # Maps ram0 ... by some threads at a time, writes to each disk which one it is, unmaps them all.

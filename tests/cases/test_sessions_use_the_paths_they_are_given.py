@@ -6,8 +6,9 @@ import pytest
 from helpers import (NOTICED, RESUMED, direct_read, footprint, map_twice, parameter, plug_cable,
                      pull_cable, qps, sessions, verified_fio, verified_load, wait_footprint,
                      wait_logged, wait_state)
-from labkit.pair import wait_until
+from labkit.pair import CTL, wait_until
 
+ROUNDS = 10
 FORMS = ("ip:{0}@ip:{1}", "ip:{0},ip:{1}", "ip:{1}")
 
 
@@ -100,6 +101,7 @@ def test_a_path_does_not_begin_what_the_client_believes_it_has(pair, before):
     direct_read(pair.client, disk.path)
 
 
+@pytest.mark.long
 def test_new_io_takes_the_path_that_is_left(pair, before):
     disk, idle = map_twice(pair), before["client rdma"]["rxe0"]["qp"]
     pair.client.settle()
@@ -158,4 +160,14 @@ def test_a_path_has_as_many_connections_as_it_was_told(pair, before, queues):
     assert qps(pair.client) - idle == queues + 1
     verified_fio(disk, iodepth=32)
     disk.unmap()
+    wait_footprint(pair, before)
+
+
+def test_a_session_ends_though_others_come_and_go(pair, before):
+    line = pair.client.map_line("nothing", "s", pair.paths(1))
+    others = pair.client.start(
+        f"while :; do /bin/echo '{line}' > {CTL}/map_device; done 2> /dev/null")
+    for _ in range(ROUNDS):
+        pair.map().unmap()
+    others.kill()
     wait_footprint(pair, before)
