@@ -22,6 +22,8 @@ uninstall:
 # knows it by; the .rpm adds its release.
 DKMS_VERSION ?= $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"$$/\1/p' dkms.conf)
 DKMS_DIR = $(DESTDIR)/usr/src/rnbd-$(DKMS_VERSION)
+# Also where the kernel has the driver, in whatever version.
+DKMS_FORCE_DIR = $(DESTDIR)/usr/share/dkms/modules_to_force_install
 DKMS_FILES = Makefile compat/configure $(shell find src compat \
 	\( -name Kbuild -o -name '*.[ch]' \) ! -name '*.mod.c' ! -name compat-config.h)
 
@@ -30,6 +32,8 @@ install-dkms:
 	@cp --parents --preserve=mode,timestamps $(DKMS_FILES) $(DKMS_DIR)
 	@sed 's/^PACKAGE_VERSION=.*/PACKAGE_VERSION="$(DKMS_VERSION)"/' dkms.conf \
 		>$(DKMS_DIR)/dkms.conf
+	@mkdir -p $(DKMS_FORCE_DIR)
+	@echo rnbd_version-override >$(DKMS_FORCE_DIR)/rnbd
 
 clean:
 	@if [ -e $(KDIR)/Makefile ]; then $(MAKE) $(KBUILD) clean; fi
