@@ -15,7 +15,7 @@ install: modules
 
 # For all kernels: dkms would not replace them.
 uninstall:
-	rm -f $(foreach module,rtrs-core rtrs-client rtrs-server rnbd-client rnbd-server,\
+	rm -f $(foreach module,$(shell sed -n 's/^modules-all.*:= //p' src/Kbuild),\
 		$(INSTALL_MOD_PATH)/lib/modules/*/$(INSTALL_MOD_DIR)/$(module).ko*)
 
 # The source as dkms wants it, of both packages. DKMS_VERSION is the version dkms

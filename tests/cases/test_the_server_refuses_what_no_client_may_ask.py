@@ -7,10 +7,10 @@ import pytest
 
 from helpers import direct_write, verified_fio
 from labkit.pair import SERVER_DEVICES
-from wire import opening
+from wire import block_io, closing, opening
 
 PARAMETERS = "/sys/module/rtrs_peer/parameters"
-INFO, INFO_RSP, OPEN, OPEN_RSP, IO, CLOSE = range(6)
+INFO, INFO_RSP, OPEN, OPEN_RSP = range(4)
 READ, WRITE, FLUSH, DISCARD, ERASE, ZEROES = range(6)
 RO, RW = 0, 1
 MIB = 1 << 20
@@ -51,7 +51,7 @@ class Peer:
         """Send an I/O; data as long as its range by default, and in the direction that is right."""
         how = {"sector": 0, "data": length if operation in (READ, WRITE) else 0,
                "direction": "read" if operation in (READ, FLUSH) else "write", **how}
-        message = struct.pack("<HHIQIIHH4x", IO, 0, device, how["sector"], operation, length, 0, 0)
+        message = block_io(device, operation, length, how["sector"])
         return self.send(how["direction"], message, how["data"])
 
 
@@ -84,7 +84,7 @@ def test_what_is_right_is_done(pair, peer):
     assert peer.io(device, READ, LARGEST) is None
     for operation in (DISCARD, FLUSH):
         assert peer.io(device, operation, 0 if operation == FLUSH else MIB) is None
-    assert peer.send("write", struct.pack("<HHI", CLOSE, 0, device)) is None
+    assert peer.send("write", closing(device)) is None
     assert peer.io(device, READ, 512) == "ENOTCONN"
     assert not pair.server.list_dir(SERVER_DEVICES)
 
@@ -135,8 +135,8 @@ def test_a_device_open_for_reading_is_not_written(pair, peer):
 
 
 def test_wrong_messages_are_refused(peer, device):
-    io = struct.pack("<HHIQIIHH4x", IO, 0, device, 0, READ, 512, 0, 0)
-    close = struct.pack("<HHI", CLOSE, 0, device)
+    io = block_io(device, READ, 512)
+    close = closing(device)
     for wrong in (("read", b""), ("read", b"\x04"), ("read", struct.pack("<HH", 99, 0)),
                   ("write", struct.pack("<HH", INFO_RSP, 0)), ("read", io[:16], 512),
                   ("read", io[:23], 512), ("write", close[:4]), ("read", close, 512),
@@ -153,11 +153,11 @@ def test_wrong_messages_are_refused(peer, device):
 def test_ids_of_nobody_are_refused(peer, device):
     for other in (device ^ bit for bit in (1, 2, 0x80000000, 0xffffffff)):
         assert peer.io(other, WRITE, 512) == "ENOTCONN"
-        assert peer.send("write", struct.pack("<HHI", CLOSE, 0, other)) == "ENOENT"
+        assert peer.send("write", closing(other)) == "ENOENT"
 
 
 def test_a_device_is_closed_once(peer, device):
-    close = struct.pack("<HHI", CLOSE, 0, device)
+    close = closing(device)
     assert [peer.send("write", close) for _ in range(2)] == [None, "ENOENT"]
 
 

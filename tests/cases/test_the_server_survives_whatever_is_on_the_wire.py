@@ -11,12 +11,12 @@ import pytest
 from helpers import (FROZEN, MIB, SMALL, completed, footprint, frozen, loop_that_hangs, qps, raid5,
                      raid5_is_consistent, verified_fio, wait_footprint, wait_logged)
 from labkit.pair import wait_until
-from wire import (IO, IO_RSP, PAGE, READ, UNKNOWN, WRITE, WireClient, hello, info, opening,
-                  read_header)
+from wire import (IO_RSP, PAGE, READ, UNKNOWN, WRITE, WireClient, block_io, closing, hello, info,
+                  opening, read_header)
 
-CLOSE = 5           # type of a message to the block server
 CHUNK, DEPTH, OFF_BITS = WireClient.CHUNK, WireClient.DEPTH, WireClient.OFF_BITS   # SMALL's
 SIZE_MB = 16
+BLOCK_WRITE = 1     # an operation of the block server
 RESET = -errno.ECONNRESET
 
 
@@ -55,11 +55,6 @@ def tell(wire, chunk, message, room=0):
     """Send a user's message, behind so much data; it may be answered later."""
     assert wire.request(chunk, room + len(message), message + struct.pack("<HH", WRITE, len(message)),
                         start=room) is None
-
-
-def page_write(device):
-    """The user's message that writes the first page of a device."""
-    return struct.pack("<HHIQIIHH4x", IO, 0, device, 0, 1, PAGE, 0, 0)
 
 
 def test_what_is_right_is_answered(pair, wire):
@@ -168,9 +163,9 @@ def test_a_device_that_is_being_closed_is_not_closed_again(pair, wire):
     device = open_device(wire, f"mapper/{FROZEN}")
     since = pair.server.mark()
     with frozen(pair):
-        tell(wire, 1, page_write(device), PAGE)
+        tell(wire, 1, block_io(device, BLOCK_WRITE, PAGE), PAGE)
         for chunk in (2, 3):
-            tell(wire, chunk, struct.pack("<HHI", CLOSE, 0, device))
+            tell(wire, chunk, closing(device))
         assert wire.status(3) == errno.ENOENT
     wait_logged(pair.server, f"<raw>: closed mapper/{FROZEN}", since)
 
@@ -189,7 +184,7 @@ def test_data_that_changes_on_its_way_spoils_no_array(pair, wire):
     device = open_device(wire, "md0")
     parity = completed(pair.server, "nullb3")
     with frozen(pair):
-        tell(wire, 1, page_write(device), PAGE)
+        tell(wire, 1, block_io(device, BLOCK_WRITE, PAGE), PAGE)
         wait_until(lambda: completed(pair.server, "nullb3") > parity, what="the parity is written")
         changed = wire.write(UNKNOWN << 28, b"changed", *wire.chunks[1])
     assert bool(changed) == (pair.mode == "Y")

@@ -10,7 +10,7 @@ PARAMETERS = "/sys/module/rtrs_raw/parameters"
 MAGIC, VERSION = 0x1bbd, 0x0200
 INFO_REQ, INFO_RSP, WRITE, READ, KEY = range(5)     # types of the transport's messages
 IO_REQ, IO_RSP, IO_RSP_INV, UNKNOWN = 0, 1, 2, 5    # types of immediates
-HELLO, OPEN, IO = 0, 2, 4                           # types of messages to the block server
+HELLO, OPEN, IO, CLOSE = 0, 2, 4, 5                 # types of messages to the block server
 ANSWERED = 20       # seconds; guests on a busy host are slow
 PAGE = 4096
 
@@ -169,6 +169,16 @@ def info(name=b"raw", kind=INFO_REQ, length=272):
 def opening(name, mode=1):
     """The user's message that opens a device, by default for writing."""
     return struct.pack("<HHBx255s3x", OPEN, 0, mode, name.encode())
+
+
+def closing(device):
+    """The user's message that closes a device."""
+    return struct.pack("<HHI", CLOSE, 0, device)
+
+
+def block_io(device, operation, length, sector=0):
+    """The user's message that reads, writes or the like so many bytes of a device."""
+    return struct.pack("<HHIQIIHH4x", IO, 0, device, sector, operation, length, 0, 0)
 
 
 def hello():
