@@ -135,5 +135,6 @@ const struct rnbd_srv_backend rnbd_srv_bdev = {
 	.close		= rnbd_srv_bdev_close,
 	.describe	= rnbd_srv_bdev_describe,
 	.supports	= rnbd_srv_bdev_supports,
+	.nowait		= true,
 	.submit		= rnbd_srv_bdev_submit,
 };

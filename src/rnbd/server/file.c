@@ -220,10 +220,6 @@ static int rnbd_srv_file_zeroes(struct rnbd_srv_io *io)
 
 static void rnbd_srv_file_submit(struct rnbd_srv_io *io)
 {
-	if (io->nowait) {
-		rnbd_srv_io_done(io, -EAGAIN);
-		return;
-	}
 	switch (io->msg.op) {
 	case RNBD_OP_READ:
 		rnbd_srv_file_rw(io);

@@ -199,7 +199,7 @@ void rnbd_srv_io_done(struct rnbd_srv_io *io, int err)
 static bool rnbd_srv_io_can_be_nowait(const struct rnbd_srv_io *io,
 				      const struct rnbd_srv_io_op *row)
 {
-	if (row->data != RNBD_SRV_DATA)
+	if (!io->open->backend->nowait || row->data != RNBD_SRV_DATA)
 		return false;
 	return !row->writes || io->msg.flags & RNBD_F_SYNC;
 }

@@ -82,6 +82,7 @@ struct rnbd_srv_sess {
  *	to do something else with the device. Kernel threads only.
  * @describe: what the client is told, but for id, size, block size and cache
  * @supports: whether an operation on a range is known. Any context.
+ * @nowait: whether @submit knows io->nowait; else no I/O has it
  * @submit: execute an I/O that was checked, and call rnbd_srv_io_done(). With
  *	io->nowait that gets -EAGAIN rather than that @submit waits. Process
  *	context.
@@ -92,6 +93,7 @@ struct rnbd_srv_backend {
 	void	(*describe)(const struct rnbd_srv_open *open,
 			    struct rnbd_open_rsp *rsp);
 	bool	(*supports)(const struct rnbd_srv_open *open, enum rnbd_op op);
+	bool	nowait;
 	void	(*submit)(struct rnbd_srv_io *io);
 };
 
