@@ -291,6 +291,7 @@ int rtrs_clt_con_wait(struct rtrs_clt_con *con, enum rtrs_clt_con_stage stage)
 				  READ_ONCE(con->cm_err) ||
 				  READ_ONCE(path->state) != RTRS_CLT_CONNECTING,
 				  left);
+	/* it may have been reached, and the path have changed, since then */
 	if (smp_load_acquire(&con->stage) >= stage)
 		return 0;
 	return READ_ONCE(con->cm_err) ?: left ? -ECONNRESET : -ETIMEDOUT;

@@ -54,13 +54,10 @@ void rtrs_clt_req_unmap(struct rtrs_clt_req *req)
 	req->mapped = false;
 }
 
-/*
- * The holder of a tag has the permit no more, and another tag may steal it:
- * whoever sees that sees the request in it, if there is one, and all else that
- * was written to it.
- */
+/* The holder of a tag has the permit no more, and another tag may steal it. */
 static void rtrs_clt_permit_let_go(struct rtrs_permit *permit)
 {
+	/* whoever sees that sees its request, and all else written to it */
 	smp_store_release(&permit->held, false);
 }
 
