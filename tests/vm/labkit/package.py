@@ -324,7 +324,7 @@ class Host:
                        for p in (self.root / f"lib/modules/{uname}/updates/dkms").iterdir())
         if found != sorted(build.MODULES):
             raise AssertionError(f"modules of {uname}: {found}")
-        real = (self.root / f"lib/modules/{uname}/kernel").is_dir()
+        real = (self.root / f"lib/modules/{uname}/modules.builtin").exists()
         magic = self.modinfo(uname, "loop")["vermagic"] if real else ""
         for module in build.MODULES:
             info = self.modinfo(uname, module)
@@ -518,8 +518,12 @@ class RpmLife(Life):
         return self.times(self.first.full)
 
     def reinstall(self) -> None:
-        """the package can be re-installed"""
+        """the package can be re-installed, where a kernel has the driver itself, too"""
+        uname = self.kernels.older[0]
+        self.host.add_own_driver(uname)
         self.do("reinstall", f"/tree/{self.first.rpm}")
+        self.host.expect_modules(self.first.full, uname)
+        self.host.remove_own_driver(uname)
         self.host.expect(self.first.full, self.kernels.older)
 
     def revise(self) -> None:
