@@ -96,10 +96,16 @@ static inline void compat_put_disk(struct gendisk *disk)
 #define put_disk(disk)		compat_put_disk(disk)
 #endif
 
-/* 5.17, "block: fix surprise removal for drivers calling blk_set_queue_dying" */
+/*
+ * 5.17, "block: fix surprise removal for drivers calling blk_set_queue_dying":
+ * since 5.15 it is the disk that has to be dead for I/O not to wait.
+ */
 #ifndef HAVE_BLK_MARK_DISK_DEAD
 static inline void blk_mark_disk_dead(struct gendisk *disk)
 {
+#ifdef GD_DEAD
+	set_bit(GD_DEAD, &disk->state);
+#endif
 	blk_set_queue_dying(disk->queue);
 }
 #endif

@@ -8,7 +8,7 @@
  *
  * Older kernels have a struct queue_limits, but another one, and a setter for
  * each. So src/ gets a struct of ours under that name, and it is applied with
- * the setters. Fields of newer kernels that these do not know have no effect.
+ * the setters. Features and fields that are not here do not build.
  */
 #ifndef COMPAT_LIMITS_H
 #define COMPAT_LIMITS_H
@@ -20,11 +20,7 @@ typedef unsigned int __bitwise blk_features_t;
 #define BLK_FEAT_WRITE_CACHE	((__force blk_features_t)(1u << 0))
 #define BLK_FEAT_FUA		((__force blk_features_t)(1u << 1))
 #define BLK_FEAT_ROTATIONAL	((__force blk_features_t)(1u << 2))
-#define BLK_FEAT_ADD_RANDOM	((__force blk_features_t)(1u << 3))
-#define BLK_FEAT_IO_STAT	((__force blk_features_t)(1u << 4))
 #define BLK_FEAT_STABLE_WRITES	((__force blk_features_t)(1u << 5))
-#define BLK_FEAT_NOWAIT		((__force blk_features_t)(1u << 7))
-#define BLK_FEAT_POLL		((__force blk_features_t)(1u << 9))
 
 struct compat_queue_limits {
 	blk_features_t	features;
@@ -35,13 +31,11 @@ struct compat_queue_limits {
 	unsigned int	max_segment_size;
 	unsigned int	physical_block_size;
 	unsigned int	logical_block_size;
-	unsigned int	alignment_offset;
 	unsigned int	io_min;
 	unsigned int	io_opt;
 	unsigned int	max_hw_discard_sectors;
 	unsigned int	max_secure_erase_sectors;
 	unsigned int	max_write_zeroes_sectors;
-	unsigned int	max_hw_wzeroes_unmap_sectors;
 	unsigned int	discard_granularity;
 	unsigned int	discard_alignment;
 	unsigned short	max_segments;
@@ -93,7 +87,9 @@ static inline void compat_set_sizes(struct request_queue *q,
 		blk_queue_dma_alignment(q, lim->dma_alignment);
 	if (lim->io_min)
 		blk_queue_io_min(q, lim->io_min);
-	blk_queue_io_opt(q, lim->io_opt);
+	/* this one, what was written to read_ahead_kb */
+	if (lim->io_opt != q->limits.io_opt)
+		blk_queue_io_opt(q, lim->io_opt);
 }
 
 /*

@@ -104,7 +104,7 @@ static void rnbd_clt_limits_fill(const struct rnbd_clt_sess *sess,
 	lim->max_hw_sectors = max_io;
 	lim->io_opt = max_io << SECTOR_SHIFT;
 	lim->max_segments = sess->attrs.max_segments;
-	lim->virt_boundary_mask = SZ_4K - 1;
+	lim->virt_boundary_mask = PAGE_SIZE - 1;
 	lim->features |= BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA;
 	rnbd_clt_limits_ranges(rsp, lim);
 }

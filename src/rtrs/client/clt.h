@@ -24,7 +24,7 @@
 /* Segments that a write gathers without a memory registration, header included */
 #define RTRS_CLT_MAX_SGE	32
 
-/* Pages of registered memory are 4 KiB whatever PAGE_SIZE is */
+/* The smallest page of registered memory, see rtrs_clt_mr_page() */
 #define RTRS_CLT_MR_PAGE	SZ_4K
 
 struct rtrs_clt_path;
@@ -410,6 +410,16 @@ struct rtrs_clt_sess {
 #define rtrs_clt_err_rl(path, fmt, ...) \
 	pr_err_ratelimited("%s: %s: " fmt, (path)->sess->name, (path)->name, \
 			   ##__VA_ARGS__)
+
+/*
+ * Pages of registered memory are the kernel's where the device can do that: rxe
+ * gets others wrong up to 6.18.14 and 6.19.4.
+ */
+static inline u32 rtrs_clt_mr_page(const struct ib_device *dev)
+{
+	return dev->attrs.page_size_cap & PAGE_SIZE ? PAGE_SIZE :
+						      RTRS_CLT_MR_PAGE;
+}
 
 /* Pages that the data of one request touches at the most */
 static inline u32 rtrs_clt_max_pages(const struct rtrs_clt_sess *sess)

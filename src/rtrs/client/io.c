@@ -425,7 +425,8 @@ static int rtrs_clt_req_register(struct rtrs_clt_req *req,
 	int n;
 
 	ib_update_fast_reg_key(mr, ib_inc_rkey(mr->rkey));
-	n = ib_map_mr_sg(mr, req->sg, nents, NULL, RTRS_CLT_MR_PAGE);
+	n = ib_map_mr_sg(mr, req->sg, nents, NULL,
+			 rtrs_clt_mr_page(req->path->dev));
 	if (n != nents)
 		return n < 0 ? n : -EINVAL;
 	post->reg = (struct ib_reg_wr) {
