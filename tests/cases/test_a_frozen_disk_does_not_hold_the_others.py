@@ -266,6 +266,8 @@ def test_messages_that_hang_do_not_silence_the_session(pair, backends):
 
 
 def test_a_client_that_died_finds_its_other_disks_free(pair, backends):
+    # less than the server itself waits for what the client had before
+    pair.reload_modules(handshake_timeout_ms=int(patient(2) * 1000))
     disk, other = map_frozen(pair), pair.map("nullb1")
     direct_read(pair.client, other.path)
     mark = pair.server.mark()

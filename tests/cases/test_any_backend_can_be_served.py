@@ -205,6 +205,17 @@ def test_a_disk_may_be_pulled_out_of_the_server(pair, used):
     wait_footprint(pair, before)
 
 
+def test_a_new_disk_waits_until_the_old_one_of_its_name_is_closed(pair):
+    pair.server.null_blk(size_mb=4)
+    old = pair.map()
+    pair.client.settle()
+    pair.server.remove_null_blk()
+    pair.server.null_blk(size_mb=4)
+    assert pair.client.map_errno(session="t", paths=pair.paths(1)) == "EBUSY"
+    old.unmap()
+    verified_fio(pair.map(session="t"), size="512k")
+
+
 def test_a_file_may_be_unlinked_while_it_is_mapped(pair, make):
     _, disk = make("file on ext4")
     pair.server.run("rm /mnt/disk.img /dev/disk.img")

@@ -502,12 +502,12 @@ static int rnbd_clt_dev_start(struct rnbd_clt_dev *dev)
 		err = -ECONNABORTED;
 		goto err_stop;
 	}
-	pr_info("%s: mapped %s of session %s, %s, %llu sectors\n",
-		dev->disk->disk_name, dev->path, dev->sess->name,
-		rnbd_clt_mode_name(dev->mode), (u64)get_capacity(dev->disk));
 	err = rnbd_clt_sysfs_add_dev(dev);
 	if (err)
 		goto err_stop;
+	pr_info("%s: mapped %s of session %s, %s, %llu sectors\n",
+		dev->disk->disk_name, dev->path, dev->sess->name,
+		rnbd_clt_mode_name(dev->mode), (u64)get_capacity(dev->disk));
 	rnbd_clt_dev_publish(dev);
 	return 0;
 

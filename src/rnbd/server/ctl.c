@@ -83,9 +83,8 @@ static void rnbd_srv_ctl_run(struct rnbd_srv_ctl *ctl)
 	int err;
 
 	err = rnbd_srv_ctls[type].run(ctl, &answer_len);
-	if (err == -EINPROGRESS)	/* it is answered later, or was just now */
-		return;
-	rtrs_srv_resp_rdma_len(ctl->op, err, answer_len);
+	if (err != RNBD_SRV_CTL_TAKEN)
+		rtrs_srv_resp_rdma_len(ctl->op, err, answer_len);
 }
 
 static struct rnbd_srv_ctl *rnbd_srv_ctl_next(struct rnbd_srv_sess *sess)

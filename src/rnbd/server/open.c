@@ -361,8 +361,8 @@ int rnbd_srv_open_dev(struct rnbd_srv_sess *sess, const char *name,
  * @id: its id
  * @op: the message
  *
- * Return: -EINPROGRESS: @op will be answered, or was just now; -ENOENT if there
- * is none or someone else closes it.
+ * Return: RNBD_SRV_CTL_TAKEN; -ENOENT if there is none or someone else closes
+ * it.
  */
 int rnbd_srv_close_id(struct rnbd_srv_sess *sess, u32 id,
 		      struct rtrs_srv_op *op)
@@ -377,7 +377,7 @@ int rnbd_srv_close_id(struct rnbd_srv_sess *sess, u32 id,
 	if (!open)
 		return -ENOENT;
 	rnbd_srv_open_close(open, op);
-	return -EINPROGRESS;
+	return RNBD_SRV_CTL_TAKEN;
 }
 
 /**

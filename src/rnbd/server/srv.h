@@ -197,6 +197,9 @@ struct rnbd_srv_io {
 	};
 };
 
+/* A control message that will be answered, or was just now; no errno of a device */
+#define RNBD_SRV_CTL_TAKEN	1
+
 /**
  * struct rnbd_srv_ctl - a control message under way
  * @entry: in sess->ctls

@@ -105,16 +105,7 @@ static const struct kobj_type rnbd_srv_dev_ktype = {
 	.sysfs_ops	= &kobj_sysfs_ops,
 };
 
-static int rnbd_srv_sysfs_add_bdev(struct rnbd_srv_dev *dev)
-{
-	struct kobject *disk = &disk_to_dev(dev->bdev->bd_disk)->kobj;
-	int err;
-
-	err = kobject_add(&dev->kobj, rnbd_srv_devices, "%pg", dev->bdev);
-	return err ?: sysfs_create_link(&dev->kobj, disk, "block_dev");
-}
-
-static int rnbd_srv_sysfs_add_file(struct rnbd_srv_dev *dev, struct file *file)
+static int rnbd_srv_sysfs_name_file(struct rnbd_srv_dev *dev, struct file *file)
 {
 	char *path = ERR_PTR(-ENOENT);
 	char *buf;
@@ -133,15 +124,25 @@ static int rnbd_srv_sysfs_add_file(struct rnbd_srv_dev *dev, struct file *file)
 	else
 		err = kobject_set_name(&dev->kobj, "%s", path);
 	kfree(buf);
-	if (err)
-		return err;
-	/* the file of another one may have been replaced */
-	if (rnbd_srv_dev_has_name(kobject_name(&dev->kobj))) {
-		pr_err_ratelimited("a file that was %s before is still served\n",
-		       kobject_name(&dev->kobj));
+	return err;
+}
+
+static int rnbd_srv_sysfs_add_named(struct rnbd_srv_dev *dev)
+{
+	const char *name = kobject_name(&dev->kobj);
+	int err;
+
+	/* a file may have been replaced, a disk gone and its name taken */
+	if (rnbd_srv_dev_has_name(name)) {
+		pr_err_ratelimited("what was %s before is still served\n", name);
 		return -EBUSY;
 	}
-	return kobject_add(&dev->kobj, rnbd_srv_devices, NULL);
+	err = kobject_add(&dev->kobj, rnbd_srv_devices, NULL);
+	if (err || !dev->bdev)
+		return err;
+	return sysfs_create_link(&dev->kobj,
+				 &disk_to_dev(dev->bdev->bd_disk)->kobj,
+				 "block_dev");
 }
 
 /**
@@ -156,8 +157,9 @@ int rnbd_srv_sysfs_add_dev(struct rnbd_srv_dev *dev, struct file *file)
 	int err;
 
 	kobject_init(&dev->kobj, &rnbd_srv_dev_ktype);
-	err = dev->bdev ? rnbd_srv_sysfs_add_bdev(dev) :
-			  rnbd_srv_sysfs_add_file(dev, file);
+	err = dev->bdev ? kobject_set_name(&dev->kobj, "%pg", dev->bdev) :
+			  rnbd_srv_sysfs_name_file(dev, file);
+	err = err ?: rnbd_srv_sysfs_add_named(dev);
 	if (err)
 		goto err_put;
 	dev->sessions = kobject_create_and_add("sessions", &dev->kobj);

@@ -56,8 +56,10 @@ static int rtrs_clt_info_wait(struct rtrs_clt_path *path)
 		return 0;
 	if (!left)
 		return -ETIMEDOUT;
-	rtrs_clt_err_rl(path, "server hung up instead of answering; is another session named \"%s\" there?\n",
-			path->sess->name);
+	/* rather than that we close it */
+	if (READ_ONCE(path->state) == RTRS_CLT_RECONNECTING)
+		rtrs_clt_err_rl(path, "broke before the server answered; its log says more if another session is named \"%s\" there\n",
+				path->sess->name);
 	return -ECONNRESET;
 }
 

@@ -184,10 +184,21 @@ static bool rtrs_clt_path_exhausted(const struct rtrs_clt_path *path)
 	return max >= 0 && path->attempts > max;
 }
 
+/* Did an attempt end because this host has no memory? The server may have none. */
+static bool rtrs_clt_path_lacks_memory(const struct rtrs_clt_path *path, int err)
+{
+	u16 cid;
+
+	for (cid = 0; path->cons && cid < path->sess->nr_cons; cid++)
+		if (path->cons[cid].cm_err == err)
+			return false;
+	return err == -ENOMEM;
+}
+
 static void rtrs_clt_path_failed(struct rtrs_clt_path *path, int err)
 {
-	/* the administrator limits attempts to reach the server */
-	if (err != -ENOMEM)
+	/* only those that may have reached the server are limited, and get rarer */
+	if (!rtrs_clt_path_lacks_memory(path, err))
 		path->attempts++;
 	rtrs_clt_err_rl(path, "attempt %u to connect failed: %pe\n",
 			path->attempts, ERR_PTR(err));
@@ -294,7 +305,7 @@ static void rtrs_clt_path_hb_tick(struct rtrs_hb *hb)
 		rtrs_clt_con_poll_if_polled(con);
 		err = rtrs_con_tick(&con->c, hb->timing.interval_ms);
 		if (err) {
-			rtrs_clt_err_rl(path, "connection %u does not move any more: %pe\n",
+			rtrs_clt_err_rl(path, "connection %u does not move any more or cannot be probed: %pe\n",
 					cid, ERR_PTR(err));
 			rtrs_clt_path_error(path);
 		}

@@ -24,7 +24,7 @@
 /* More than an adapter sends a packet again before it gives up */
 #define RTRS_PROBE_LIMIT_MS	15000
 
-#define RTRS_DRAIN_RETRY_MS	20
+#define RTRS_STOP_RETRY_MS	20
 
 static int rtrs_con_create_cq(struct rtrs_con *con, u32 nr_cqe,
 			      const struct rtrs_con_attr *attr)
@@ -114,22 +114,35 @@ err_free_cq:
 EXPORT_SYMBOL_GPL(rtrs_con_create_qp);
 
 /**
+ * rtrs_con_stop() - bring the QP to the error state
+ * @con: connection with a QP
+ *
+ * rdma_disconnect() and ib_drain_qp() begin with that, but give up if the device
+ * has no memory for its command, and would leave a QP that goes on with what it
+ * was told.
+ *
+ * Context: process.
+ */
+void rtrs_con_stop(struct rtrs_con *con)
+{
+	struct ib_qp_attr attr = { .qp_state = IB_QPS_ERR };
+
+	while (ib_modify_qp(con->qp, &attr, IB_QP_STATE) == -ENOMEM)
+		msleep(RTRS_STOP_RETRY_MS);
+}
+EXPORT_SYMBOL_GPL(rtrs_con_stop);
+
+/**
  * rtrs_con_drain() - end what was posted and wait for its completions
  * @con: connection; nothing happens if it has no QP
- *
- * ib_drain_qp() gives up if the device has no memory for its command, and would
- * leave a QP that goes on with what it was told.
  *
  * Context: process.
  */
 void rtrs_con_drain(struct rtrs_con *con)
 {
-	struct ib_qp_attr attr = { .qp_state = IB_QPS_ERR };
-
 	if (!con->qp)
 		return;
-	while (ib_modify_qp(con->qp, &attr, IB_QP_STATE) == -ENOMEM)
-		msleep(RTRS_DRAIN_RETRY_MS);
+	rtrs_con_stop(con);
 	ib_drain_qp(con->qp);
 }
 EXPORT_SYMBOL_GPL(rtrs_con_drain);

@@ -81,6 +81,7 @@ struct rtrs_con_attr {
 /* con.c */
 int rtrs_con_create_qp(struct rtrs_con *con, struct ib_pd *pd,
 		       const struct rtrs_con_attr *attr);
+void rtrs_con_stop(struct rtrs_con *con);
 void rtrs_con_drain(struct rtrs_con *con);
 void rtrs_con_destroy_qp(struct rtrs_con *con);
 

@@ -252,11 +252,9 @@ static void rtrs_srv_con_free(struct rtrs_srv_con *con)
  */
 void rtrs_srv_con_disconnect(struct rtrs_srv_con *con)
 {
-	struct ib_qp_attr attr = { .qp_state = IB_QPS_ERR };
-
+	rtrs_con_stop(&con->c);
 	/* fails without doing anything if the CM knows of no connection */
-	if (rdma_disconnect(con->c.cm_id))
-		ib_modify_qp(con->c.qp, &attr, IB_QP_STATE);
+	rdma_disconnect(con->c.cm_id);
 }
 
 /**

@@ -159,10 +159,11 @@ static struct rdma_cm_id *rtrs_srv_listen_ip(struct rtrs_srv_ctx *ctx)
 	in6->sin6_family = AF_INET6;
 	in6->sin6_port = cpu_to_be16(ctx->port);
 	cm_id = rtrs_srv_listen(ctx, &addr, RDMA_PS_TCP);
-	if (!IS_ERR(cm_id) || PTR_ERR(cm_id) == -EADDRINUSE)
+	if (!IS_ERR(cm_id) || PTR_ERR(cm_id) == -EADDRINUSE ||
+	    PTR_ERR(cm_id) == -ENOMEM)
 		return cm_id;
 
-	/* a kernel without IPv6 */
+	pr_info("no IPv6 paths, this kernel has none: %pe\n", cm_id);
 	memset(&addr, 0, sizeof(addr));
 	in->sin_family = AF_INET;
 	in->sin_port = cpu_to_be16(ctx->port);
@@ -262,8 +263,10 @@ static int rtrs_srv_dev_add(struct ib_device *ib)
 		return -EOPNOTSUPP;
 	}
 	dev = kzalloc_obj(*dev);
-	if (!dev)
+	if (!dev) {
+		pr_err("%s is not used: no memory\n", dev_name(&ib->dev));
 		return -ENOMEM;
+	}
 	dev->ib = ib;
 	ib_set_client_data(ib, &rtrs_srv_ib_client, dev);
 

@@ -282,10 +282,11 @@ static void rtrs_srv_path_info_work(struct work_struct *work)
 						  info_work);
 	int err;
 
+	/* the client has done its part, from now on it waits for us */
+	cancel_delayed_work_sync(&path->handshake);
 	if (rtrs_srv_path_check_cons(path) || rtrs_srv_path_take_name(path) ||
 	    rtrs_srv_path_prepare(path))
 		return;
-	cancel_delayed_work_sync(&path->handshake);
 	if (!rtrs_srv_path_move(path, RTRS_SRV_PATH_CONNECTED))
 		return;
 	rtrs_srv_path_log(path, info, "connected, %u connections on %s\n",
@@ -315,7 +316,7 @@ static void rtrs_srv_path_hb_tick(struct rtrs_hb *hb)
 			continue;
 		err = rtrs_con_tick(&con->c, hb->timing.interval_ms);
 		if (err)
-			rtrs_srv_path_close(path, "connection %u does not move any more: %pe",
+			rtrs_srv_path_close(path, "connection %u does not move any more or cannot be probed: %pe",
 					    cid, ERR_PTR(err));
 	}
 }
