@@ -205,6 +205,12 @@ def make_loop(pair, device):
                     f"losetup -P /dev/loop0 /dev/mapper/{device}")
 
 
+def wait_in(node, function):
+    """Wait until some task of a guest sleeps in a function."""
+    wait_until(lambda: not node.run(f"grep -qs {function} /proc/[0-9]*/stack", check=False).status,
+               20, f"somebody is in {function}")
+
+
 @contextlib.contextmanager
 def loop_that_hangs(pair, device):
     """loop0 on the server; who opens it hangs as long as the frozen device below it does."""

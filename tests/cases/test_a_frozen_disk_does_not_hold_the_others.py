@@ -10,7 +10,7 @@ import pytest
 from helpers import (FROZEN, MIB, NOTICED, RESUMED, SMALL, TRACING, device_number, direct_read, errno_of,
                      footprint, frozen, in_flight, loop_that_hangs, make_loop, map_twice,
                      plug_cable, progress, pull_cable, qps, served_file, tracing, verified_fio,
-                     wait_footprint, wait_logged, wait_state, without_udev)
+                     wait_footprint, wait_in, wait_logged, wait_state, without_udev)
 from labkit.pair import CTL, SERVER_DEVICES, wait_until
 from labkit.patience import patient
 
@@ -60,12 +60,6 @@ def backends(pair):
     for name in ("nullb0", "nullb1"):
         pair.server.null_blk(name, size_mb=SIZE_MB)
     pair.server.dm(FROZEN, f"0 {SIZE_MB * MIB // 512} linear /dev/nullb0 0")
-
-
-def wait_in(node, function):
-    """Wait until some task of a guest sleeps in a function."""
-    wait_until(lambda: not node.run(f"grep -qs {function} /proc/[0-9]*/stack", check=False).status,
-               20, f"somebody is in {function}")
 
 
 def map_frozen(pair):
@@ -206,6 +200,24 @@ def test_a_disk_is_closed_by_force_while_another_is_opened(pair, backends):
     loop, = (mapped for mapped in pair.client.disks() if mapped.name != disk.name)
     verified_fio(loop, size="1m")
     loop.unmap()
+    pair.server.run("losetup -d /dev/loop0")
+
+
+def test_a_disk_that_hangs_when_it_is_opened_keeps_no_other_closed(pair, backends):
+    pair.server.null_blk("nullb2", size_mb=SIZE_MB)
+    line = pair.client.map_line("loop0", "s", pair.paths(1))
+    with loop_that_hangs(pair, FROZEN):
+        opening = pair.client.start(f"echo '{line}' > {CTL}/map_device", timeout=120)
+        wait_in(pair.server, "rnbd_srv_open_dev")
+        start = time.monotonic()
+        disk = pair.map("nullb2")
+        verified_fio(disk, size="1m")
+        disk.unmap()
+        assert time.monotonic() - start < patient(SOON)
+        assert not opening.done()
+    opening.wait()
+    for mapped in pair.client.disks():
+        mapped.unmap()
     pair.server.run("losetup -d /dev/loop0")
 
 

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from helpers import (FROZEN, MIB, SMALL, completed, footprint, frozen, loop_that_hangs, qps, raid5,
-                     raid5_is_consistent, verified_fio, wait_footprint, wait_logged)
+                     raid5_is_consistent, verified_fio, wait_footprint, wait_in, wait_logged)
 from labkit.pair import wait_until
 from wire import (IO_RSP, PAGE, READ, UNKNOWN, WRITE, WireClient, block_io, closing, hello, info,
                   opening, read_header)
@@ -49,6 +49,13 @@ def ends(pair, why):
 def open_device(wire, name):
     """Open a device of the server; its id."""
     return struct.unpack_from("<I", wire.ask(0, opening(name), 56), 4)[0]
+
+
+def begin_to_open(wire, chunk, name):
+    """Have a device opened; the answer may come later, and says of it no more than the errno."""
+    message = opening(name)
+    assert wire.request(chunk, 56 + len(message), message + read_header(len(message)),
+                        start=56) is None
 
 
 def tell(wire, chunk, message, room=0):
@@ -149,11 +156,31 @@ def test_a_busy_chunk_takes_no_second_request(pair, wire):
     pair.server.null_blk("nullb1", size_mb=4)
     pair.server.dm(FROZEN, "0 8192 linear /dev/nullb1 0")
     wire.greet()
-    message = opening("loop0")
     with loop_that_hangs(pair, FROZEN), ends(pair, "connection 1: a second request for chunk 3"):
-        assert wire.request(3, 56 + len(message), message + read_header(len(message)),
-                            start=56) is None
+        begin_to_open(wire, 3, "loop0")
         wire.write(3 << OFF_BITS | 64)
+
+
+def test_of_opens_that_are_repeated_one_waits(pair, wire):
+    pair.server.null_blk("nullb1", size_mb=4)
+    pair.server.dm(FROZEN, "0 8192 linear /dev/nullb1 0")
+    wire.greet()
+    since = pair.server.mark()
+    with loop_that_hangs(pair, FROZEN):
+        begin_to_open(wire, 1, "loop0")
+        wait_in(pair.server, "rnbd_srv_open_dev")
+        begin_to_open(wire, 2, "loop0")
+        begin_to_open(wire, 3, "loop0")
+        imm, = struct.unpack_from(">I", wire.answer())
+        assert imm & 0x7ffff in (2, 3) and imm >> 19 & 0x1ff == errno.EBUSY
+    wait_until(lambda: len(opened(pair, "loop0", since)) == 2, 20, "the two others are answered")
+    assert len(set(opened(pair, "loop0", since))) == 1
+
+
+def opened(pair, name, since):
+    """The ids that a client got for a name."""
+    return [line.split("as ")[1].split(",")[0] for line in pair.server.kernel_log(since)
+            if f"<raw>: opened {name} as " in line]
 
 
 def test_a_device_that_is_being_closed_is_not_closed_again(pair, wire):

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Control messages: SESS_INFO, OPEN, CLOSE. They are executed on a workqueue,
- * because to open or to close may take long and the transport's context serves
- * I/O meanwhile; those of one session one after the other, in the order they
- * came. Only a CLOSE, which waits for I/O, does not keep the others waiting.
- * Nothing of an operation may be touched once it is answered.
+ * because to open or to close may take long, or for ever, and the transport's
+ * context serves I/O meanwhile; each by itself, since clients wait for an answer
+ * where the order matters. Nothing of an operation may be touched once it is
+ * answered.
+ *
+ * Only OPENs of one name come one after the other: a client repeats one that was
+ * not answered, because its path died, or because the device hangs, and is to
+ * find what the first one opened. It waits for the last one that it sent, so any
+ * other that waits is refused, and one that hangs costs a client two operations.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -30,6 +35,63 @@ static int rnbd_srv_sess_info(struct rnbd_srv_ctl *ctl, size_t *answer_len)
 	return 0;
 }
 
+/* The OPEN of a name that is under way; sess->lock is held. */
+static struct rnbd_srv_ctl *
+rnbd_srv_opening_find(const struct rnbd_srv_sess *sess, const char *name)
+{
+	struct rnbd_srv_ctl *ctl;
+
+	list_for_each_entry(ctl, &sess->opening, entry)
+		if (!strcmp(ctl->name, name))
+			return ctl;
+	return NULL;
+}
+
+/*
+ * Return: 0 if it goes on now; RNBD_SRV_CTL_TAKEN if it is executed again when
+ * the one before has ended; -EBUSY if a client has too many that do not end.
+ */
+static int rnbd_srv_opening_begin(struct rnbd_srv_ctl *ctl, const char *name)
+{
+	struct rnbd_srv_ctl *first, *superseded = NULL;
+	struct rnbd_srv_sess *sess = ctl->sess;
+	int ret = 0;
+
+	mutex_lock(&sess->lock);
+	first = rnbd_srv_opening_find(sess, name);
+	if (first) {
+		superseded = first->twin;
+		first->twin = ctl;
+		ret = RNBD_SRV_CTL_TAKEN;
+	} else if (sess->nr_opening == RNBD_SRV_MAX_OPENING) {
+		pr_err_ratelimited("<%s>: cannot open \"%s\": %u others are being opened and do not end\n",
+				   sess->name, name, sess->nr_opening);
+		ret = -EBUSY;
+	} else {
+		ctl->name = name;
+		ctl->twin = NULL;
+		list_add(&ctl->entry, &sess->opening);
+		sess->nr_opening++;
+	}
+	mutex_unlock(&sess->lock);
+	if (superseded)
+		rtrs_srv_resp_rdma(superseded->op, -EBUSY);
+	return ret;
+}
+
+static void rnbd_srv_opening_end(struct rnbd_srv_ctl *ctl)
+{
+	struct rnbd_srv_ctl *twin;
+
+	mutex_lock(&ctl->sess->lock);
+	list_del(&ctl->entry);
+	ctl->sess->nr_opening--;
+	twin = ctl->twin;
+	mutex_unlock(&ctl->sess->lock);
+	if (twin)
+		queue_work(rnbd_srv_wq, &twin->work);
+}
+
 static int rnbd_srv_open_msg(struct rnbd_srv_ctl *ctl, size_t *answer_len)
 {
 	struct rnbd_srv_sess *sess = ctl->sess;
@@ -43,7 +105,11 @@ static int rnbd_srv_open_msg(struct rnbd_srv_ctl *ctl, size_t *answer_len)
 	err = rnbd_parse_open(ctl->usr, ctl->usr_len, name, &mode);
 	if (err)
 		return err;
+	err = rnbd_srv_opening_begin(ctl, name);
+	if (err)
+		return err;
 	err = rnbd_srv_open_dev(sess, name, mode, &rsp);
+	rnbd_srv_opening_end(ctl);
 	if (err) {
 		pr_err_ratelimited("<%s>: cannot open \"%s\": %d\n", sess->name,
 				   name, err);
@@ -87,27 +153,16 @@ static void rnbd_srv_ctl_run(struct rnbd_srv_ctl *ctl)
 		rtrs_srv_resp_rdma_len(ctl->op, err, answer_len);
 }
 
-static struct rnbd_srv_ctl *rnbd_srv_ctl_next(struct rnbd_srv_sess *sess)
+static void rnbd_srv_ctl_work(struct work_struct *work)
 {
-	struct rnbd_srv_ctl *ctl;
-
-	spin_lock(&sess->ctl_lock);
-	ctl = list_first_entry_or_null(&sess->ctls, struct rnbd_srv_ctl, entry);
-	if (ctl)
-		list_del(&ctl->entry);
-	spin_unlock(&sess->ctl_lock);
-	return ctl;
-}
-
-void rnbd_srv_ctl_work(struct work_struct *work)
-{
-	struct rnbd_srv_sess *sess = container_of(work, struct rnbd_srv_sess,
-						  ctl_work);
+	struct rnbd_srv_ctl *ctl = container_of(work, struct rnbd_srv_ctl, work);
 	unsigned int noio = memalloc_noio_save();
-	struct rnbd_srv_ctl *ctl;
+	struct rnbd_srv_sess *sess = ctl->sess;
 
-	while ((ctl = rnbd_srv_ctl_next(sess)))
-		rnbd_srv_ctl_run(ctl);
+	/* it may be answered by another one before this returns */
+	kref_get(&sess->ref);
+	rnbd_srv_ctl_run(ctl);
+	rnbd_srv_sess_put(sess);
 	memalloc_noio_restore(noio);
 }
 
@@ -139,10 +194,7 @@ int rnbd_srv_ctl(struct rnbd_srv_sess *sess, struct rtrs_srv_op *op, void *data,
 	ctl->data_len = data_len;
 	ctl->usr = usr;
 	ctl->usr_len = usr_len;
-	spin_lock(&sess->ctl_lock);
-	list_add_tail(&ctl->entry, &sess->ctls);
-	/* once it is unlocked, the message and the session may be gone */
-	queue_work(rnbd_srv_wq, &sess->ctl_work);
-	spin_unlock(&sess->ctl_lock);
+	INIT_WORK(&ctl->work, rnbd_srv_ctl_work);
+	queue_work(rnbd_srv_wq, &ctl->work);
 	return 0;
 }

@@ -200,17 +200,12 @@ static struct rnbd_srv_open *rnbd_srv_open_alloc(struct rnbd_srv_sess *sess,
 	return open;
 }
 
-/*
- * From now on the client's I/O finds it. sess->lock is held, and the place of
- * its id is reserved.
- */
+/* From now on the client's I/O finds it. sess->lock is held. */
 static void rnbd_srv_open_link(struct rnbd_srv_open *open)
 {
 	struct rnbd_srv_sess *sess = open->sess;
 
-	open->id = sess->first_id + sess->next;
-	xa_store(&sess->ids, sess->next, open, GFP_KERNEL);
-	sess->next++;
+	xa_store(&sess->ids, open->id - sess->first_id, open, GFP_KERNEL);
 	list_add_tail(&open->sess_entry, &sess->opens);
 	atomic_inc(&sess->nr_opens);
 }
@@ -288,16 +283,30 @@ static int rnbd_srv_open_add(struct rnbd_srv_open *open,
 	return err;
 }
 
+/* Reserve a number, and its place in sess->ids. */
+static int rnbd_srv_open_reserve(struct rnbd_srv_sess *sess, u32 *number)
+{
+	int err = -ENOSPC;
+
+	mutex_lock(&sess->lock);
+	*number = sess->next;
+	if (*number != U32_MAX)
+		err = xa_reserve(&sess->ids, *number, GFP_KERNEL);
+	if (!err)
+		sess->next++;
+	mutex_unlock(&sess->lock);
+	return err;
+}
+
 static int rnbd_srv_open_new(struct rnbd_srv_sess *sess, const char *name,
 			     enum rnbd_access_mode mode,
 			     struct rnbd_open_rsp *rsp)
 {
 	struct rnbd_srv_open *open;
+	u32 number;
 	int err;
 
-	if (sess->next == U32_MAX)
-		return -ENOSPC;
-	err = xa_reserve(&sess->ids, sess->next, GFP_KERNEL);
+	err = rnbd_srv_open_reserve(sess, &number);
 	if (err)
 		return err;
 	open = rnbd_srv_open_make(sess, name, mode);
@@ -305,12 +314,13 @@ static int rnbd_srv_open_new(struct rnbd_srv_sess *sess, const char *name,
 		err = PTR_ERR(open);
 		goto err_release_id;
 	}
+	open->id = sess->first_id + number;
 	err = rnbd_srv_open_add(open, rsp);
 	if (!err)
 		return 0;
 	rnbd_srv_open_unmake(open);
 err_release_id:
-	xa_release(&sess->ids, sess->next);
+	xa_release(&sess->ids, number);
 	return err;
 }
 
@@ -344,7 +354,7 @@ static int rnbd_srv_open_again(struct rnbd_srv_sess *sess, const char *name,
  * The same name again is the same open, in the mode of the first time. No lock is
  * held while the device is opened, which may take for ever.
  *
- * Context: process, one at a time for a session.
+ * Context: process, one at a time for a name of a session.
  * Return: 0, or the errno that the client gets.
  */
 int rnbd_srv_open_dev(struct rnbd_srv_sess *sess, const char *name,

@@ -32,12 +32,10 @@ struct rnbd_srv_sess *rnbd_srv_sess_create(struct rtrs_srv_sess *rtrs)
 	kref_init(&sess->ref);
 	mutex_init(&sess->lock);
 	INIT_LIST_HEAD(&sess->opens);
+	INIT_LIST_HEAD(&sess->opening);
 	xa_init(&sess->ids);
 	init_waitqueue_head(&sess->wait);
 	sess->first_id = get_random_u32();
-	INIT_WORK(&sess->ctl_work, rnbd_srv_ctl_work);
-	spin_lock_init(&sess->ctl_lock);
-	INIT_LIST_HEAD(&sess->ctls);
 	sess->copies = !rtrs_srv_data_is_stable(rtrs);
 	sess->max_io_size = rtrs_srv_get_max_io_size(rtrs);
 	sess->ver = 1;	/* until the client says more */
@@ -82,7 +80,6 @@ void rnbd_srv_sess_lost(struct rnbd_srv_sess *sess)
  */
 void rnbd_srv_sess_destroy(struct rnbd_srv_sess *sess)
 {
-	cancel_work_sync(&sess->ctl_work);	/* it has nothing to do */
 	wait_event(sess->wait, !atomic_read(&sess->nr_opens));
 	rnbd_srv_sess_put(sess);
 }

@@ -37,28 +37,30 @@ struct rnbd_srv_open;
 /**
  * struct rnbd_srv_sess - a client's session
  * @ref: the transport's and one of each open
- * @lock: protects @opens, @closed and what is stored in @ids
+ * @lock: protects @opens, @opening, @nr_opening, @closed, @next and what is
+ *	stored in @ids
  * @opens: struct rnbd_srv_open
+ * @opening: struct rnbd_srv_ctl, each the OPEN of a name that is under way
+ * @nr_opening: how many there are
  * @ids: open by number; read under RCU by the I/O path
  * @first_id: id on the wire of number 0. Random, because a client that did not
  *	notice yet that its session is a new one sends I/O to ids of the old one
- * @next: number of the next open, changed by whoever opens, one at a time. None is
- *	used twice: the client may still send I/O to one that was closed here
+ * @next: number of the next open. None is used twice: the client may still send
+ *	I/O to one that was closed here
  * @closed: no more opens
  * @nr_opens: opens that are not closed completely
  * @wait: woken when @nr_opens becomes 0
  * @copies: data for devices that need it stable is copied
  * @max_io_size: the most bytes of data in an I/O
  * @ver: protocol version of the client; READ_ONCE
- * @ctl_work: executes control messages, one after the other
- * @ctl_lock: protects @ctls
- * @ctls: struct rnbd_srv_ctl, in the order they came
  * @name: constant
  */
 struct rnbd_srv_sess {
 	struct kref		ref;
 	struct mutex		lock;
 	struct list_head	opens;
+	struct list_head	opening;
+	unsigned int		nr_opening;
 	struct xarray		ids;
 	u32			first_id;
 	u32			next;
@@ -68,9 +70,6 @@ struct rnbd_srv_sess {
 	bool			copies;
 	u32			max_io_size;
 	u8			ver;
-	struct work_struct	ctl_work;
-	spinlock_t		ctl_lock;
-	struct list_head	ctls;
 	char			name[RTRS_NAME_LEN];
 };
 
@@ -197,12 +196,19 @@ struct rnbd_srv_io {
 	};
 };
 
+/* Devices a session may be opening; fewer than the workqueue takes, since each may hang */
+#define RNBD_SRV_MAX_OPENING	64
+
 /* A control message that will be answered, or was just now; no errno of a device */
 #define RNBD_SRV_CTL_TAKEN	1
 
 /**
  * struct rnbd_srv_ctl - a control message under way
- * @entry: in sess->ctls
+ * @work: executes it
+ * @entry: in sess->opening, if it is an OPEN and the first of its name
+ * @name: what that opens, while it is there
+ * @twin: the last OPEN of the same name that came meanwhile, NULL if there is
+ *	none; sess->lock
  * @sess: session
  * @op: operation of the transport; this is in its pdu
  * @data: room for the answer
@@ -211,7 +217,10 @@ struct rnbd_srv_io {
  * @usr_len: its size
  */
 struct rnbd_srv_ctl {
+	struct work_struct	work;
 	struct list_head	entry;
+	const char		*name;
+	struct rnbd_srv_ctl	*twin;
 	struct rnbd_srv_sess	*sess;
 	struct rtrs_srv_op	*op;
 	void			*data;
@@ -283,7 +292,6 @@ void rnbd_srv_io_resume(struct rnbd_srv_io *io);
 void rnbd_srv_io_done(struct rnbd_srv_io *io, int err);
 
 /* ctl.c */
-void rnbd_srv_ctl_work(struct work_struct *work);
 int rnbd_srv_ctl(struct rnbd_srv_sess *sess, struct rtrs_srv_op *op, void *data,
 		 size_t data_len, const void *usr, size_t usr_len);
 
