@@ -109,16 +109,23 @@ class WireClient(Wire):
         start = offset if start is None else start
         return self.write(chunk << self.OFF_BITS | offset, data, address + start, key)
 
-    def status(self, chunk):
-        """The errno in the answer to a request; its chunk gets the key that comes with it."""
+    def answered(self):
+        """The chunk and the errno of an answer; the chunk gets the key that comes with it."""
         answer = self.answer()
         imm, = struct.unpack_from(">I", answer)
-        assert imm >> 28 in (IO_RSP, IO_RSP_INV) and imm & 0x7ffff == chunk
+        assert imm >> 28 in (IO_RSP, IO_RSP_INV)
+        chunk = imm & 0x7ffff
         if len(answer) > 4:
             kind, number, key = struct.unpack_from("<HHI", answer, 4)
             assert (kind, number) == (KEY, chunk)
             self.chunks[chunk] = self.chunks[chunk][0], key
-        return imm >> 19 & 0x1ff
+        return chunk, imm >> 19 & 0x1ff
+
+    def status(self, chunk):
+        """The errno in the answer to a request."""
+        answered, error = self.answered()
+        assert answered == chunk
+        return error
 
     def ask(self, chunk, message, length):
         """Send a user's message that wants so much data; the data of the answer."""
