@@ -25,7 +25,6 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/sched/mm.h>
-#include <linux/sizes.h>
 #include <linux/string.h>
 
 #include "clt.h"

@@ -36,7 +36,7 @@ struct rnbd_srv_open;
 
 /**
  * struct rnbd_srv_sess - a client's session
- * @ref: the transport's and one of each open
+ * @ref: the transport's, one of each open, and of each control message that runs
  * @lock: protects @opens, @opening, @nr_opening, @closed, @next and what is
  *	stored in @ids
  * @opens: struct rnbd_srv_open

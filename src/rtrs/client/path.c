@@ -189,10 +189,12 @@ static bool rtrs_clt_path_lacks_memory(const struct rtrs_clt_path *path, int err
 {
 	u16 cid;
 
+	if (err != -ENOMEM)
+		return false;
 	for (cid = 0; path->cons && cid < path->sess->nr_cons; cid++)
-		if (path->cons[cid].cm_err == err)
+		if (path->cons[cid].cm_err == -ENOMEM)
 			return false;
-	return err == -ENOMEM;
+	return true;
 }
 
 static void rtrs_clt_path_failed(struct rtrs_clt_path *path, int err)
