@@ -222,6 +222,26 @@ def test_a_disk_that_hangs_when_it_is_opened_keeps_no_other_closed(pair, backend
 
 
 @pytest.mark.long
+def test_a_disk_that_hangs_when_it_is_opened_again_keeps_no_other_closed(pair, backends):
+    make_loop(pair, FROZEN)
+    disks = pair.map("loop0"), pair.map("nullb1")   # they are opened again in this order
+    pair.client.settle()
+    pair.server.unload()
+    for disk in disks:
+        wait_state(disk, "closed", NOTICED)
+    with loop_that_hangs(pair, FROZEN):
+        pair.load_server()
+        wait_in(pair.server, "rnbd_srv_open_dev")
+        wait_state(disks[1], "open", RESUMED)
+        verified_fio(disks[1], size="1m")
+        assert disks[0].attribute("state") == "closed"
+    wait_state(disks[0], "open", RESUMED)
+    for disk in disks:
+        disk.unmap()
+    pair.server.run("losetup -d /dev/loop0")
+
+
+@pytest.mark.long
 def test_a_disk_is_forced_away_while_it_is_opened_again(pair, backends):
     make_loop(pair, FROZEN)
     disk = pair.map("loop0")

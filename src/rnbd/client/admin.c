@@ -262,20 +262,37 @@ static int rnbd_clt_msg_send(struct rnbd_clt_sess *sess,
 	return err;
 }
 
+/* dev_lock is held. */
+static bool rnbd_clt_sess_is_greeted(const struct rnbd_clt_sess *sess)
+{
+	return sess->connected && sess->greeted == sess->incarnation;
+}
+
+static int rnbd_clt_sess_check_greeted(struct rnbd_clt_sess *sess,
+				       u32 *incarnation)
+{
+	int err;
+
+	mutex_lock(&sess->dev_lock);
+	*incarnation = sess->incarnation;
+	err = rnbd_clt_sess_is_greeted(sess) ? 0 : -ENOTCONN;
+	mutex_unlock(&sess->dev_lock);
+	return err;
+}
+
 /*
  * To be called before OPEN or CLOSE: which incarnation the message is sent in.
- * If it returns 0, msg_sem is held for reading.
+ * If it returns 0, msg_sem is held for reading. Nobody waits for a greeting.
  */
 static int rnbd_clt_msg_enter(struct rnbd_clt_sess *sess, u32 *incarnation)
 {
-	int err = 0;
+	int err;
 
+	err = rnbd_clt_sess_check_greeted(sess, incarnation);
+	if (err)
+		return err;
 	down_read(&sess->msg_sem);
-	mutex_lock(&sess->dev_lock);
-	*incarnation = sess->incarnation;
-	if (!sess->connected || sess->greeted != sess->incarnation)
-		err = -ENOTCONN;
-	mutex_unlock(&sess->dev_lock);
+	err = rnbd_clt_sess_check_greeted(sess, incarnation);
 	if (err)
 		up_read(&sess->msg_sem);
 	return err;
@@ -369,7 +386,8 @@ out_unlock:
  *
  * Context: process.
  * Return: 0, the server's errno, -EINVAL if it answered nonsense, -ENOTCONN
- * or -ECONNABORTED if there is no path (any more), -ETIMEDOUT.
+ * or -ECONNABORTED if there is no path (any more) or the server was not greeted
+ * yet, -ETIMEDOUT.
  */
 int rnbd_clt_send_open(struct rnbd_clt_dev *dev, struct rnbd_open_rsp *rsp,
 		       u32 *incarnation)
@@ -385,9 +403,6 @@ int rnbd_clt_send_open(struct rnbd_clt_dev *dev, struct rnbd_open_rsp *rsp,
 	};
 	int err;
 
-	err = rnbd_clt_sess_greet(sess);
-	if (err)
-		return err;
 	err = rnbd_build_open(usr, dev->path, dev->mode);
 	if (err)
 		return err;

@@ -70,8 +70,7 @@ enum rnbd_clt_state {
  *	of a device (its id above all) holds for one incarnation
  * @greeted: incarnation in which SESS_INFO was answered
  * @ver: protocol version both sides speak
- * @pass: number of the pass of @reopen_work
- * @reopen_work: opens what is closed
+ * @reopen_work: greets the server, then has opened what is closed
  * @late_lock: protects the next two; any context
  * @late: answers to OPEN that came when nobody waited any more
  * @late_off: they are not looked at any more
@@ -98,7 +97,6 @@ struct rnbd_clt_sess {
 	u32			incarnation;
 	u32			greeted;
 	u8			ver;
-	u32			pass;
 	struct delayed_work	reopen_work;
 	spinlock_t		late_lock;
 	struct list_head	late;
@@ -123,11 +121,11 @@ struct rnbd_clt_sess {
  * @refused: the server offers something else under our name, reopen_work need
  *	not try again in this incarnation; dev_lock
  * @complained: a failed re-open was logged in this incarnation; dev_lock
- * @pass: the last pass of reopen_work that looked at this device; dev_lock
  * @open_lock: held around a re-open and the final close, from the message to
  *	what follows from its answer
  * @rsp: the server's last description, with the administrator's size if that
  *	came later; dev_lock
+ * @reopen_work: opens it again; queued under dev_lock while it is closed
  * @update_work: brings the disk up to date with @state and @rsp
  * @online: the last event said so; update_work
  * @limits_due: @update_work has limits to set; dev_lock
@@ -149,9 +147,9 @@ struct rnbd_clt_dev {
 	bool			published;
 	bool			refused;
 	bool			complained;
-	u32			pass;
 	struct mutex		open_lock;
 	struct rnbd_open_rsp	rsp;
+	struct delayed_work	reopen_work;
 	struct delayed_work	update_work;
 	bool			online;
 	bool			limits_due;
@@ -194,8 +192,8 @@ int rnbd_clt_dev_retire(struct rnbd_clt_dev *dev, bool force);
 void rnbd_clt_dev_unmap(struct rnbd_clt_dev *dev, bool force);
 int rnbd_clt_dev_resize(struct rnbd_clt_dev *dev, u64 nsectors);
 int rnbd_clt_dev_remap(struct rnbd_clt_dev *dev);
-int rnbd_clt_dev_reopen(struct rnbd_clt_dev *dev);
 void rnbd_clt_dev_lost(struct rnbd_clt_dev *dev);
+bool rnbd_clt_dev_wants_reopen(const struct rnbd_clt_dev *dev);
 void rnbd_clt_dev_complain(struct rnbd_clt_dev *dev, int err);
 void rnbd_clt_dev_release(struct kobject *kobj);
 const char *rnbd_clt_state_name(enum rnbd_clt_state state);

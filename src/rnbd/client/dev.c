@@ -15,16 +15,22 @@
  * Until the device is announced nobody could unmap it. So if the session is
  * lost before, the device goes to UNMAPPED at once, which ends the partition
  * scan, and the mapping fails.
+ *
+ * When the session is back, each closed device has a work of its own that opens
+ * it: one that hangs on the server keeps no other one closed.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/delay.h>
 #include <linux/idr.h>
 #include <linux/rcupdate.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
 #include "clt.h"
+
+#define RNBD_CLT_REOPEN_INTERVAL	(5 * HZ)
 
 #define RNBD_CLT_DRAIN_MIN_MS	10
 #define RNBD_CLT_DRAIN_MAX_MS	200
@@ -188,15 +194,12 @@ static enum rnbd_clt_state rnbd_clt_dev_state(struct rnbd_clt_dev *dev)
 	return state;
 }
 
-/**
- * rnbd_clt_dev_reopen() - open a closed device again
- * @dev: device, with a reference of the caller's
- *
- * Context: process.
+/*
+ * Open a closed device again.
  * Return: 0 if it is open now; -ENODEV if it is not closed, -ESTALE if the
  * server has another device of this name, or why there was no answer.
  */
-int rnbd_clt_dev_reopen(struct rnbd_clt_dev *dev)
+static int rnbd_clt_dev_reopen(struct rnbd_clt_dev *dev)
 {
 	struct rnbd_open_rsp rsp;
 	u32 incarnation;
@@ -222,17 +225,58 @@ int rnbd_clt_dev_reopen(struct rnbd_clt_dev *dev)
 	return err;
 }
 
-/* Log a failed re-open once an incarnation; a refusal was logged already. */
+/**
+ * rnbd_clt_dev_wants_reopen() - is it closed, and worth another try?
+ * @dev: device
+ *
+ * Context: dev_lock held.
+ */
+bool rnbd_clt_dev_wants_reopen(const struct rnbd_clt_dev *dev)
+{
+	return dev->sess->connected && dev->state == RNBD_CLT_CLOSED &&
+	       !dev->refused;
+}
+
+/**
+ * rnbd_clt_dev_complain() - log that it could not be opened again
+ * @dev: device; logged once an incarnation
+ * @err: why
+ *
+ * Context: dev_lock held.
+ */
 void rnbd_clt_dev_complain(struct rnbd_clt_dev *dev, int err)
 {
-	mutex_lock(&dev->sess->dev_lock);
-	if (dev->state == RNBD_CLT_CLOSED && !dev->complained &&
-	    !dev->refused) {
-		dev->complained = true;
-		pr_err("%s: cannot open %s of session %s again: %d; I/O is held, will try again\n",
-		       dev->disk->disk_name, dev->path, dev->sess->name, err);
+	if (dev->complained)
+		return;
+	dev->complained = true;
+	pr_err("%s: cannot open %s of session %s again: %d; I/O is held, will try again\n",
+	       dev->disk->disk_name, dev->path, dev->sess->name, err);
+}
+
+/*
+ * Try later again, for instance because a server that just started does not
+ * have the device yet. If the server was not greeted yet, reopen_work of the
+ * session queues this when it was.
+ */
+static void rnbd_clt_dev_reopen_work(struct work_struct *work)
+{
+	struct rnbd_clt_dev *dev = container_of(to_delayed_work(work),
+						struct rnbd_clt_dev,
+						reopen_work);
+	/* memory may wait to be written to this disk: never wait for any */
+	unsigned int noreclaim = memalloc_noreclaim_save();
+	struct rnbd_clt_sess *sess = dev->sess;
+	int err = rnbd_clt_dev_reopen(dev);
+
+	mutex_lock(&sess->dev_lock);
+	if (err && rnbd_clt_dev_wants_reopen(dev) &&
+	    sess->greeted == sess->incarnation) {
+		rnbd_clt_dev_complain(dev, err);
+		queue_delayed_work(sess->wq, &dev->reopen_work,
+				   RNBD_CLT_REOPEN_INTERVAL);
 	}
-	mutex_unlock(&dev->sess->dev_lock);
+	mutex_unlock(&sess->dev_lock);
+	memalloc_noreclaim_restore(noreclaim);
 }
 
 /**
@@ -256,7 +300,7 @@ int rnbd_clt_dev_remap(struct rnbd_clt_dev *dev)
 	default:
 		return -EBUSY;
 	}
-	err = rnbd_clt_dev_reopen(dev);
+	err = rnbd_clt_sess_greet(dev->sess) ?: rnbd_clt_dev_reopen(dev);
 	if (err)
 		pr_err("%s: remap_device: cannot open %s of session %s: %d\n",
 		       dev->disk->disk_name, dev->path, dev->sess->name, err);
@@ -334,6 +378,7 @@ static void rnbd_clt_dev_drain(struct rnbd_clt_dev *dev)
 /* Undo add_disk() and everything that could follow it; no I/O is left. */
 static void rnbd_clt_dev_stop(struct rnbd_clt_dev *dev, bool force)
 {
+	cancel_delayed_work_sync(&dev->reopen_work);
 	cancel_delayed_work_sync(&dev->update_work);
 	if (force)
 		blk_mark_disk_dead(dev->disk);
@@ -388,6 +433,7 @@ static struct rnbd_clt_dev *rnbd_clt_dev_alloc(struct rnbd_clt_sess *sess,
 	dev->mode = map->mode;
 	atomic_set(&dev->openers, 0);
 	mutex_init(&dev->open_lock);
+	INIT_DELAYED_WORK(&dev->reopen_work, rnbd_clt_dev_reopen_work);
 	INIT_DELAYED_WORK(&dev->update_work, rnbd_clt_update_work);
 	strscpy(dev->path, map->device_path);
 	dev->link = rnbd_clt_dev_link_name(dev);
@@ -438,7 +484,8 @@ static int rnbd_clt_dev_first_open(struct rnbd_clt_dev *dev)
 	u32 incarnation;
 	int err;
 
-	err = rnbd_clt_send_open(dev, &rsp, &incarnation);
+	err = rnbd_clt_sess_greet(sess) ?:
+	      rnbd_clt_send_open(dev, &rsp, &incarnation);
 	if (err)
 		return err;
 	err = rnbd_clt_disk_alloc(dev, &rsp);

@@ -24,7 +24,8 @@
 
 #define RNBD_CLT_RECONNECT_DELAY	30	/* seconds */
 #define RNBD_CLT_RECONNECT_FOR_EVER	-1
-#define RNBD_CLT_REOPEN_INTERVAL	(5 * HZ)
+#define RNBD_CLT_GREET_INTERVAL	(5 * HZ)
+#define RNBD_CLT_MAX_WORKS	32	/* devices opened at once, roughly */
 #define RNBD_CLT_MAX_SEGMENTS		512u
 
 /* Closing waits for CM messages to a peer that may be gone, see sess_put. */
@@ -80,29 +81,40 @@ static void rnbd_clt_link_ev(void *priv, enum rtrs_clt_link_ev ev)
 	}
 }
 
-/* A closed device that this pass has not looked at yet, with a reference. */
-static struct rnbd_clt_dev *rnbd_clt_sess_next_closed(struct rnbd_clt_sess *sess)
+/* Once the server was greeted, or could not be. */
+static void rnbd_clt_sess_reopen(struct rnbd_clt_sess *sess, int err)
 {
-	struct rnbd_clt_dev *dev, *found = NULL;
+	struct rnbd_clt_dev *dev;
+	bool again = false;
 
 	mutex_lock(&sess->dev_lock);
 	list_for_each_entry(dev, &sess->devs, entry) {
-		if (!sess->connected || dev->state != RNBD_CLT_CLOSED ||
-		    dev->refused || dev->pass == sess->pass)
+		if (!rnbd_clt_dev_wants_reopen(dev))
 			continue;
-		dev->pass = sess->pass;
-		kobject_get(&dev->kobj);
-		found = dev;
-		break;
+		if (err) {
+			rnbd_clt_dev_complain(dev, err);
+			again = true;
+		} else {
+			mod_delayed_work(sess->wq, &dev->reopen_work, 0);
+		}
 	}
+	if (again)
+		queue_delayed_work(sess->wq, &sess->reopen_work,
+				   RNBD_CLT_GREET_INTERVAL);
 	mutex_unlock(&sess->dev_lock);
-	return found;
 }
 
-/*
- * Open all closed devices; come back later if some could not be, for instance
- * because a server that just started does not have them yet.
- */
+static bool rnbd_clt_sess_is_idle(struct rnbd_clt_sess *sess)
+{
+	bool idle;
+
+	mutex_lock(&sess->dev_lock);
+	idle = list_empty(&sess->devs);
+	mutex_unlock(&sess->dev_lock);
+	return idle;
+}
+
+/* Greet the server, then have all closed devices opened again. */
 static void rnbd_clt_reopen_work(struct work_struct *work)
 {
 	struct rnbd_clt_sess *sess =
@@ -110,22 +122,9 @@ static void rnbd_clt_reopen_work(struct work_struct *work)
 			     reopen_work);
 	/* memory may wait to be written to these disks: never wait for any */
 	unsigned int noreclaim = memalloc_noreclaim_save();
-	struct rnbd_clt_dev *dev;
-	bool again = false;
-	int err;
 
-	sess->pass++;
-	while ((dev = rnbd_clt_sess_next_closed(sess))) {
-		err = rnbd_clt_dev_reopen(dev);
-		if (err) {
-			rnbd_clt_dev_complain(dev, err);
-			again = true;
-		}
-		kobject_put(&dev->kobj);
-	}
-	if (again)
-		queue_delayed_work(sess->wq, &sess->reopen_work,
-				   RNBD_CLT_REOPEN_INTERVAL);
+	if (!rnbd_clt_sess_is_idle(sess))
+		rnbd_clt_sess_reopen(sess, rnbd_clt_sess_greet(sess));
 	memalloc_noreclaim_restore(noreclaim);
 }
 
@@ -250,7 +249,7 @@ static int rnbd_clt_sess_connect(struct rnbd_clt_sess *sess,
 	if (err)
 		goto out_free;
 	sess->wq = alloc_workqueue("rnbd_client", WQ_MEM_RECLAIM | WQ_UNBOUND,
-				   0);
+				   RNBD_CLT_MAX_WORKS);
 	if (!sess->wq) {
 		err = -ENOMEM;
 		goto out_free;
