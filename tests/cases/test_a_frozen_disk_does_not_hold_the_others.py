@@ -407,7 +407,7 @@ def test_what_is_opened_too_late_is_closed_again(pair, backends):
     with loop_that_hangs(pair, FROZEN):
         assert pair.client.map_errno("loop0", timeout=100) == "ETIMEDOUT"
         assert "loop0" not in pair.server.list_dir(SERVER_DEVICES)
-    wait_logged(pair.client, "opened loop0 too late")
+    wait_logged(pair.client, "loop0 was left open on the server, closed it")
     assert "loop0" not in pair.server.list_dir(SERVER_DEVICES)
     disk = pair.map("loop0")
     direct_read(pair.client, disk.path)

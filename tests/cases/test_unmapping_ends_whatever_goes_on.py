@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from helpers import (NOTICED, direct_read, footprint, plug_cable, progress, pull_cable,
-                     verified_fio, wait_footprint, wait_state)
-from labkit.pair import wait_until
+from helpers import (NOTICED, RESUMED, direct_read, footprint, plug_cable, progress, pull_cable,
+                     sessions, verified_fio, wait_footprint, wait_state)
+from labkit.pair import SERVER_DEVICES, wait_until
 from labkit.patience import patient
 
 SOON = 20       # seconds a forced unmap may take, at most, whatever the server does
@@ -130,6 +130,30 @@ def test_a_lost_disk_is_unmapped_in_the_normal_way(pair, before):
     disk.unmap(timeout=SOON)
     pair.load_server()
     wait_footprint(pair, before)
+
+
+@pytest.mark.long
+def test_what_the_server_keeps_of_a_lost_session_is_closed_when_it_is_back(pair, before):
+    pair.reload_modules(hb_interval_ms=60000)       # the server notices nothing
+    pair.server.null_blk("nullb1", size_mb=4)
+    kept, other = pair.map(links=2), pair.map("nullb1")
+    for disk in (kept, other):
+        direct_read(pair.client, disk.path)
+    pair.client.settle()
+    for link in (0, 1):
+        pull_cable(pair.client, link)
+    for disk in (kept, other):
+        wait_state(disk, "closed", NOTICED)
+    kept.unmap(force=True)
+    assert sessions(pair, "nullb0") == sessions(pair, "nullb1") == ["s"]
+    plug_cable(pair.client, 0)
+    wait_state(other, "open", RESUMED)
+    assert sessions(pair, "nullb1") == ["s"]
+    wait_until(lambda: "nullb0" not in pair.server.list_dir(SERVER_DEVICES), 20,
+               "the server has closed what nobody has")
+    verified_fio(other, size="1m")
+    plug_cable(pair.client, 1)
+    verified_fio(pair.map(), size="1m")
 
 
 def test_a_mounted_disk_may_be_forced_away(pair, before):

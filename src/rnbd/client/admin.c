@@ -3,18 +3,24 @@
  * Admin messages: SESS_INFO, OPEN, CLOSE.
  *
  * A message is an object of its own with two owners, the sender and the
- * transport, so that a sender may give up waiting. If an abandoned OPEN succeeds
- * after all, the device is open on the server and nobody here knows: other
- * clients could not have it for writing as long as the session lives. So
- * late_work closes it, unless a device of this name is mapped: to open the same
- * name again gives the same id, and closing that is up to the device.
+ * transport, so that a sender may give up waiting.
  *
  * OPEN and CLOSE name or yield ids that hold for one incarnation of the
  * session. They are sent only while the session is connected and greeted, with
  * msg_sem held for reading; the greeting takes it for writing. So a CLOSE that
  * was overtaken by a loss of the session reaches the server, if at all, before
- * anything is open there again. late_work holds it for writing, too, so that no
- * OPEN of the same name is under way while it looks and closes.
+ * anything is open there again.
+ *
+ * A device may be left open on the server although nobody here has it: an OPEN
+ * succeeds after all that was abandoned, or lost its answer with the path; a
+ * CLOSE cannot be sent, or got lost. That the session was lost here does not
+ * end it there, as long as the server believes in one of its paths. Other
+ * clients could not have the device for writing then. So late_work opens it
+ * by its name, which yields the id that it has if it is open, and closes it;
+ * unless a device of this name is mapped, since closing that is up to the
+ * device; none is while late_mutex is held. It opens in the mode of the lost
+ * device, since a server keeps the first mode, and one that is mapped the same
+ * way meanwhile may get what it opened.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -29,7 +35,7 @@
 
 #define RNBD_CLT_MSG_TIMEOUT	(60 * HZ)
 #define RNBD_CLT_MSG_SLICE	(HZ / 2)
-#define RNBD_CLT_CLOSE_TIMEOUT	(5 * HZ)	/* nobody needs the answer */
+#define RNBD_CLT_LATE_TIMEOUT	(5 * HZ)	/* nobody needs the answer */
 #define RNBD_CLT_LATE_INTERVAL	(5 * HZ)
 #define RNBD_CLT_MSG_TRIES	3	/* when a path died under it */
 #define RNBD_CLT_POST_TRIES	500
@@ -41,16 +47,18 @@
  * @answer: where the answer goes to, NULL if there is none
  * @answer_len: its length
  * @timeout: how long to wait, in jiffies
- * @open: device if it is an OPEN, else NULL
- * @incarnation: of the session, for an OPEN
+ * @name: of the device that it opens or closes, else NULL
+ * @mode: of that device
+ * @dev: the sender gives up when this is unmapped; may be NULL
  */
 struct rnbd_clt_call {
 	struct kvec	usr;
 	void		*answer;
 	size_t		answer_len;
 	unsigned long	timeout;
-	const struct rnbd_clt_dev *open;
-	u32		incarnation;
+	const char	*name;
+	enum rnbd_access_mode mode;
+	const struct rnbd_clt_dev *dev;
 };
 
 /** enum rnbd_clt_fate - what became of a message first */
@@ -73,8 +81,8 @@ enum rnbd_clt_fate {
  * @answer: memory of its own, because it is a DMA target
  * @answer_len: its length
  * @late: in sess->late
- * @incarnation: of the session, for an OPEN
- * @open: name of the device if it is an OPEN, else empty
+ * @mode: of the device that it opens or closes
+ * @name: of that device, else empty
  */
 struct rnbd_clt_msg {
 	refcount_t		ref;
@@ -87,8 +95,8 @@ struct rnbd_clt_msg {
 	void			*answer;
 	size_t			answer_len;
 	struct list_head	late;
-	u32			incarnation;
-	char			open[RNBD_NAME_LEN];
+	enum rnbd_access_mode	mode;
+	char			name[RNBD_NAME_LEN];
 };
 
 static struct rnbd_clt_msg *rnbd_clt_msg_alloc(struct rnbd_clt_sess *sess,
@@ -101,9 +109,9 @@ static struct rnbd_clt_msg *rnbd_clt_msg_alloc(struct rnbd_clt_sess *sess,
 	refcount_set(&msg->ref, 1);
 	init_completion(&msg->done);
 	msg->sess = sess;
-	msg->incarnation = call->incarnation;
-	if (call->open)
-		strscpy(msg->open, call->open->path);
+	msg->mode = call->mode;
+	if (call->name)
+		strscpy(msg->name, call->name);
 	if (!call->answer_len)
 		return msg;
 
@@ -125,22 +133,57 @@ static void rnbd_clt_msg_put(struct rnbd_clt_msg *msg)
 	kfree(msg);
 }
 
-/* Leave a message to late_work. Any context. */
-static void rnbd_clt_msg_is_late(struct rnbd_clt_msg *msg)
+/* late_lock is held. */
+static bool rnbd_clt_late_has(const struct rnbd_clt_sess *sess,
+			      const char *name)
+{
+	const struct rnbd_clt_msg *msg;
+
+	list_for_each_entry(msg, &sess->late, late)
+		if (!strcmp(msg->name, name))
+			return true;
+	return false;
+}
+
+/* The device it names may be open on the server. Any context. */
+static void rnbd_clt_late_add(struct rnbd_clt_msg *msg)
 {
 	struct rnbd_clt_sess *sess = msg->sess;
 	unsigned long flags;
-	bool off;
+	bool drop;
 
 	spin_lock_irqsave(&sess->late_lock, flags);
-	off = sess->late_off;
-	if (!off) {
+	drop = sess->late_off || rnbd_clt_late_has(sess, msg->name);
+	if (!drop) {
 		list_add_tail(&msg->late, &sess->late);
 		mod_delayed_work(sess->wq, &sess->late_work, 0);
 	}
 	spin_unlock_irqrestore(&sess->late_lock, flags);
-	if (off)
+	if (drop)
 		rnbd_clt_msg_put(msg);
+}
+
+/* The same if no message could be sent, or what was sent lost its answer. */
+static void rnbd_clt_late_add_dev(const struct rnbd_clt_dev *dev)
+{
+	const struct rnbd_clt_call call = {
+		.name	= dev->path,
+		.mode	= dev->mode,
+	};
+	struct rnbd_clt_msg *msg = rnbd_clt_msg_alloc(dev->sess, &call);
+
+	if (msg)
+		rnbd_clt_late_add(msg);
+	else
+		pr_warn("<%s>: no memory; the server may have %s open until the session ends\n",
+			dev->sess->name, dev->path);
+}
+
+/* An OPEN that succeeded; an OPEN or CLOSE of which nobody knows. */
+static bool rnbd_clt_msg_left_open(const struct rnbd_clt_msg *msg)
+{
+	return *msg->name && (msg->err ? msg->err == -ECANCELED :
+					 msg->answer_len);
 }
 
 /* Softirq or process context. */
@@ -153,8 +196,8 @@ static void rnbd_clt_msg_done(void *priv, int err)
 	msg->err = err;
 	fate = atomic_xchg(&msg->fate, RNBD_CLT_MSG_ANSWERED);
 	complete(&msg->done);
-	if (fate == RNBD_CLT_MSG_ABANDONED && !err && *msg->open)
-		rnbd_clt_msg_is_late(msg);
+	if (fate == RNBD_CLT_MSG_ABANDONED && rnbd_clt_msg_left_open(msg))
+		rnbd_clt_late_add(msg);
 	else
 		rnbd_clt_msg_put(msg);
 }
@@ -196,7 +239,7 @@ static int rnbd_clt_msg_post(struct rnbd_clt_msg *msg, const struct kvec *usr)
 /* For a device that was unmapped meanwhile nobody needs to wait. */
 static bool rnbd_clt_call_is_unwanted(const struct rnbd_clt_call *call)
 {
-	return call->open && READ_ONCE(call->open->state) == RNBD_CLT_UNMAPPED;
+	return call->dev && READ_ONCE(call->dev->state) == RNBD_CLT_UNMAPPED;
 }
 
 /* Return: false if the sender has given up; what comes later is not for it. */
@@ -378,6 +421,29 @@ out_unlock:
 	return err;
 }
 
+/* OPEN, if the session is connected and greeted; @call says of what. */
+static int rnbd_clt_msg_open(struct rnbd_clt_sess *sess,
+			     struct rnbd_clt_call *call,
+			     struct rnbd_open_rsp *rsp, u32 *incarnation)
+{
+	u8 usr[RNBD_OPEN_LEN], answer[RNBD_OPEN_RSP_LEN];
+	int err;
+
+	err = rnbd_build_open(usr, call->name, call->mode);
+	if (err)
+		return err;
+	call->usr = (struct kvec){ usr, sizeof(usr) };
+	call->answer = answer;
+	call->answer_len = sizeof(answer);
+	err = rnbd_clt_msg_enter(sess, incarnation);
+	if (err)
+		return err;
+	err = rnbd_clt_msg_send(sess, call);
+	up_read(&sess->msg_sem);
+	return err ?: rnbd_parse_open_rsp(answer, sizeof(answer), sess->ver,
+					  rsp);
+}
+
 /**
  * rnbd_clt_send_open() - open a device on the server
  * @dev: device
@@ -392,43 +458,43 @@ out_unlock:
 int rnbd_clt_send_open(struct rnbd_clt_dev *dev, struct rnbd_open_rsp *rsp,
 		       u32 *incarnation)
 {
-	u8 usr[RNBD_OPEN_LEN], answer[RNBD_OPEN_RSP_LEN];
-	struct rnbd_clt_sess *sess = dev->sess;
 	struct rnbd_clt_call call = {
-		.usr		= { usr, sizeof(usr) },
-		.answer		= answer,
-		.answer_len	= sizeof(answer),
 		.timeout	= RNBD_CLT_MSG_TIMEOUT,
-		.open		= dev,
+		.name		= dev->path,
+		.mode		= dev->mode,
+		.dev		= dev,
 	};
 	int err;
 
-	err = rnbd_build_open(usr, dev->path, dev->mode);
-	if (err)
-		return err;
-
-	err = rnbd_clt_msg_enter(sess, incarnation);
-	if (err)
-		return err;
-	call.incarnation = *incarnation;
-	err = rnbd_clt_msg_send(sess, &call);
-	up_read(&sess->msg_sem);
-	if (err)
-		return err;
-	return rnbd_parse_open_rsp(answer, sizeof(answer), sess->ver, rsp);
+	err = rnbd_clt_msg_open(dev->sess, &call, rsp, incarnation);
+	if (err == -ECONNABORTED)
+		rnbd_clt_late_add_dev(dev);
+	return err;
 }
 
-/* msg_sem is held, and the session is the one that @device_id is of. */
-static int rnbd_clt_msg_close(struct rnbd_clt_sess *sess, u32 device_id)
+/* -ECONNABORTED if the incarnation that @device_id is of is gone. */
+static int rnbd_clt_close_id(struct rnbd_clt_sess *sess, const char *name,
+			     enum rnbd_access_mode mode, u32 device_id,
+			     u32 incarnation)
 {
 	u8 usr[RNBD_CLOSE_LEN];
 	const struct rnbd_clt_call call = {
 		.usr		= { usr, sizeof(usr) },
-		.timeout	= RNBD_CLT_CLOSE_TIMEOUT,
+		.timeout	= RNBD_CLT_LATE_TIMEOUT,
+		.name		= name,
+		.mode		= mode,
 	};
+	u32 now;
+	int err;
 
 	rnbd_build_close(usr, device_id);
-	return rnbd_clt_msg_send(sess, &call);
+	err = rnbd_clt_msg_enter(sess, &now);
+	if (err)
+		return err;
+	err = now == incarnation ? rnbd_clt_msg_send(sess, &call) :
+				   -ECONNABORTED;
+	up_read(&sess->msg_sem);
+	return err;
 }
 
 /**
@@ -436,7 +502,7 @@ static int rnbd_clt_msg_close(struct rnbd_clt_sess *sess, u32 device_id)
  * @dev: device
  * @device_id: id on the server
  * @incarnation: of the session, for which @device_id holds; if that is gone,
- *	then so is what is to be closed
+ *	or goes now, late_work closes what the server may still have open
  *
  * Gives up after some seconds: the server answers when the I/O has ended, and
  * its device may be frozen.
@@ -447,78 +513,80 @@ void rnbd_clt_send_close(struct rnbd_clt_dev *dev, u32 device_id,
 			 u32 incarnation)
 {
 	struct rnbd_clt_sess *sess = dev->sess;
-	u32 now;
-	int err;
+	int err = rnbd_clt_close_id(sess, dev->path, dev->mode, device_id,
+				    incarnation);
 
-	err = rnbd_clt_msg_enter(sess, &now);
-	if (err)
-		return;
-	if (now == incarnation)
-		err = rnbd_clt_msg_close(sess, device_id);
-	up_read(&sess->msg_sem);
-	if (err && err != -ENOENT)	/* closed there already is fine */
-		pr_warn("<%s>: cannot close %s on the server: %d\n",
-			sess->name, dev->path, err);
+	if (err == -ETIMEDOUT)
+		pr_warn("<%s>: the server does not say that it closed %s\n",
+			sess->name, dev->path);
+	else if (err && err != -ENOENT)	/* closed there already is fine */
+		rnbd_clt_late_add_dev(dev);
 }
 
-/* ------------------------------------------------------- late answers */
+/* --------------------------------- what was left open on the server */
 
-/** enum rnbd_clt_late - what to do with what an abandoned OPEN opened */
+/** enum rnbd_clt_late - what to do with a device that may be open */
 enum rnbd_clt_late {
 	RNBD_CLT_LATE_CLOSE,	/* nobody has it */
-	RNBD_CLT_LATE_FORGET,	/* it is gone, or a device has it */
-	RNBD_CLT_LATE_WAIT,	/* a device may get it, or give up */
+	RNBD_CLT_LATE_FORGET,	/* a device has it */
+	RNBD_CLT_LATE_WAIT,	/* a device may get it; nobody can be asked */
 };
 
-/*
- * msg_sem is held for writing. A server may give an id to another device once
- * the first one is closed, so the id of an open device is never closed.
- */
-static enum rnbd_clt_late rnbd_clt_late_decide(const struct rnbd_clt_msg *msg,
-					       u32 device_id)
+static enum rnbd_clt_late rnbd_clt_late_decide(struct rnbd_clt_sess *sess,
+					       const char *name)
 {
 	enum rnbd_clt_late what = RNBD_CLT_LATE_CLOSE;
-	struct rnbd_clt_sess *sess = msg->sess;
 	struct rnbd_clt_dev *dev;
 
 	mutex_lock(&sess->dev_lock);
-	list_for_each_entry(dev, &sess->devs, entry) {
-		bool same = !strcmp(dev->path, msg->open);
-
-		if (dev->state == RNBD_CLT_OPEN &&
-		    (same || dev->device_id == device_id)) {
-			what = RNBD_CLT_LATE_FORGET;
-			break;
-		}
-		if (same)
-			what = RNBD_CLT_LATE_WAIT;
-	}
-	if (!sess->connected || sess->greeted != sess->incarnation ||
-	    sess->incarnation != msg->incarnation)
-		what = RNBD_CLT_LATE_FORGET;
+	if (!rnbd_clt_sess_is_greeted(sess))
+		what = RNBD_CLT_LATE_WAIT;
+	list_for_each_entry(dev, &sess->devs, entry)
+		if (!strcmp(dev->path, name))
+			what = dev->state == RNBD_CLT_OPEN ?
+			       RNBD_CLT_LATE_FORGET : RNBD_CLT_LATE_WAIT;
 	mutex_unlock(&sess->dev_lock);
 	return what;
 }
 
-/* Return: false if it has to be looked at again. */
-static bool rnbd_clt_late_handle(struct rnbd_clt_msg *msg)
+/* late_mutex is held. */
+static int rnbd_clt_late_close(struct rnbd_clt_sess *sess,
+			       const struct rnbd_clt_msg *late)
 {
-	struct rnbd_clt_sess *sess = msg->sess;
+	struct rnbd_clt_call call = {
+		.timeout	= RNBD_CLT_LATE_TIMEOUT,
+		.name		= late->name,
+		.mode		= late->mode,
+	};
 	struct rnbd_open_rsp rsp;
+	u32 incarnation;
+	int err;
+
+	err = rnbd_clt_msg_open(sess, &call, &rsp, &incarnation) ?:
+	      rnbd_clt_close_id(sess, late->name, late->mode, rsp.device_id,
+				incarnation);
+	if (!err)
+		pr_info("<%s>: %s was left open on the server, closed it\n",
+			sess->name, late->name);
+	return err;
+}
+
+/* Return: false if it has to be looked at again. */
+static bool rnbd_clt_late_handle(struct rnbd_clt_sess *sess,
+				 const struct rnbd_clt_msg *late)
+{
 	enum rnbd_clt_late what;
 	int err = 0;
 
-	if (rnbd_parse_open_rsp(msg->answer, msg->answer_len, sess->ver, &rsp))
-		return true;
-	down_write(&sess->msg_sem);
-	what = rnbd_clt_late_decide(msg, rsp.device_id);
+	mutex_lock(&sess->late_mutex);
+	what = rnbd_clt_late_decide(sess, late->name);
 	if (what == RNBD_CLT_LATE_CLOSE)
-		err = rnbd_clt_msg_close(sess, rsp.device_id);
-	up_write(&sess->msg_sem);
-	if (what == RNBD_CLT_LATE_CLOSE)
-		pr_info("<%s>: the server opened %s too late, closed it: %d\n",
-			sess->name, msg->open, err);
-	return what != RNBD_CLT_LATE_WAIT;
+		err = rnbd_clt_late_close(sess, late);
+	mutex_unlock(&sess->late_mutex);
+
+	/* else refused, so it is not open; or it will be late once more */
+	return what != RNBD_CLT_LATE_WAIT && err != -ENOTCONN &&
+	       err != -ECONNABORTED && err != -ENOMEM;
 }
 
 static void rnbd_clt_late_take(struct rnbd_clt_sess *sess,
@@ -548,7 +616,7 @@ static void rnbd_clt_late_work(struct work_struct *work)
 
 	rnbd_clt_late_take(sess, &list);
 	list_for_each_entry_safe(msg, next, &list, late)
-		if (rnbd_clt_late_handle(msg))
+		if (rnbd_clt_late_handle(sess, msg))
 			list_move(&msg->late, &done);
 	rnbd_clt_late_drop(&done);
 
@@ -575,7 +643,7 @@ void rnbd_clt_late_start(struct rnbd_clt_sess *sess)
 }
 
 /**
- * rnbd_clt_late_stop() - forget about late answers
+ * rnbd_clt_late_stop() - forget what may be open on the server
  * @sess: session that is about to be closed, which closes all it has opened
  *
  * Context: process; waits for a message under way.

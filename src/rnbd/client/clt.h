@@ -7,7 +7,8 @@
  * the pdu of blk-mq's requests; admin messages (admin.c) open and close.
  *
  * Lock order, outer first: rnbd_clt_sess::open_lock or rnbd_clt_dev::open_lock,
- * then rnbd_clt_sess::msg_sem, rnbd_clt_sess_mutex, rnbd_clt_sess::dev_lock.
+ * then rnbd_clt_sess::late_mutex, rnbd_clt_sess::msg_sem, rnbd_clt_sess_mutex,
+ * rnbd_clt_sess::dev_lock.
  */
 #ifndef RNBD_CLT_H
 #define RNBD_CLT_H
@@ -72,9 +73,11 @@ enum rnbd_clt_state {
  * @ver: protocol version both sides speak
  * @reopen_work: greets the server, then has opened what is closed
  * @late_lock: protects the next two; any context
- * @late: answers to OPEN that came when nobody waited any more
+ * @late: messages that name devices which may be open on the server although
+ *	nobody has them; each name once
  * @late_off: they are not looked at any more
- * @late_work: closes what they opened
+ * @late_work: closes them
+ * @late_mutex: held while one of them is closed; no device joins @devs then
  * @name: constant
  */
 struct rnbd_clt_sess {
@@ -102,6 +105,7 @@ struct rnbd_clt_sess {
 	struct list_head	late;
 	bool			late_off;
 	struct delayed_work	late_work;
+	struct mutex		late_mutex;
 	char			name[RTRS_NAME_LEN];
 };
 

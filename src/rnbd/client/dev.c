@@ -456,13 +456,17 @@ err_free:
 	return ERR_PTR(err);
 }
 
-/* Into the list, unless the name is there already. */
+/*
+ * Into the list, unless the name is there already. If it is just being closed on
+ * the server, that comes first.
+ */
 static int rnbd_clt_dev_insert(struct rnbd_clt_dev *dev)
 {
 	struct rnbd_clt_sess *sess = dev->sess;
 	struct rnbd_clt_dev *other;
 	int err = 0;
 
+	mutex_lock(&sess->late_mutex);
 	mutex_lock(&sess->dev_lock);
 	list_for_each_entry(other, &sess->devs, entry) {
 		if (!strcmp(other->path, dev->path)) {
@@ -473,6 +477,7 @@ static int rnbd_clt_dev_insert(struct rnbd_clt_dev *dev)
 	if (!err)
 		list_add_tail(&dev->entry, &sess->devs);
 	mutex_unlock(&sess->dev_lock);
+	mutex_unlock(&sess->late_mutex);
 	return err;
 }
 

@@ -383,6 +383,7 @@ static struct rnbd_clt_sess *rnbd_clt_sess_alloc(const char *name)
 	if (!sess)
 		return NULL;
 	mutex_init(&sess->open_lock);
+	mutex_init(&sess->late_mutex);
 	mutex_init(&sess->dev_lock);
 	init_rwsem(&sess->msg_sem);
 	INIT_LIST_HEAD(&sess->devs);
