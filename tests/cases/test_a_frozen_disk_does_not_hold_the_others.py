@@ -242,6 +242,17 @@ def test_a_disk_that_hangs_when_it_is_opened_again_keeps_no_other_closed(pair, b
 
 
 @pytest.mark.long
+@pytest.mark.limit(240)
+def test_a_disk_that_does_not_answer_reads_is_not_mapped(pair, backends):
+    before = footprint(pair)
+    with frozen(pair):
+        assert errno_of(lambda: pair.map(f"mapper/{FROZEN}", timeout=100)) == "ETIMEDOUT"
+        assert not pair.client.disks()
+    wait_footprint(pair, before)
+    verified_fio(map_frozen(pair), size="1m")
+
+
+@pytest.mark.long
 def test_a_disk_is_forced_away_while_it_is_opened_again(pair, backends):
     make_loop(pair, FROZEN)
     disk = pair.map("loop0")

@@ -130,6 +130,7 @@ struct rnbd_clt_sess {
  * @rsp: the server's last description, with the administrator's size if that
  *	came later; dev_lock
  * @reopen_work: opens it again; queued under dev_lock while it is closed
+ * @scan_work: ends a partition scan that takes too long
  * @update_work: brings the disk up to date with @state and @rsp
  * @online: the last event said so; update_work
  * @limits_due: @update_work has limits to set; dev_lock
@@ -154,6 +155,7 @@ struct rnbd_clt_dev {
 	struct mutex		open_lock;
 	struct rnbd_open_rsp	rsp;
 	struct delayed_work	reopen_work;
+	struct delayed_work	scan_work;
 	struct delayed_work	update_work;
 	bool			online;
 	bool			limits_due;

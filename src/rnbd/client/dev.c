@@ -13,8 +13,8 @@
  * dev_lock and finds the state open or closed may use it.
  *
  * Until the device is announced nobody could unmap it. So if the session is
- * lost before, the device goes to UNMAPPED at once, which ends the partition
- * scan, and the mapping fails.
+ * lost before, or the server does not answer the partition scan, the device goes
+ * to UNMAPPED, which ends the scan, and the mapping fails.
  *
  * When the session is back, each closed device has a work of its own that opens
  * it: one that hangs on the server keeps no other one closed.
@@ -31,6 +31,7 @@
 #include "clt.h"
 
 #define RNBD_CLT_REOPEN_INTERVAL	(5 * HZ)
+#define RNBD_CLT_SCAN_TIMEOUT	(60 * HZ)
 
 #define RNBD_CLT_DRAIN_MIN_MS	10
 #define RNBD_CLT_DRAIN_MAX_MS	200
@@ -375,6 +376,25 @@ static void rnbd_clt_dev_drain(struct rnbd_clt_dev *dev)
 	synchronize_rcu();
 }
 
+static void rnbd_clt_dev_set_unmapped(struct rnbd_clt_dev *dev)
+{
+	mutex_lock(&dev->sess->dev_lock);
+	rnbd_clt_dev_set_state(dev, RNBD_CLT_UNMAPPED);
+	mutex_unlock(&dev->sess->dev_lock);
+}
+
+/* The partition scan takes too long; what it waits for ends, and so does it. */
+static void rnbd_clt_dev_scan_work(struct work_struct *work)
+{
+	struct rnbd_clt_dev *dev = container_of(to_delayed_work(work),
+						struct rnbd_clt_dev, scan_work);
+
+	pr_err("%s: the server does not answer reads of %s\n",
+	       dev->disk->disk_name, dev->path);
+	rnbd_clt_dev_set_unmapped(dev);
+	rnbd_clt_dev_drain(dev);
+}
+
 /* Undo add_disk() and everything that could follow it; no I/O is left. */
 static void rnbd_clt_dev_stop(struct rnbd_clt_dev *dev, bool force)
 {
@@ -383,6 +403,21 @@ static void rnbd_clt_dev_stop(struct rnbd_clt_dev *dev, bool force)
 	if (force)
 		blk_mark_disk_dead(dev->disk);
 	del_gendisk(dev->disk);
+}
+
+/* Return: -ETIMEDOUT if the device was unmapped because that took too long. */
+static int rnbd_clt_dev_add_disk(struct rnbd_clt_dev *dev)
+{
+	int err;
+
+	queue_delayed_work(dev->sess->wq, &dev->scan_work,
+			   RNBD_CLT_SCAN_TIMEOUT);
+	err = add_disk(dev->disk);
+	if (!cancel_delayed_work_sync(&dev->scan_work) && !err) {
+		rnbd_clt_dev_stop(dev, true);
+		err = -ETIMEDOUT;
+	}
+	return err;
 }
 
 static void rnbd_clt_dev_close(struct rnbd_clt_dev *dev)
@@ -434,6 +469,7 @@ static struct rnbd_clt_dev *rnbd_clt_dev_alloc(struct rnbd_clt_sess *sess,
 	atomic_set(&dev->openers, 0);
 	mutex_init(&dev->open_lock);
 	INIT_DELAYED_WORK(&dev->reopen_work, rnbd_clt_dev_reopen_work);
+	INIT_DELAYED_WORK(&dev->scan_work, rnbd_clt_dev_scan_work);
 	INIT_DELAYED_WORK(&dev->update_work, rnbd_clt_update_work);
 	strscpy(dev->path, map->device_path);
 	dev->link = rnbd_clt_dev_link_name(dev);
@@ -529,13 +565,6 @@ static void rnbd_clt_dev_publish(struct rnbd_clt_dev *dev)
 	mutex_unlock(&dev->sess->dev_lock);
 }
 
-static void rnbd_clt_dev_set_unmapped(struct rnbd_clt_dev *dev)
-{
-	mutex_lock(&dev->sess->dev_lock);
-	rnbd_clt_dev_set_state(dev, RNBD_CLT_UNMAPPED);
-	mutex_unlock(&dev->sess->dev_lock);
-}
-
 /*
  * A new device comes to life. The caller has a reference of its own: as soon
  * as it is published someone may unmap.
@@ -547,7 +576,7 @@ static int rnbd_clt_dev_start(struct rnbd_clt_dev *dev)
 	err = rnbd_clt_dev_first_open(dev);
 	if (err)
 		return err;
-	err = add_disk(dev->disk);
+	err = rnbd_clt_dev_add_disk(dev);
 	if (err)
 		goto err_close;
 	if (!rnbd_clt_dev_set_announced(dev)) {
