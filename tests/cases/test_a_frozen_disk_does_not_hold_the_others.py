@@ -222,6 +222,7 @@ def test_a_disk_that_hangs_when_it_is_opened_keeps_no_other_closed(pair, backend
 
 
 @pytest.mark.long
+@pytest.mark.limit(240)
 def test_a_disk_that_hangs_when_it_is_opened_again_keeps_no_other_closed(pair, backends):
     make_loop(pair, FROZEN)
     disks = pair.map("loop0"), pair.map("nullb1")   # they are opened again in this order
@@ -229,13 +230,18 @@ def test_a_disk_that_hangs_when_it_is_opened_again_keeps_no_other_closed(pair, b
     pair.server.unload()
     for disk in disks:
         wait_state(disk, "closed", NOTICED)
+    marks = [node.mark() for node in pair.nodes]
     with loop_that_hangs(pair, FROZEN):
         pair.load_server()
         wait_in(pair.server, "rnbd_srv_open_dev")
         wait_state(disks[1], "open", RESUMED)
         verified_fio(disks[1], size="1m")
+        wait_logged(pair.client, "cannot open loop0 of session s again", marks[0])
+        time.sleep(patient(SOON))       # it looks again every few seconds
         assert disks[0].attribute("state") == "closed"
     wait_state(disks[0], "open", RESUMED)
+    opened = [line for line in pair.server.kernel_log(marks[1]) if "<s>: opened loop0 as" in line]
+    assert len(opened) == 1, "it was asked for once, however long that took"
     for disk in disks:
         disk.unmap()
     pair.server.run("losetup -d /dev/loop0")

@@ -3,7 +3,9 @@
  * Admin messages: SESS_INFO, OPEN, CLOSE.
  *
  * A message is an object of its own with two owners, the sender and the
- * transport, so that a sender may give up waiting.
+ * transport, so that a sender may give up waiting. A device that is opened again
+ * has one OPEN under way at most, since one that hangs on the server occupies
+ * something there and here as long as it does.
  *
  * OPEN and CLOSE name or yield ids that hold for one incarnation of the
  * session. They are sent only while the session is connected and greeted, with
@@ -20,7 +22,7 @@
  * unless a device of this name is mapped, since closing that is up to the
  * device; none is while late_mutex is held. It opens in the mode of the lost
  * device, since a server keeps the first mode, and one that is mapped the same
- * way meanwhile may get what it opened.
+ * way meanwhile may get what it opened. Whoever maps it waits for this first.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -35,10 +37,11 @@
 
 #define RNBD_CLT_MSG_TIMEOUT	(60 * HZ)
 #define RNBD_CLT_MSG_SLICE	(HZ / 2)
+#define RNBD_CLT_REOPEN_TIMEOUT	(5 * HZ)	/* until it is looked at again */
 #define RNBD_CLT_LATE_TIMEOUT	(5 * HZ)	/* nobody needs the answer */
 #define RNBD_CLT_LATE_INTERVAL	(5 * HZ)
 #define RNBD_CLT_MSG_TRIES	3	/* when a path died under it */
-#define RNBD_CLT_POST_TRIES	500
+#define RNBD_CLT_POST_TIMEOUT	(5 * HZ)
 #define RNBD_CLT_POST_RETRY_MS	10
 
 /**
@@ -47,18 +50,22 @@
  * @answer: where the answer goes to, NULL if there is none
  * @answer_len: its length
  * @timeout: how long to wait, in jiffies
+ * @incarnation: of the session, in which it may be sent
  * @name: of the device that it opens or closes, else NULL
  * @mode: of that device
  * @dev: the sender gives up when this is unmapped; may be NULL
+ * @late: the sender gives up when the session is closed
  */
 struct rnbd_clt_call {
 	struct kvec	usr;
 	void		*answer;
 	size_t		answer_len;
 	unsigned long	timeout;
+	u32		incarnation;
 	const char	*name;
 	enum rnbd_access_mode mode;
 	const struct rnbd_clt_dev *dev;
+	bool		late;
 };
 
 /** enum rnbd_clt_fate - what became of a message first */
@@ -70,8 +77,8 @@ enum rnbd_clt_fate {
 
 /**
  * struct rnbd_clt_msg - an admin message under way
- * @ref: the sender and, once it took the request, the transport; after that
- *	sess->late, if it is there
+ * @ref: the sender, or the device that it opens; once it took the request,
+ *	the transport; after that the list of late ones, if it is there
  * @fate: enum rnbd_clt_fate
  * @done: the transport is done with it
  * @err: how it ended, valid after @done
@@ -80,7 +87,8 @@ enum rnbd_clt_fate {
  * @sg: @answer
  * @answer: memory of its own, because it is a DMA target
  * @answer_len: its length
- * @late: in sess->late
+ * @late: in sess->late or sess->late_run
+ * @incarnation: of the session, in which it was sent
  * @mode: of the device that it opens or closes
  * @name: of that device, else empty
  */
@@ -95,6 +103,7 @@ struct rnbd_clt_msg {
 	void			*answer;
 	size_t			answer_len;
 	struct list_head	late;
+	u32			incarnation;
 	enum rnbd_access_mode	mode;
 	char			name[RNBD_NAME_LEN];
 };
@@ -109,6 +118,7 @@ static struct rnbd_clt_msg *rnbd_clt_msg_alloc(struct rnbd_clt_sess *sess,
 	refcount_set(&msg->ref, 1);
 	init_completion(&msg->done);
 	msg->sess = sess;
+	msg->incarnation = call->incarnation;
 	msg->mode = call->mode;
 	if (call->name)
 		strscpy(msg->name, call->name);
@@ -133,37 +143,25 @@ static void rnbd_clt_msg_put(struct rnbd_clt_msg *msg)
 	kfree(msg);
 }
 
-/* late_lock is held. */
-static bool rnbd_clt_late_has(const struct rnbd_clt_sess *sess,
-			      const char *name)
-{
-	const struct rnbd_clt_msg *msg;
-
-	list_for_each_entry(msg, &sess->late, late)
-		if (!strcmp(msg->name, name))
-			return true;
-	return false;
-}
-
-/* The device it names may be open on the server. Any context. */
+/* The device it names may be open on the server. Takes the reference. */
 static void rnbd_clt_late_add(struct rnbd_clt_msg *msg)
 {
 	struct rnbd_clt_sess *sess = msg->sess;
 	unsigned long flags;
-	bool drop;
+	bool off;
 
 	spin_lock_irqsave(&sess->late_lock, flags);
-	drop = sess->late_off || rnbd_clt_late_has(sess, msg->name);
-	if (!drop) {
+	off = sess->late_off;
+	if (!off) {
 		list_add_tail(&msg->late, &sess->late);
 		mod_delayed_work(sess->wq, &sess->late_work, 0);
 	}
 	spin_unlock_irqrestore(&sess->late_lock, flags);
-	if (drop)
+	if (off)
 		rnbd_clt_msg_put(msg);
 }
 
-/* The same if no message could be sent, or what was sent lost its answer. */
+/* The same if no message could be sent. */
 static void rnbd_clt_late_add_dev(const struct rnbd_clt_dev *dev)
 {
 	const struct rnbd_clt_call call = {
@@ -179,31 +177,43 @@ static void rnbd_clt_late_add_dev(const struct rnbd_clt_dev *dev)
 			dev->sess->name, dev->path);
 }
 
-/* An OPEN that succeeded; an OPEN or CLOSE of which nobody knows. */
-static bool rnbd_clt_msg_left_open(const struct rnbd_clt_msg *msg)
+static bool rnbd_clt_msg_has_opened(const struct rnbd_clt_msg *msg)
 {
-	return *msg->name && (msg->err ? msg->err == -ECANCELED :
-					 msg->answer_len);
+	return *msg->name && msg->answer_len && !msg->err;
 }
 
 /* Softirq or process context. */
 static void rnbd_clt_msg_done(void *priv, int err)
 {
 	struct rnbd_clt_msg *msg = priv;
+	bool late;
 	int fate;
 
 	rtrs_clt_put_permit(msg->sess->rtrs, msg->permit);
 	msg->err = err;
 	fate = atomic_xchg(&msg->fate, RNBD_CLT_MSG_ANSWERED);
+	/* of an OPEN or CLOSE that died with its path nobody knows */
+	late = (*msg->name && err == -ECANCELED) ||
+	       (fate == RNBD_CLT_MSG_ABANDONED && rnbd_clt_msg_has_opened(msg));
 	complete(&msg->done);
-	if (fate == RNBD_CLT_MSG_ABANDONED && rnbd_clt_msg_left_open(msg))
+	if (late)
 		rnbd_clt_late_add(msg);
 	else
 		rnbd_clt_msg_put(msg);
 }
 
+/* When a device is unmapped, or a session closed, nobody needs to wait. */
+static bool rnbd_clt_call_is_unwanted(const struct rnbd_clt_sess *sess,
+				      const struct rnbd_clt_call *call)
+{
+	return (call->dev &&
+		READ_ONCE(call->dev->state) == RNBD_CLT_UNMAPPED) ||
+	       (call->late && READ_ONCE(sess->late_off));
+}
+
 /* Hand the message to the transport; wait out a full send queue. */
-static int rnbd_clt_msg_post(struct rnbd_clt_msg *msg, const struct kvec *usr)
+static int rnbd_clt_msg_post(struct rnbd_clt_msg *msg,
+			     const struct rnbd_clt_call *call)
 {
 	size_t answer_len = msg->answer_len;
 	struct rtrs_clt_req_ops ops = {
@@ -211,7 +221,7 @@ static int rnbd_clt_msg_post(struct rnbd_clt_msg *msg, const struct kvec *usr)
 		.conf_fn	= rnbd_clt_msg_done,
 	};
 	struct rtrs_clt_sess *rtrs = msg->sess->rtrs;
-	int tries = RNBD_CLT_POST_TRIES;
+	unsigned long end = jiffies + RNBD_CLT_POST_TIMEOUT;
 	int err;
 
 	msg->permit = rtrs_clt_get_permit(rtrs, RTRS_ADMIN_CON,
@@ -222,10 +232,12 @@ static int rnbd_clt_msg_post(struct rnbd_clt_msg *msg, const struct kvec *usr)
 	refcount_inc(&msg->ref);
 	for (;;) {
 		err = rtrs_clt_request(answer_len ? READ : WRITE, &ops, rtrs,
-				       msg->permit, usr, 1, answer_len,
+				       msg->permit, &call->usr, 1, answer_len,
 				       answer_len ? &msg->sg : NULL,
 				       answer_len ? 1 : 0);
-		if ((err != -EBUSY && err != -EAGAIN) || !--tries)
+		if ((err != -EBUSY && err != -EAGAIN) ||
+		    time_after(jiffies, end) ||
+		    rnbd_clt_call_is_unwanted(msg->sess, call))
 			break;
 		msleep(RNBD_CLT_POST_RETRY_MS);
 	}
@@ -236,13 +248,28 @@ static int rnbd_clt_msg_post(struct rnbd_clt_msg *msg, const struct kvec *usr)
 	return err;
 }
 
-/* For a device that was unmapped meanwhile nobody needs to wait. */
-static bool rnbd_clt_call_is_unwanted(const struct rnbd_clt_call *call)
+/*
+ * Whoever opens a disk again waits for msg_sem, and memory for that disk: no
+ * sender may wait for memory.
+ *
+ * Return: the message, under way, with a reference of the sender's; or an ERR_PTR.
+ */
+static struct rnbd_clt_msg *rnbd_clt_msg_begin(struct rnbd_clt_sess *sess,
+					       const struct rnbd_clt_call *call)
 {
-	return call->dev && READ_ONCE(call->dev->state) == RNBD_CLT_UNMAPPED;
+	unsigned int noreclaim = memalloc_noreclaim_save();
+	struct rnbd_clt_msg *msg = rnbd_clt_msg_alloc(sess, call);
+	int err = msg ? rnbd_clt_msg_post(msg, call) : -ENOMEM;
+
+	memalloc_noreclaim_restore(noreclaim);
+	if (!err)
+		return msg;
+	if (msg)
+		rnbd_clt_msg_put(msg);
+	return ERR_PTR(err);
 }
 
-/* Return: false if the sender has given up; what comes later is not for it. */
+/* Return: false if it takes longer than the sender waits. */
 static bool rnbd_clt_msg_wait(struct rnbd_clt_msg *msg,
 			      const struct rnbd_clt_call *call)
 {
@@ -252,57 +279,72 @@ static bool rnbd_clt_msg_wait(struct rnbd_clt_msg *msg,
 		if (wait_for_completion_timeout(&msg->done,
 						RNBD_CLT_MSG_SLICE))
 			return true;
-	} while (time_before(jiffies, end) && !rnbd_clt_call_is_unwanted(call));
+	} while (time_before(jiffies, end) &&
+		 !rnbd_clt_call_is_unwanted(msg->sess, call));
+	return false;
+}
+
+/* Return: false if it was just answered. */
+static bool rnbd_clt_msg_abandon(struct rnbd_clt_msg *msg)
+{
 	if (atomic_cmpxchg(&msg->fate, RNBD_CLT_MSG_WAITED,
 			   RNBD_CLT_MSG_ABANDONED) == RNBD_CLT_MSG_WAITED)
-		return false;
+		return true;
 	wait_for_completion(&msg->done);
-	return true;
+	return false;
+}
+
+/* The sender takes the answer. */
+static int rnbd_clt_msg_take(struct rnbd_clt_msg *msg,
+			     const struct rnbd_clt_call *call)
+{
+	if (!msg->err && call->answer)
+		memcpy(call->answer, msg->answer, call->answer_len);
+	return msg->err;
 }
 
 static int rnbd_clt_msg_try(struct rnbd_clt_sess *sess,
 			    const struct rnbd_clt_call *call)
 {
-	struct rnbd_clt_msg *msg = rnbd_clt_msg_alloc(sess, call);
+	struct rnbd_clt_msg *msg = rnbd_clt_msg_begin(sess, call);
 	int err;
 
-	if (!msg)
-		return -ENOMEM;
-	err = rnbd_clt_msg_post(msg, &call->usr);
-	if (err)
-		goto out_put;
-	if (!rnbd_clt_msg_wait(msg, call)) {
+	if (IS_ERR(msg))
+		return PTR_ERR(msg);
+	if (!rnbd_clt_msg_wait(msg, call) && rnbd_clt_msg_abandon(msg))
 		err = -ETIMEDOUT;
-		goto out_put;
-	}
-	err = msg->err;
-	if (!err && call->answer)
-		memcpy(call->answer, msg->answer, call->answer_len);
-out_put:
+	else
+		err = rnbd_clt_msg_take(msg, call);
 	rnbd_clt_msg_put(msg);
 	return err;
 }
 
+static bool rnbd_clt_sess_is_in(struct rnbd_clt_sess *sess, u32 incarnation)
+{
+	bool is;
+
+	mutex_lock(&sess->dev_lock);
+	is = sess->incarnation == incarnation;
+	mutex_unlock(&sess->dev_lock);
+	return is;
+}
+
 /*
- * Send and wait. All messages may be sent twice; a session with another path
- * need not fail one because a path died.
- *
- * Whoever opens a disk again waits for msg_sem, and memory for that disk.
+ * Send and wait. A session with another path need not fail an OPEN because a
+ * path died. A CLOSE is sent once: should the first one have been executed, the
+ * id may be that of another device by now.
  */
 static int rnbd_clt_msg_send(struct rnbd_clt_sess *sess,
 			     const struct rnbd_clt_call *call)
 {
-	unsigned int noreclaim = memalloc_noreclaim_save();
-	int tries = RNBD_CLT_MSG_TRIES;
+	int tries = call->answer_len && !call->late ? RNBD_CLT_MSG_TRIES : 1;
 	int err;
 
 	do {
 		err = rnbd_clt_msg_try(sess, call);
-	} while (err == -ECANCELED && --tries);
-	memalloc_noreclaim_restore(noreclaim);
-	if (err == -ECANCELED)
-		err = -ECONNABORTED;
-	return err;
+	} while (err == -ECANCELED && --tries &&
+		 rnbd_clt_sess_is_in(sess, call->incarnation));
+	return err == -ECANCELED ? -ECONNABORTED : err;
 }
 
 /* dev_lock is held. */
@@ -373,7 +415,8 @@ static int rnbd_clt_sess_set_greeted(struct rnbd_clt_sess *sess, u8 ver,
 	return err;
 }
 
-static int rnbd_clt_send_sess_info(struct rnbd_clt_sess *sess, u8 *ver)
+static int rnbd_clt_send_sess_info(struct rnbd_clt_sess *sess, u8 *ver,
+				   u32 incarnation)
 {
 	const u8 offer = rnbd_clt_param_max_version();
 	u8 usr[RNBD_SESS_INFO_LEN], answer[RNBD_SESS_INFO_LEN];
@@ -382,6 +425,7 @@ static int rnbd_clt_send_sess_info(struct rnbd_clt_sess *sess, u8 *ver)
 		.answer		= answer,
 		.answer_len	= sizeof(answer),
 		.timeout	= RNBD_CLT_MSG_TIMEOUT,
+		.incarnation	= incarnation,
 	};
 	int err;
 
@@ -414,17 +458,59 @@ int rnbd_clt_sess_greet(struct rnbd_clt_sess *sess)
 	err = rnbd_clt_sess_greeting_due(sess, &incarnation);
 	if (err <= 0)
 		goto out_unlock;
-	err = rnbd_clt_send_sess_info(sess, &ver) ?:
+	err = rnbd_clt_send_sess_info(sess, &ver, incarnation) ?:
 	      rnbd_clt_sess_set_greeted(sess, ver, incarnation);
 out_unlock:
 	up_write(&sess->msg_sem);
 	return err;
 }
 
+/**
+ * rnbd_clt_forget_opening() - nobody waits for the OPEN under way any more
+ * @dev: device, open_lock is held
+ */
+void rnbd_clt_forget_opening(struct rnbd_clt_dev *dev)
+{
+	struct rnbd_clt_msg *msg = dev->opening;
+
+	if (!msg)
+		return;
+	dev->opening = NULL;
+	if (!rnbd_clt_msg_abandon(msg) && rnbd_clt_msg_has_opened(msg))
+		rnbd_clt_late_add(msg);
+	else
+		rnbd_clt_msg_put(msg);
+}
+
+/*
+ * The OPEN of a device that is opened again: goes on waiting for the one that is
+ * under way. open_lock is held.
+ */
+static int rnbd_clt_msg_reopen(struct rnbd_clt_dev *dev,
+			       const struct rnbd_clt_call *call)
+{
+	struct rnbd_clt_msg *msg;
+	int err;
+
+	if (dev->opening && dev->opening->incarnation != call->incarnation)
+		rnbd_clt_forget_opening(dev);
+	msg = dev->opening ?: rnbd_clt_msg_begin(dev->sess, call);
+	if (IS_ERR(msg))
+		return PTR_ERR(msg);
+	dev->opening = msg;
+	if (!rnbd_clt_msg_wait(msg, call))
+		return -ETIMEDOUT;
+	dev->opening = NULL;
+	err = rnbd_clt_msg_take(msg, call);
+	rnbd_clt_msg_put(msg);
+	return err == -ECANCELED ? -ECONNABORTED : err;
+}
+
 /* OPEN, if the session is connected and greeted; @call says of what. */
 static int rnbd_clt_msg_open(struct rnbd_clt_sess *sess,
+			     struct rnbd_clt_dev *again,
 			     struct rnbd_clt_call *call,
-			     struct rnbd_open_rsp *rsp, u32 *incarnation)
+			     struct rnbd_open_rsp *rsp)
 {
 	u8 usr[RNBD_OPEN_LEN], answer[RNBD_OPEN_RSP_LEN];
 	int err;
@@ -435,10 +521,11 @@ static int rnbd_clt_msg_open(struct rnbd_clt_sess *sess,
 	call->usr = (struct kvec){ usr, sizeof(usr) };
 	call->answer = answer;
 	call->answer_len = sizeof(answer);
-	err = rnbd_clt_msg_enter(sess, incarnation);
+	err = rnbd_clt_msg_enter(sess, &call->incarnation);
 	if (err)
 		return err;
-	err = rnbd_clt_msg_send(sess, call);
+	err = again ? rnbd_clt_msg_reopen(again, call) :
+		      rnbd_clt_msg_send(sess, call);
 	up_read(&sess->msg_sem);
 	return err ?: rnbd_parse_open_rsp(answer, sizeof(answer), sess->ver,
 					  rsp);
@@ -447,6 +534,9 @@ static int rnbd_clt_msg_open(struct rnbd_clt_sess *sess,
 /**
  * rnbd_clt_send_open() - open a device on the server
  * @dev: device
+ * @again: it was open before. If the answer takes more than some seconds, that
+ *	is -ETIMEDOUT, and the next call waits for the same answer. open_lock is
+ *	held then, and rnbd_clt_forget_opening() due when the device is unmapped
  * @rsp: what the server says of it
  * @incarnation: of the session, for which @rsp holds
  *
@@ -455,46 +545,52 @@ static int rnbd_clt_msg_open(struct rnbd_clt_sess *sess,
  * or -ECONNABORTED if there is no path (any more) or the server was not greeted
  * yet, -ETIMEDOUT.
  */
-int rnbd_clt_send_open(struct rnbd_clt_dev *dev, struct rnbd_open_rsp *rsp,
-		       u32 *incarnation)
+int rnbd_clt_send_open(struct rnbd_clt_dev *dev, bool again,
+		       struct rnbd_open_rsp *rsp, u32 *incarnation)
 {
 	struct rnbd_clt_call call = {
-		.timeout	= RNBD_CLT_MSG_TIMEOUT,
+		.timeout	= again ? RNBD_CLT_REOPEN_TIMEOUT :
+					  RNBD_CLT_MSG_TIMEOUT,
 		.name		= dev->path,
 		.mode		= dev->mode,
 		.dev		= dev,
 	};
 	int err;
 
-	err = rnbd_clt_msg_open(dev->sess, &call, rsp, incarnation);
-	if (err == -ECONNABORTED)
-		rnbd_clt_late_add_dev(dev);
+	err = rnbd_clt_msg_open(dev->sess, again ? dev : NULL, &call, rsp);
+	*incarnation = call.incarnation;
 	return err;
 }
 
-/* -ECONNABORTED if the incarnation that @device_id is of is gone. */
+/* -ENOTCONN if the incarnation that @device_id is of is gone. */
 static int rnbd_clt_close_id(struct rnbd_clt_sess *sess, const char *name,
 			     enum rnbd_access_mode mode, u32 device_id,
 			     u32 incarnation)
 {
 	u8 usr[RNBD_CLOSE_LEN];
-	const struct rnbd_clt_call call = {
+	struct rnbd_clt_call call = {
 		.usr		= { usr, sizeof(usr) },
 		.timeout	= RNBD_CLT_LATE_TIMEOUT,
 		.name		= name,
 		.mode		= mode,
 	};
-	u32 now;
 	int err;
 
 	rnbd_build_close(usr, device_id);
-	err = rnbd_clt_msg_enter(sess, &now);
+	err = rnbd_clt_msg_enter(sess, &call.incarnation);
 	if (err)
 		return err;
-	err = now == incarnation ? rnbd_clt_msg_send(sess, &call) :
-				   -ECONNABORTED;
+	err = call.incarnation == incarnation ?
+	      rnbd_clt_msg_send(sess, &call) : -ENOTCONN;
 	up_read(&sess->msg_sem);
 	return err;
+}
+
+/* A server that answers so does not know either. */
+static bool rnbd_clt_is_not_sent(int err)
+{
+	return err == -ENOTCONN || err == -ENOMEM || err == -EBUSY ||
+	       err == -EAGAIN;
 }
 
 /**
@@ -516,11 +612,11 @@ void rnbd_clt_send_close(struct rnbd_clt_dev *dev, u32 device_id,
 	int err = rnbd_clt_close_id(sess, dev->path, dev->mode, device_id,
 				    incarnation);
 
-	if (err == -ETIMEDOUT)
-		pr_warn("<%s>: the server does not say that it closed %s\n",
-			sess->name, dev->path);
-	else if (err && err != -ENOENT)	/* closed there already is fine */
+	if (rnbd_clt_is_not_sent(err))
 		rnbd_clt_late_add_dev(dev);
+	else if (err && err != -ENOENT)	/* closed there already is fine */
+		pr_warn("<%s>: cannot close %s on the server: %d\n",
+			sess->name, dev->path, err);
 }
 
 /* --------------------------------- what was left open on the server */
@@ -557,14 +653,14 @@ static int rnbd_clt_late_close(struct rnbd_clt_sess *sess,
 		.timeout	= RNBD_CLT_LATE_TIMEOUT,
 		.name		= late->name,
 		.mode		= late->mode,
+		.late		= true,
 	};
 	struct rnbd_open_rsp rsp;
-	u32 incarnation;
 	int err;
 
-	err = rnbd_clt_msg_open(sess, &call, &rsp, &incarnation) ?:
+	err = rnbd_clt_msg_open(sess, NULL, &call, &rsp) ?:
 	      rnbd_clt_close_id(sess, late->name, late->mode, rsp.device_id,
-				incarnation);
+				call.incarnation);
 	if (!err)
 		pr_info("<%s>: %s was left open on the server, closed it\n",
 			sess->name, late->name);
@@ -584,25 +680,8 @@ static bool rnbd_clt_late_handle(struct rnbd_clt_sess *sess,
 		err = rnbd_clt_late_close(sess, late);
 	mutex_unlock(&sess->late_mutex);
 
-	/* else refused, so it is not open; or it will be late once more */
-	return what != RNBD_CLT_LATE_WAIT && err != -ENOTCONN &&
-	       err != -ECONNABORTED && err != -ENOMEM;
-}
-
-static void rnbd_clt_late_take(struct rnbd_clt_sess *sess,
-			       struct list_head *list)
-{
-	spin_lock_irq(&sess->late_lock);
-	list_splice_init(&sess->late, list);
-	spin_unlock_irq(&sess->late_lock);
-}
-
-static void rnbd_clt_late_drop(struct list_head *list)
-{
-	struct rnbd_clt_msg *msg, *next;
-
-	list_for_each_entry_safe(msg, next, list, late)
-		rnbd_clt_msg_put(msg);
+	/* other errors: it is not open, or the message is late itself */
+	return what != RNBD_CLT_LATE_WAIT && !rnbd_clt_is_not_sent(err);
 }
 
 static void rnbd_clt_late_work(struct work_struct *work)
@@ -610,28 +689,65 @@ static void rnbd_clt_late_work(struct work_struct *work)
 	struct rnbd_clt_sess *sess =
 		container_of(to_delayed_work(work), struct rnbd_clt_sess,
 			     late_work);
-	struct rnbd_clt_msg *msg, *next;
-	LIST_HEAD(done);
-	LIST_HEAD(list);
-
-	rnbd_clt_late_take(sess, &list);
-	list_for_each_entry_safe(msg, next, &list, late)
-		if (rnbd_clt_late_handle(sess, msg))
-			list_move(&msg->late, &done);
-	rnbd_clt_late_drop(&done);
+	struct rnbd_clt_msg *msg;
+	bool done;
 
 	spin_lock_irq(&sess->late_lock);
-	if (!list_empty(&list) && !sess->late_off)
+	list_splice_init(&sess->late, &sess->late_run);
+	while (!sess->late_off && !list_empty(&sess->late_run)) {
+		msg = list_first_entry(&sess->late_run, struct rnbd_clt_msg,
+				       late);
+		spin_unlock_irq(&sess->late_lock);
+		done = rnbd_clt_late_handle(sess, msg);
+		spin_lock_irq(&sess->late_lock);
+		list_move_tail(&msg->late, &sess->late);
+		if (done) {
+			list_del(&msg->late);
+			rnbd_clt_msg_put(msg);
+		}
+	}
+	if (!sess->late_off && !list_empty(&sess->late))
 		queue_delayed_work(sess->wq, &sess->late_work,
 				   RNBD_CLT_LATE_INTERVAL);
-	list_splice(&list, &sess->late);
 	spin_unlock_irq(&sess->late_lock);
+}
+
+static bool rnbd_clt_late_list_has(const struct list_head *list,
+				   const char *name)
+{
+	const struct rnbd_clt_msg *msg;
+
+	list_for_each_entry(msg, list, late)
+		if (!strcmp(msg->name, name))
+			return true;
+	return false;
+}
+
+/**
+ * rnbd_clt_late_flush() - close a device that was left open on the server
+ * @sess: an open session
+ * @name: of the device; if that is done already, or cannot be done now, there is
+ *	nothing to wait for
+ *
+ * Context: process.
+ */
+void rnbd_clt_late_flush(struct rnbd_clt_sess *sess, const char *name)
+{
+	bool found;
+
+	spin_lock_irq(&sess->late_lock);
+	found = rnbd_clt_late_list_has(&sess->late, name) ||
+		rnbd_clt_late_list_has(&sess->late_run, name);
+	spin_unlock_irq(&sess->late_lock);
+	if (found)
+		flush_delayed_work(&sess->late_work);
 }
 
 void rnbd_clt_late_init(struct rnbd_clt_sess *sess)
 {
 	spin_lock_init(&sess->late_lock);
 	INIT_LIST_HEAD(&sess->late);
+	INIT_LIST_HEAD(&sess->late_run);
 	INIT_DELAYED_WORK(&sess->late_work, rnbd_clt_late_work);
 }
 
@@ -650,12 +766,16 @@ void rnbd_clt_late_start(struct rnbd_clt_sess *sess)
  */
 void rnbd_clt_late_stop(struct rnbd_clt_sess *sess)
 {
-	LIST_HEAD(list);
+	struct rnbd_clt_msg *msg, *next;
 
 	spin_lock_irq(&sess->late_lock);
-	sess->late_off = true;
+	WRITE_ONCE(sess->late_off, true);
 	spin_unlock_irq(&sess->late_lock);
 	cancel_delayed_work_sync(&sess->late_work);
-	rnbd_clt_late_take(sess, &list);
-	rnbd_clt_late_drop(&list);
+
+	/* nobody adds any more */
+	list_splice_init(&sess->late_run, &sess->late);
+	list_for_each_entry_safe(msg, next, &sess->late, late)
+		rnbd_clt_msg_put(msg);
+	INIT_LIST_HEAD(&sess->late);
 }

@@ -72,9 +72,10 @@ enum rnbd_clt_state {
  * @greeted: incarnation in which SESS_INFO was answered
  * @ver: protocol version both sides speak
  * @reopen_work: greets the server, then has opened what is closed
- * @late_lock: protects the next two; any context
+ * @late_lock: protects the next three; any context
  * @late: messages that name devices which may be open on the server although
- *	nobody has them; each name once
+ *	nobody has them
+ * @late_run: those that @late_work is about to look at
  * @late_off: they are not looked at any more
  * @late_work: closes them
  * @late_mutex: held while one of them is closed; no device joins @devs then
@@ -103,11 +104,14 @@ struct rnbd_clt_sess {
 	struct delayed_work	reopen_work;
 	spinlock_t		late_lock;
 	struct list_head	late;
+	struct list_head	late_run;
 	bool			late_off;
 	struct delayed_work	late_work;
 	struct mutex		late_mutex;
 	char			name[RTRS_NAME_LEN];
 };
+
+struct rnbd_clt_msg;
 
 /**
  * struct rnbd_clt_dev - a mapped device
@@ -127,6 +131,7 @@ struct rnbd_clt_sess {
  * @complained: a failed re-open was logged in this incarnation; dev_lock
  * @open_lock: held around a re-open and the final close, from the message to
  *	what follows from its answer
+ * @opening: an OPEN that was not answered yet, or NULL; open_lock
  * @rsp: the server's last description, with the administrator's size if that
  *	came later; dev_lock
  * @reopen_work: opens it again; queued under dev_lock while it is closed
@@ -153,6 +158,7 @@ struct rnbd_clt_dev {
 	bool			refused;
 	bool			complained;
 	struct mutex		open_lock;
+	struct rnbd_clt_msg	*opening;
 	struct rnbd_open_rsp	rsp;
 	struct delayed_work	reopen_work;
 	struct delayed_work	scan_work;
@@ -217,12 +223,14 @@ unsigned int rnbd_clt_cancel_dev(struct rnbd_clt_dev *dev, bool cancel);
 
 /* admin.c */
 int rnbd_clt_sess_greet(struct rnbd_clt_sess *sess);
-int rnbd_clt_send_open(struct rnbd_clt_dev *dev, struct rnbd_open_rsp *rsp,
-		       u32 *incarnation);
+int rnbd_clt_send_open(struct rnbd_clt_dev *dev, bool again,
+		       struct rnbd_open_rsp *rsp, u32 *incarnation);
+void rnbd_clt_forget_opening(struct rnbd_clt_dev *dev);
 void rnbd_clt_send_close(struct rnbd_clt_dev *dev, u32 device_id,
 			 u32 incarnation);
 void rnbd_clt_late_init(struct rnbd_clt_sess *sess);
 void rnbd_clt_late_start(struct rnbd_clt_sess *sess);
+void rnbd_clt_late_flush(struct rnbd_clt_sess *sess, const char *name);
 void rnbd_clt_late_stop(struct rnbd_clt_sess *sess);
 
 #endif

@@ -212,7 +212,7 @@ static int rnbd_clt_dev_reopen(struct rnbd_clt_dev *dev)
 		err = 0;
 		break;
 	case RNBD_CLT_CLOSED:
-		err = rnbd_clt_send_open(dev, &rsp, &incarnation);
+		err = rnbd_clt_send_open(dev, true, &rsp, &incarnation);
 		if (err)
 			break;
 		err = rnbd_clt_dev_take_rsp(dev, &rsp, incarnation);
@@ -267,14 +267,19 @@ static void rnbd_clt_dev_reopen_work(struct work_struct *work)
 	/* memory may wait to be written to this disk: never wait for any */
 	unsigned int noreclaim = memalloc_noreclaim_save();
 	struct rnbd_clt_sess *sess = dev->sess;
-	int err = rnbd_clt_dev_reopen(dev);
+	unsigned long delay = 0;
+	int err;
 
+	err = rnbd_clt_dev_reopen(dev);
 	mutex_lock(&sess->dev_lock);
 	if (err && rnbd_clt_dev_wants_reopen(dev) &&
 	    sess->greeted == sess->incarnation) {
-		rnbd_clt_dev_complain(dev, err);
-		queue_delayed_work(sess->wq, &dev->reopen_work,
-				   RNBD_CLT_REOPEN_INTERVAL);
+		/* else only the path was lost, and there is another one */
+		if (err != -ECONNABORTED) {
+			rnbd_clt_dev_complain(dev, err);
+			delay = RNBD_CLT_REOPEN_INTERVAL;
+		}
+		queue_delayed_work(sess->wq, &dev->reopen_work, delay);
 	}
 	mutex_unlock(&sess->dev_lock);
 	memalloc_noreclaim_restore(noreclaim);
@@ -423,6 +428,7 @@ static int rnbd_clt_dev_add_disk(struct rnbd_clt_dev *dev)
 static void rnbd_clt_dev_close(struct rnbd_clt_dev *dev)
 {
 	mutex_lock(&dev->open_lock);
+	rnbd_clt_forget_opening(dev);
 	rnbd_clt_send_close(dev, dev->device_id, dev->incarnation);
 	mutex_unlock(&dev->open_lock);
 }
@@ -526,7 +532,7 @@ static int rnbd_clt_dev_first_open(struct rnbd_clt_dev *dev)
 	int err;
 
 	err = rnbd_clt_sess_greet(sess) ?:
-	      rnbd_clt_send_open(dev, &rsp, &incarnation);
+	      rnbd_clt_send_open(dev, false, &rsp, &incarnation);
 	if (err)
 		return err;
 	err = rnbd_clt_disk_alloc(dev, &rsp);
@@ -610,6 +616,7 @@ static int rnbd_clt_dev_map_on(struct rnbd_clt_sess *sess,
 	struct rnbd_clt_dev *dev;
 	int err;
 
+	rnbd_clt_late_flush(sess, map->device_path);
 	dev = rnbd_clt_dev_alloc(sess, map);
 	if (IS_ERR(dev))
 		return PTR_ERR(dev);
