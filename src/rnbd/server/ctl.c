@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Control messages: SESS_INFO, OPEN, CLOSE. They are executed on a workqueue,
- * because to open or to close may take long, or for ever, and the transport's
- * context serves I/O meanwhile; each by itself, since clients wait for an answer
- * where the order matters. Nothing of an operation may be touched once it is
- * answered.
+ * because to open may take long, or for ever, and the transport's context serves
+ * I/O meanwhile; each by itself, since clients wait for an answer where the
+ * order matters. But a client may not wait for that of a CLOSE: it takes effect
+ * at once, so that an OPEN behind it does not get the id that it closes; only
+ * what follows from it takes long. Nothing of an operation may be touched once
+ * it is answered.
  *
  * Only OPENs of one name come one after the other: a client repeats one that was
  * not answered, because its path died, or because the device hangs, and is to
@@ -135,11 +137,12 @@ static int rnbd_srv_close_msg(struct rnbd_srv_ctl *ctl, size_t *answer_len)
 
 static const struct {
 	int	dir;
+	bool	at_once;
 	int	(*run)(struct rnbd_srv_ctl *ctl, size_t *answer_len);
 } rnbd_srv_ctls[] = {
-	[RNBD_MSG_SESS_INFO]	= { READ,	rnbd_srv_sess_info },
-	[RNBD_MSG_OPEN]		= { READ,	rnbd_srv_open_msg },
-	[RNBD_MSG_CLOSE]	= { WRITE,	rnbd_srv_close_msg },
+	[RNBD_MSG_SESS_INFO]	= { READ,	false,	rnbd_srv_sess_info },
+	[RNBD_MSG_OPEN]		= { READ,	false,	rnbd_srv_open_msg },
+	[RNBD_MSG_CLOSE]	= { WRITE,	true,	rnbd_srv_close_msg },
 };
 
 static void rnbd_srv_ctl_run(struct rnbd_srv_ctl *ctl)
@@ -195,6 +198,9 @@ int rnbd_srv_ctl(struct rnbd_srv_sess *sess, struct rtrs_srv_op *op, void *data,
 	ctl->usr = usr;
 	ctl->usr_len = usr_len;
 	INIT_WORK(&ctl->work, rnbd_srv_ctl_work);
-	queue_work(rnbd_srv_wq, &ctl->work);
+	if (rnbd_srv_ctls[type].at_once)
+		rnbd_srv_ctl_work(&ctl->work);
+	else
+		queue_work(rnbd_srv_wq, &ctl->work);
 	return 0;
 }
