@@ -22,7 +22,7 @@
  * unless a device of this name is mapped, since closing that is up to the
  * device; none is while late_mutex is held. It opens in the mode of the lost
  * device, since a server keeps the first mode, and one that is mapped the same
- * way meanwhile may get what it opened. Whoever maps it waits for this first.
+ * way meanwhile may get what it opened. Whoever maps it again does this first.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -143,21 +143,33 @@ static void rnbd_clt_msg_put(struct rnbd_clt_msg *msg)
 	kfree(msg);
 }
 
+/* late_lock is held. */
+static const struct rnbd_clt_msg *
+rnbd_clt_late_find(const struct list_head *list, const char *name)
+{
+	const struct rnbd_clt_msg *msg;
+
+	list_for_each_entry(msg, list, late)
+		if (!strcmp(msg->name, name))
+			return msg;
+	return NULL;
+}
+
 /* The device it names may be open on the server. Takes the reference. */
 static void rnbd_clt_late_add(struct rnbd_clt_msg *msg)
 {
 	struct rnbd_clt_sess *sess = msg->sess;
 	unsigned long flags;
-	bool off;
+	bool drop;
 
 	spin_lock_irqsave(&sess->late_lock, flags);
-	off = sess->late_off;
-	if (!off) {
+	drop = sess->late_off || rnbd_clt_late_find(&sess->late, msg->name);
+	if (!drop) {
 		list_add_tail(&msg->late, &sess->late);
 		mod_delayed_work(sess->wq, &sess->late_work, 0);
 	}
 	spin_unlock_irqrestore(&sess->late_lock, flags);
-	if (off)
+	if (drop)
 		rnbd_clt_msg_put(msg);
 }
 
@@ -562,26 +574,23 @@ int rnbd_clt_send_open(struct rnbd_clt_dev *dev, bool again,
 	return err;
 }
 
-/* -ENOTCONN if the incarnation that @device_id is of is gone. */
-static int rnbd_clt_close_id(struct rnbd_clt_sess *sess, const char *name,
-			     enum rnbd_access_mode mode, u32 device_id,
-			     u32 incarnation)
+/* CLOSE; -ENOTCONN if the incarnation that @device_id is of, @call's, is gone. */
+static int rnbd_clt_msg_close(struct rnbd_clt_sess *sess,
+			      struct rnbd_clt_call *call, u32 device_id)
 {
 	u8 usr[RNBD_CLOSE_LEN];
-	struct rnbd_clt_call call = {
-		.usr		= { usr, sizeof(usr) },
-		.timeout	= RNBD_CLT_LATE_TIMEOUT,
-		.name		= name,
-		.mode		= mode,
-	};
+	u32 now;
 	int err;
 
 	rnbd_build_close(usr, device_id);
-	err = rnbd_clt_msg_enter(sess, &call.incarnation);
+	call->usr = (struct kvec){ usr, sizeof(usr) };
+	call->answer = NULL;
+	call->answer_len = 0;
+	err = rnbd_clt_msg_enter(sess, &now);
 	if (err)
 		return err;
-	err = call.incarnation == incarnation ?
-	      rnbd_clt_msg_send(sess, &call) : -ENOTCONN;
+	err = now == call->incarnation ? rnbd_clt_msg_send(sess, call) :
+					 -ENOTCONN;
 	up_read(&sess->msg_sem);
 	return err;
 }
@@ -609,9 +618,15 @@ void rnbd_clt_send_close(struct rnbd_clt_dev *dev, u32 device_id,
 			 u32 incarnation)
 {
 	struct rnbd_clt_sess *sess = dev->sess;
-	int err = rnbd_clt_close_id(sess, dev->path, dev->mode, device_id,
-				    incarnation);
+	struct rnbd_clt_call call = {
+		.timeout	= RNBD_CLT_LATE_TIMEOUT,
+		.incarnation	= incarnation,
+		.name		= dev->path,
+		.mode		= dev->mode,
+	};
+	int err;
 
+	err = rnbd_clt_msg_close(sess, &call, device_id);
 	if (rnbd_clt_is_not_sent(err))
 		rnbd_clt_late_add_dev(dev);
 	else if (err && err != -ENOENT)	/* closed there already is fine */
@@ -646,24 +661,23 @@ static enum rnbd_clt_late rnbd_clt_late_decide(struct rnbd_clt_sess *sess,
 }
 
 /* late_mutex is held. */
-static int rnbd_clt_late_close(struct rnbd_clt_sess *sess,
-			       const struct rnbd_clt_msg *late)
+static int rnbd_clt_late_close(struct rnbd_clt_sess *sess, const char *name,
+			       enum rnbd_access_mode mode)
 {
 	struct rnbd_clt_call call = {
 		.timeout	= RNBD_CLT_LATE_TIMEOUT,
-		.name		= late->name,
-		.mode		= late->mode,
+		.name		= name,
+		.mode		= mode,
 		.late		= true,
 	};
 	struct rnbd_open_rsp rsp;
 	int err;
 
 	err = rnbd_clt_msg_open(sess, NULL, &call, &rsp) ?:
-	      rnbd_clt_close_id(sess, late->name, late->mode, rsp.device_id,
-				call.incarnation);
+	      rnbd_clt_msg_close(sess, &call, rsp.device_id);
 	if (!err)
 		pr_info("<%s>: %s was left open on the server, closed it\n",
-			sess->name, late->name);
+			sess->name, name);
 	return err;
 }
 
@@ -677,7 +691,7 @@ static bool rnbd_clt_late_handle(struct rnbd_clt_sess *sess,
 	mutex_lock(&sess->late_mutex);
 	what = rnbd_clt_late_decide(sess, late->name);
 	if (what == RNBD_CLT_LATE_CLOSE)
-		err = rnbd_clt_late_close(sess, late);
+		err = rnbd_clt_late_close(sess, late->name, late->mode);
 	mutex_unlock(&sess->late_mutex);
 
 	/* other errors: it is not open, or the message is late itself */
@@ -712,35 +726,56 @@ static void rnbd_clt_late_work(struct work_struct *work)
 	spin_unlock_irq(&sess->late_lock);
 }
 
-static bool rnbd_clt_late_list_has(const struct list_head *list,
-				   const char *name)
+/**
+ * rnbd_clt_late_has() - may a device be open on the server that nobody has?
+ * @sess: an open session
+ * @name: of the device
+ * @mode: the mode it was opened in, if so
+ */
+bool rnbd_clt_late_has(struct rnbd_clt_sess *sess, const char *name,
+		       enum rnbd_access_mode *mode)
 {
 	const struct rnbd_clt_msg *msg;
 
-	list_for_each_entry(msg, list, late)
-		if (!strcmp(msg->name, name))
-			return true;
-	return false;
+	spin_lock_irq(&sess->late_lock);
+	msg = rnbd_clt_late_find(&sess->late_run, name) ?:
+	      rnbd_clt_late_find(&sess->late, name);
+	if (msg)
+		*mode = msg->mode;
+	spin_unlock_irq(&sess->late_lock);
+	return msg;
 }
 
 /**
- * rnbd_clt_late_flush() - close a device that was left open on the server
- * @sess: an open session
- * @name: of the device; if that is done already, or cannot be done now, there is
- *	nothing to wait for
+ * rnbd_clt_late_settle() - before a device is mapped
+ * @sess: an open session, late_mutex is held
+ * @name: of the device; closed if it was left open on the server
  *
- * Context: process.
+ * Context: process; some seconds.
+ * Return: 0 if it is not open there; else why that is not known.
  */
-void rnbd_clt_late_flush(struct rnbd_clt_sess *sess, const char *name)
+int rnbd_clt_late_settle(struct rnbd_clt_sess *sess, const char *name)
 {
-	bool found;
+	enum rnbd_access_mode mode;
+	int err;
 
+	if (!rnbd_clt_late_has(sess, name, &mode) ||
+	    rnbd_clt_late_decide(sess, name) != RNBD_CLT_LATE_CLOSE)
+		return 0;
+	err = rnbd_clt_late_close(sess, name, mode);
+	if (rnbd_clt_is_not_sent(err) || err == -ETIMEDOUT ||
+	    err == -ECONNABORTED)
+		return err;
+	return 0;
+}
+
+/* A device left the session: what waited for it need not any more. */
+void rnbd_clt_late_kick(struct rnbd_clt_sess *sess)
+{
 	spin_lock_irq(&sess->late_lock);
-	found = rnbd_clt_late_list_has(&sess->late, name) ||
-		rnbd_clt_late_list_has(&sess->late_run, name);
+	if (!sess->late_off && !list_empty(&sess->late))
+		mod_delayed_work(sess->wq, &sess->late_work, 0);
 	spin_unlock_irq(&sess->late_lock);
-	if (found)
-		flush_delayed_work(&sess->late_work);
 }
 
 void rnbd_clt_late_init(struct rnbd_clt_sess *sess)

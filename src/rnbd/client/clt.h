@@ -230,7 +230,10 @@ void rnbd_clt_send_close(struct rnbd_clt_dev *dev, u32 device_id,
 			 u32 incarnation);
 void rnbd_clt_late_init(struct rnbd_clt_sess *sess);
 void rnbd_clt_late_start(struct rnbd_clt_sess *sess);
-void rnbd_clt_late_flush(struct rnbd_clt_sess *sess, const char *name);
+bool rnbd_clt_late_has(struct rnbd_clt_sess *sess, const char *name,
+		       enum rnbd_access_mode *mode);
+int rnbd_clt_late_settle(struct rnbd_clt_sess *sess, const char *name);
+void rnbd_clt_late_kick(struct rnbd_clt_sess *sess);
 void rnbd_clt_late_stop(struct rnbd_clt_sess *sess);
 
 #endif

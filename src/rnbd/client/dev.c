@@ -285,6 +285,17 @@ static void rnbd_clt_dev_reopen_work(struct work_struct *work)
 	memalloc_noreclaim_restore(noreclaim);
 }
 
+/* What the administrator asked for may still be answered. */
+static void rnbd_clt_dev_try_later(struct rnbd_clt_dev *dev)
+{
+	mutex_lock(&dev->sess->dev_lock);
+	dev->refused = false;
+	if (rnbd_clt_dev_wants_reopen(dev))
+		queue_delayed_work(dev->sess->wq, &dev->reopen_work,
+				   RNBD_CLT_REOPEN_INTERVAL);
+	mutex_unlock(&dev->sess->dev_lock);
+}
+
 /**
  * rnbd_clt_dev_remap() - open a device again on behalf of the administrator
  * @dev: device
@@ -307,6 +318,8 @@ int rnbd_clt_dev_remap(struct rnbd_clt_dev *dev)
 		return -EBUSY;
 	}
 	err = rnbd_clt_sess_greet(dev->sess) ?: rnbd_clt_dev_reopen(dev);
+	if (err == -ETIMEDOUT)
+		rnbd_clt_dev_try_later(dev);
 	if (err)
 		pr_err("%s: remap_device: cannot open %s of session %s: %d\n",
 		       dev->disk->disk_name, dev->path, dev->sess->name, err);
@@ -441,6 +454,7 @@ static void rnbd_clt_dev_destroy(struct rnbd_clt_dev *dev)
 	mutex_lock(&sess->dev_lock);
 	list_del_init(&dev->entry);
 	mutex_unlock(&sess->dev_lock);
+	rnbd_clt_late_kick(sess);
 	rnbd_clt_sess_put(sess);
 	kobject_put(&dev->kobj);
 }
@@ -498,24 +512,34 @@ err_free:
 	return ERR_PTR(err);
 }
 
+static bool rnbd_clt_sess_has_dev(struct rnbd_clt_sess *sess, const char *path)
+{
+	struct rnbd_clt_dev *dev;
+
+	lockdep_assert_held(&sess->dev_lock);
+	list_for_each_entry(dev, &sess->devs, entry)
+		if (!strcmp(dev->path, path))
+			return true;
+	return false;
+}
+
 /*
- * Into the list, unless the name is there already. If it is just being closed on
- * the server, that comes first.
+ * Into the list, unless the name is there already. What is open of this name on
+ * the server, of a device that is gone, is closed before.
  */
 static int rnbd_clt_dev_insert(struct rnbd_clt_dev *dev)
 {
 	struct rnbd_clt_sess *sess = dev->sess;
-	struct rnbd_clt_dev *other;
+	enum rnbd_access_mode mode;
 	int err = 0;
 
+	if (rnbd_clt_late_has(sess, dev->path, &mode))
+		err = rnbd_clt_sess_greet(sess);
 	mutex_lock(&sess->late_mutex);
+	err = err ?: rnbd_clt_late_settle(sess, dev->path);
 	mutex_lock(&sess->dev_lock);
-	list_for_each_entry(other, &sess->devs, entry) {
-		if (!strcmp(other->path, dev->path)) {
-			err = -EEXIST;
-			break;
-		}
-	}
+	if (rnbd_clt_sess_has_dev(sess, dev->path))
+		err = -EEXIST;
 	if (!err)
 		list_add_tail(&dev->entry, &sess->devs);
 	mutex_unlock(&sess->dev_lock);
@@ -616,7 +640,6 @@ static int rnbd_clt_dev_map_on(struct rnbd_clt_sess *sess,
 	struct rnbd_clt_dev *dev;
 	int err;
 
-	rnbd_clt_late_flush(sess, map->device_path);
 	dev = rnbd_clt_dev_alloc(sess, map);
 	if (IS_ERR(dev))
 		return PTR_ERR(dev);
