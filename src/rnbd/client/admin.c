@@ -207,11 +207,13 @@ static void rnbd_clt_msg_done(void *priv, int err)
 	/* of an OPEN or CLOSE that died with its path nobody knows */
 	late = (*msg->name && err == -ECANCELED) ||
 	       (fate == RNBD_CLT_MSG_ABANDONED && rnbd_clt_msg_has_opened(msg));
-	complete(&msg->done);
-	if (late)
+	/* before the sender goes on, and the device may be mapped again */
+	if (late) {
+		refcount_inc(&msg->ref);
 		rnbd_clt_late_add(msg);
-	else
-		rnbd_clt_msg_put(msg);
+	}
+	complete(&msg->done);
+	rnbd_clt_msg_put(msg);
 }
 
 /* When a device is unmapped, or a session closed, nobody needs to wait. */
@@ -759,9 +761,16 @@ int rnbd_clt_late_settle(struct rnbd_clt_sess *sess, const char *name)
 	enum rnbd_access_mode mode;
 	int err;
 
-	if (!rnbd_clt_late_has(sess, name, &mode) ||
-	    rnbd_clt_late_decide(sess, name) != RNBD_CLT_LATE_CLOSE)
+	if (!rnbd_clt_late_has(sess, name, &mode))
 		return 0;
+	switch (rnbd_clt_late_decide(sess, name)) {
+	case RNBD_CLT_LATE_CLOSE:
+		break;
+	case RNBD_CLT_LATE_FORGET:
+		return 0;
+	case RNBD_CLT_LATE_WAIT:
+		return -EBUSY;
+	}
 	err = rnbd_clt_late_close(sess, name, mode);
 	if (rnbd_clt_is_not_sent(err) || err == -ETIMEDOUT ||
 	    err == -ECONNABORTED)
