@@ -361,12 +361,6 @@ static int rnbd_clt_msg_send(struct rnbd_clt_sess *sess,
 	return err == -ECANCELED ? -ECONNABORTED : err;
 }
 
-/* dev_lock is held. */
-static bool rnbd_clt_sess_is_greeted(const struct rnbd_clt_sess *sess)
-{
-	return sess->connected && sess->greeted == sess->incarnation;
-}
-
 static int rnbd_clt_sess_check_greeted(struct rnbd_clt_sess *sess,
 				       u32 *incarnation)
 {
@@ -405,10 +399,7 @@ static int rnbd_clt_sess_greeting_due(struct rnbd_clt_sess *sess,
 
 	mutex_lock(&sess->dev_lock);
 	*incarnation = sess->incarnation;
-	if (!sess->connected)
-		ret = -ENOTCONN;
-	else
-		ret = sess->greeted != sess->incarnation;
+	ret = sess->connected ? !rnbd_clt_sess_is_greeted(sess) : -ENOTCONN;
 	mutex_unlock(&sess->dev_lock);
 	return ret;
 }
@@ -654,10 +645,10 @@ static enum rnbd_clt_late rnbd_clt_late_decide(struct rnbd_clt_sess *sess,
 	mutex_lock(&sess->dev_lock);
 	if (!rnbd_clt_sess_is_greeted(sess))
 		what = RNBD_CLT_LATE_WAIT;
-	list_for_each_entry(dev, &sess->devs, entry)
-		if (!strcmp(dev->path, name))
-			what = dev->state == RNBD_CLT_OPEN ?
-			       RNBD_CLT_LATE_FORGET : RNBD_CLT_LATE_WAIT;
+	dev = rnbd_clt_sess_find_dev(sess, name);
+	if (dev)
+		what = dev->state == RNBD_CLT_OPEN ? RNBD_CLT_LATE_FORGET :
+						     RNBD_CLT_LATE_WAIT;
 	mutex_unlock(&sess->dev_lock);
 	return what;
 }
@@ -716,10 +707,11 @@ static void rnbd_clt_late_work(struct work_struct *work)
 		spin_unlock_irq(&sess->late_lock);
 		done = rnbd_clt_late_handle(sess, msg);
 		spin_lock_irq(&sess->late_lock);
-		list_move_tail(&msg->late, &sess->late);
 		if (done) {
 			list_del(&msg->late);
 			rnbd_clt_msg_put(msg);
+		} else {
+			list_move_tail(&msg->late, &sess->late);
 		}
 	}
 	if (!sess->late_off && !list_empty(&sess->late))

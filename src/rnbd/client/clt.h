@@ -178,6 +178,12 @@ static inline bool rnbd_clt_dev_is_mapped(const struct rnbd_clt_dev *dev)
 	return dev->state == RNBD_CLT_OPEN || dev->state == RNBD_CLT_CLOSED;
 }
 
+/* May OPEN and CLOSE be sent? dev_lock is held. */
+static inline bool rnbd_clt_sess_is_greeted(const struct rnbd_clt_sess *sess)
+{
+	return sess->connected && sess->greeted == sess->incarnation;
+}
+
 /* main.c */
 extern struct workqueue_struct *rnbd_clt_update_wq;
 extern struct workqueue_struct *rnbd_clt_close_wq;
@@ -196,6 +202,8 @@ void rnbd_clt_sysfs_del_dev(struct rnbd_clt_dev *dev);
 struct rnbd_clt_sess *rnbd_clt_sess_get(const struct rnbd_clt_map *map);
 void rnbd_clt_sess_hold(struct rnbd_clt_sess *sess);
 void rnbd_clt_sess_put(struct rnbd_clt_sess *sess);
+struct rnbd_clt_dev *rnbd_clt_sess_find_dev(struct rnbd_clt_sess *sess,
+					    const char *path);
 struct rnbd_clt_dev *rnbd_clt_sess_any_dev(void);
 
 /* dev.c */

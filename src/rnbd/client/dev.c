@@ -273,7 +273,7 @@ static void rnbd_clt_dev_reopen_work(struct work_struct *work)
 	err = rnbd_clt_dev_reopen(dev);
 	mutex_lock(&sess->dev_lock);
 	if (err && rnbd_clt_dev_wants_reopen(dev) &&
-	    sess->greeted == sess->incarnation) {
+	    rnbd_clt_sess_is_greeted(sess)) {
 		/* else only the path was lost, and there is another one */
 		if (err != -ECONNABORTED) {
 			rnbd_clt_dev_complain(dev, err);
@@ -512,17 +512,6 @@ err_free:
 	return ERR_PTR(err);
 }
 
-static bool rnbd_clt_sess_has_dev(struct rnbd_clt_sess *sess, const char *path)
-{
-	struct rnbd_clt_dev *dev;
-
-	lockdep_assert_held(&sess->dev_lock);
-	list_for_each_entry(dev, &sess->devs, entry)
-		if (!strcmp(dev->path, path))
-			return true;
-	return false;
-}
-
 /*
  * Into the list, unless the name is there already. What is open of this name on
  * the server, of a device that is gone, is closed before.
@@ -538,7 +527,7 @@ static int rnbd_clt_dev_insert(struct rnbd_clt_dev *dev)
 	mutex_lock(&sess->late_mutex);
 	err = err ?: rnbd_clt_late_settle(sess, dev->path);
 	mutex_lock(&sess->dev_lock);
-	if (rnbd_clt_sess_has_dev(sess, dev->path))
+	if (rnbd_clt_sess_find_dev(sess, dev->path))
 		err = -EEXIST;
 	if (!err)
 		list_add_tail(&dev->entry, &sess->devs);

@@ -15,7 +15,6 @@
 
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
-#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/wait.h>
@@ -120,12 +119,9 @@ static void rnbd_clt_reopen_work(struct work_struct *work)
 	struct rnbd_clt_sess *sess =
 		container_of(to_delayed_work(work), struct rnbd_clt_sess,
 			     reopen_work);
-	/* memory may wait to be written to these disks: never wait for any */
-	unsigned int noreclaim = memalloc_noreclaim_save();
 
 	if (!rnbd_clt_sess_is_idle(sess))
 		rnbd_clt_sess_reopen(sess, rnbd_clt_sess_greet(sess));
-	memalloc_noreclaim_restore(noreclaim);
 }
 
 static int rnbd_clt_sess_query(struct rnbd_clt_sess *sess)
@@ -515,6 +511,19 @@ void rnbd_clt_sess_put(struct rnbd_clt_sess *sess)
 	remove_wait_queue(&rnbd_clt_sess_gone, &wait);
 	if (closing)
 		pr_warn("a session is still being closed, its server does not answer\n");
+}
+
+/* The device of this name, or NULL; dev_lock is held. */
+struct rnbd_clt_dev *rnbd_clt_sess_find_dev(struct rnbd_clt_sess *sess,
+					    const char *path)
+{
+	struct rnbd_clt_dev *dev;
+
+	lockdep_assert_held(&sess->dev_lock);
+	list_for_each_entry(dev, &sess->devs, entry)
+		if (!strcmp(dev->path, path))
+			return dev;
+	return NULL;
 }
 
 /* Any device of any session, with a reference, or NULL. */

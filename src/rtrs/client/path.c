@@ -319,7 +319,7 @@ static void rtrs_clt_path_hb_lost(struct rtrs_hb *hb)
 	struct rtrs_clt_path *path = container_of(hb, struct rtrs_clt_path, hb);
 
 	rtrs_clt_err(path, "server is silent for %u ms\n",
-		     (hb->timing.missed_max + 1) * hb->timing.interval_ms);
+		     rtrs_hb_silent_ms(hb));
 	rtrs_clt_path_error(path);
 }
 

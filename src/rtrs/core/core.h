@@ -231,4 +231,10 @@ static inline void rtrs_hb_alive(struct rtrs_hb *hb)
 		WRITE_ONCE(hb->missed, 0);
 }
 
+/* How long the peer was silent when it is lost. */
+static inline unsigned int rtrs_hb_silent_ms(const struct rtrs_hb *hb)
+{
+	return (hb->timing.missed_max + 1) * hb->timing.interval_ms;
+}
+
 #endif

@@ -326,7 +326,7 @@ static void rtrs_srv_path_hb_lost(struct rtrs_hb *hb)
 	struct rtrs_srv_path *path = container_of(hb, struct rtrs_srv_path, hb);
 
 	rtrs_srv_path_close(path, "the client is silent for %u ms",
-			    (hb->timing.missed_max + 1) * hb->timing.interval_ms);
+			    rtrs_hb_silent_ms(hb));
 }
 
 static void rtrs_srv_path_hb_error(struct rtrs_hb *hb)
