@@ -16,6 +16,7 @@ import threading
 import time
 
 PORT_NAME = "lab.agent"
+OOM_SCORE = "/proc/self/oom_score_adj"
 
 
 def open_port() -> int:
@@ -67,9 +68,9 @@ class Agent:
 
     def op_run(self, request: dict) -> dict:
         """Run a shell command in a process group of its own."""
-        child = subprocess.Popen(["/bin/sh", "-c", request["command"]], stdin=subprocess.PIPE,
-                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                 start_new_session=True)
+        child = subprocess.Popen(["/bin/sh", "-c", f"echo 0 >{OOM_SCORE}\n{request['command']}"],
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, start_new_session=True)
         self.running[request["id"]] = child
         timed_out = False
         try:
@@ -167,9 +168,11 @@ class Agent:
 
 
 def stay_in_memory() -> None:
-    """Keep answering while the guest cannot swap."""
+    """Keep answering while the guest cannot swap, and when something is killed for memory."""
     now, later, once_used = 1, 2, 4     # MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT
     ctypes.CDLL(None).mlockall(now | later | once_used)
+    with open(OOM_SCORE, "w", encoding="ascii") as handle:
+        handle.write("-1000")
 
 
 def main() -> None:

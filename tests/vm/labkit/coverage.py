@@ -22,12 +22,13 @@ find . -name '*.gcda' | while read -r file; do
 	mkdir -p "/tmp/gcov/${{file%/*}}"
 	cat "$file" >"/tmp/gcov/$file"
 done
+echo 1 >{GCOV}/reset
 tar -cz -C /tmp/gcov . | base64
 rm -r /tmp/gcov"""
 
 
 def save(node: Guest, home: Path) -> None:
-    """Save what a guest has counted since it booted, unloaded modules included."""
+    """Save what a guest has counted since the last time, unloaded modules included."""
     if not node.gone and node.exists(f"{GCOV}/tree/src"):
         home.mkdir(exist_ok=True)
         data = base64.b64decode(node.run(PACK, timeout=120).out)
