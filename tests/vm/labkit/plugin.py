@@ -114,13 +114,14 @@ class Lab:
         return self.pair
 
     def save_coverage(self) -> None:
-        """Save what the guests have counted."""
-        for node in self.pair.nodes:
+        """Save what the guests have counted, if they can be asked."""
+        for node in () if self.doubt else self.pair.nodes:
             coverage.save(node, self.run_dir / "coverage")
 
     def end(self) -> None:
         """Stop the guests."""
         if self.pair:
+            self.save_coverage()
             self.pair.stop()
             self.pair = None
 
@@ -192,7 +193,7 @@ def verdict(request, lab, pair, marks) -> list[str]:
     complaints = [c for c in complaints if not any(text in c for text in expected)]
     if problems or complaints:
         lab.doubt = "a case left it unclean"
-    elif lab.end_of_file:
+    if lab.end_of_file:
         lab.save_coverage()
     return problems + complaints
 
