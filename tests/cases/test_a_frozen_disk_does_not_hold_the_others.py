@@ -238,6 +238,7 @@ def test_a_disk_that_hangs_when_it_is_opened_again_keeps_no_other_closed(pair, b
         verified_fio(disks[1], size="1m")
         wait_logged(pair.client, "cannot open loop0 of session s again", marks[0])
         time.sleep(patient(SOON))       # it looks again every few seconds
+        assert pair.client.write_errno(f"{disks[0].sysfs}/remap_device", 1) == "ETIMEDOUT"
         assert disks[0].attribute("state") == "closed"
     wait_state(disks[0], "open", RESUMED)
     opened = [line for line in pair.server.kernel_log(marks[1]) if "<s>: opened loop0 as" in line]

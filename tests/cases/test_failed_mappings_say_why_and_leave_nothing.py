@@ -54,6 +54,7 @@ FAILING_OPENS = (
     ("ENXIO", "lab/driverless"),
     ("EACCES", "lab/nodev/disk"),
     ("EACCES", "lab/write-protected"),
+    ("ENOTSUP", "lab/buffered/disk.img"),
 )
 
 SETUP = """
@@ -63,6 +64,9 @@ cp -a /dev/nullb0 /dev/lab/nodev/disk
 mknod /dev/lab/driverless b 240 77
 ln -s ../nullb1 /dev/lab/write-protected
 blockdev --setro /dev/nullb1
+mkdir -p /dev/lab/buffered
+mount -t ramfs buffered /dev/lab/buffered
+truncate -s 4M /dev/lab/buffered/disk.img
 """
 
 
@@ -87,7 +91,7 @@ def odd_devices(pair):
         pair.server.null_blk(name, size_mb=4)
     pair.server.run(SETUP)
     yield
-    pair.server.run("umount /dev/lab/nodev; rm -r /dev/lab")
+    pair.server.run("umount /dev/lab/nodev /dev/lab/buffered; rm -r /dev/lab")
 
 
 def test_devices_the_server_cannot_open_are_refused(pair, odd_devices):
@@ -116,6 +120,7 @@ def test_servers_that_cannot_be_reached_are_refused(pair):
     assert not wrong(pair, (
         ("ECONNREFUSED", f"sessname=s dest_port=4321 {PATH} device_path=nullb0"),
         ("ENETUNREACH", "sessname=s path=ip:192.0.2.1 device_path=nullb0"),
+        ("ENODEV", "sessname=s path=gid:fe80::1 device_path=nullb0"),   # there is no InfiniBand
     ))
     assert pair.client.map_errno(paths=["ip:10.0.7.7@ip:10.0.0.2"]) in (
         "EADDRNOTAVAIL", "ENODEV", "EHOSTUNREACH", "ENETUNREACH")

@@ -30,7 +30,12 @@ BAD_PARAMETERS = (
     ("rtrs_server", "sess_queue_depth=65536"),
     ("rtrs_server", "sess_queue_depth=65535"),
     ("rtrs_server", "always_invalidate=maybe"),
+    ("rtrs_server", "hb_interval_ms=99"),
+    ("rtrs_server", "hb_missed_max=0"),
+    ("rtrs_server", "handshake_timeout_ms=999"),
     ("rnbd_server", f"dev_search_path=/{'d' * 4096}"),
+    ("rnbd_server", "dev_search_path="),
+    ("rnbd_server", "dev_search_path=/%SESSNAME%/%SESSNAME%"),
 )
 BAD_RANGES = (
     ("rnbd_server", "port_nr=65536"),

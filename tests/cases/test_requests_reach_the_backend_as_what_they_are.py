@@ -81,6 +81,18 @@ def test_secure_erase_is_refused_where_the_backend_has_none(pair):
     assert result.status and "not supported" in result.err
 
 
+def test_a_discard_is_not_asked_for_again_when_the_backend_has_lost_it(pair):
+    for name, discard in (("nullb0", 1), ("nullb1", 0)):
+        pair.server.null_blk(name, size_mb=4, discard=discard)
+    pair.server.dm("changing", "0 8192 linear /dev/nullb0 0")
+    disk = pair.map("mapper/changing")
+    pair.client.run(f"blkdiscard {disk.path}")
+    pair.server.run("dmsetup load changing --table '0 8192 linear /dev/nullb1 0' && "
+                    "dmsetup resume changing")
+    pair.client.run(f"blkdiscard {disk.path}", check=False)     # that it fails may not be told
+    assert disk.queue("discard_max_bytes") == "0"
+
+
 @pytest.mark.parametrize("rw", ("read", "write"))
 def test_the_priority_of_io_reaches_the_backend(pair, rw):
     pair.server.null_blk(size_mb=4)

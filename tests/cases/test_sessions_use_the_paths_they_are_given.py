@@ -40,9 +40,10 @@ def test_two_paths_connect_and_the_first_carries_io(pair, before):
     wait_footprint(pair, before)
 
 
-def test_paths_of_different_families_join_one_session(pair, before):
+@pytest.mark.parametrize("ipv6", ((False, True), (True, True)), ids=("IPv4 and IPv6", "IPv6"))
+def test_paths_of_any_family_join_one_session(pair, before, ipv6):
     idle = [qps(pair.server, link) for link in (0, 1)]
-    disk = pair.client.map(paths=[pair.paths(2)[0], pair.paths(2, ipv6=True)[1]])
+    disk = pair.client.map(paths=[pair.paths(2, family)[n] for n, family in enumerate(ipv6)])
     wait_until(lambda: all(qps(pair.server, link) > idle[link] for link in (0, 1)), 15,
                "both paths are connected")
     verified_fio(disk)

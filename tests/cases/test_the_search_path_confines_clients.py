@@ -56,6 +56,11 @@ def test_double_slashes_count_as_one(pair, shares):
     verified_fio(disk)
 
 
+def test_names_that_do_not_fit_behind_the_search_path_are_refused(pair):
+    pair.reload_modules(rnbd_dev_search_path=f"/{'d' * 4000}")
+    assert pair.client.map_errno("n" * 200, "s", pair.paths(1)) == "EINVAL"
+
+
 def test_without_a_search_path_names_start_at_the_root(pair):
     pair.server.null_blk(size_mb=4)
     pair.reload_modules(rnbd_dev_search_path="/")

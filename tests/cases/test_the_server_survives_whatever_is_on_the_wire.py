@@ -3,6 +3,7 @@
 
 import contextlib
 import errno
+import os
 import struct
 import time
 
@@ -18,6 +19,7 @@ CHUNK, DEPTH, OFF_BITS = WireClient.CHUNK, WireClient.DEPTH, WireClient.OFF_BITS
 SIZE_MB = 16
 BLOCK_WRITE = 1     # an operation of the block server
 RESET = -errno.ECONNRESET
+LARGEST, HANDSHAKES = 4096, 16384   # connections of a path, and of all that are under way
 
 
 @pytest.fixture
@@ -93,8 +95,19 @@ def test_wrong_connection_requests_are_rejected(pair, wire):
                   {"cid": 1, "session": bytes(16), "first_conn": 0}):
         assert wire.connect(**wrong) in (RESET, -errno.ENXIO), wrong
     assert wire.connect(cid=1) == 0
+    assert wire.connect(path=bytes(16)) == -errno.EEXIST, "one path for a pair of addresses"
     with ends(pair, "the client connects it anew"):
         assert wire.connect(recon_cnt=2) == RESET
+
+
+def test_too_many_handshakes_are_refused(pair, wire):
+    def knock(connections):
+        return wire.connect(cid_num=connections, path=os.urandom(16), session=os.urandom(16))
+
+    assert [knock(LARGEST) for _ in range(HANDSHAKES // LARGEST)] == [0] * (HANDSHAKES // LARGEST)
+    assert knock(2) == -errno.EBUSY
+    wire.close()
+    wait_until(lambda: wire.renew().connect() == 0, what="they have come to an end")
 
 
 def test_wrong_info_requests_end_the_path(pair, wire):
