@@ -3,7 +3,7 @@
 
 import pytest
 
-from helpers import MIB, footprint, wait_footprint, without_udev
+from helpers import MIB, footprint, parameter, wait_footprint, without_udev
 from labkit.pair import CTL
 
 # A session has 64 MiB on the server and 2 MiB on the client, a request slot at least 256 bytes.
@@ -47,3 +47,14 @@ def map_and_unmap(pair, rounds):
         dd if=/dev/rnbd0 of=/dev/null bs=64k count=1 iflag=direct status=none || exit 2
         echo normal > /sys/block/rnbd0/rnbd/unmap_device || exit 3
         done""", timeout=180)
+
+
+def test_no_completion_queue_goes_before_the_handlers_of_its_events(pair):
+    pair.server.null_blk(size_mb=4)
+    pair.client.modprobe("rtrs_window")
+    for _ in range(3):
+        disk = pair.map()
+        with parameter(pair.client, "rtrs_window", "delay_ms", 300):
+            disk.unmap()
+    assert int(pair.client.read_file("/sys/module/rtrs_window/parameters/delayed")), \
+        "the window was never open"

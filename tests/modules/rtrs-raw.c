@@ -189,6 +189,8 @@ static void raw_con_destroy_qp(struct raw_con *con)
 	rtrs_iu_free(&con->in, con->c.qp->device);
 	rtrs_iu_free(&con->out, con->c.qp->device);
 	rtrs_con_destroy_qp(&con->c);
+	rtrs_cq_handlers_wait();
+	rtrs_con_free_cq(&con->c);
 }
 
 static void raw_con_destroy(struct raw_con *con)

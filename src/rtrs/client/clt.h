@@ -477,7 +477,7 @@ int rtrs_clt_con_wait(struct rtrs_clt_con *con, enum rtrs_clt_con_stage stage);
 int rtrs_clt_con_post_recvs(struct rtrs_clt_con *con);
 int rtrs_clt_con_post_recv(struct rtrs_clt_con *con, struct ib_cqe *rx);
 void rtrs_clt_con_disconnect(struct rtrs_clt_con *con);
-void rtrs_clt_con_destroy_qp(struct rtrs_clt_con *con);
+void rtrs_clt_con_free_cq(struct rtrs_clt_con *con);
 void rtrs_clt_con_destroy_id(struct rtrs_clt_con *con);
 
 /* info.c */

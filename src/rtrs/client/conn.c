@@ -391,14 +391,14 @@ void rtrs_clt_con_disconnect(struct rtrs_clt_con *con)
 }
 
 /**
- * rtrs_clt_con_destroy_qp() - destroy the queue pair and what was posted to it
- * @con: connection, drained
+ * rtrs_clt_con_free_cq() - free the completion queue and the receive buffers
+ * @con: connection without a queue pair, after rtrs_cq_handlers_wait()
  *
  * Context: process.
  */
-void rtrs_clt_con_destroy_qp(struct rtrs_clt_con *con)
+void rtrs_clt_con_free_cq(struct rtrs_clt_con *con)
 {
-	rtrs_con_destroy_qp(&con->c);
+	rtrs_con_free_cq(&con->c);
 	rtrs_clt_con_free_rx(con);
 }
 

@@ -153,7 +153,10 @@ void rtrs_clt_path_disconnect(struct rtrs_clt_path *path)
 	for (cid = 0; cid < path->sess->nr_cons; cid++)
 		rtrs_con_drain(&path->cons[cid].c);
 	for (cid = 0; cid < path->sess->nr_cons; cid++)
-		rtrs_clt_con_destroy_qp(&path->cons[cid]);
+		rtrs_con_destroy_qp(&path->cons[cid].c);
+	rtrs_cq_handlers_wait();
+	for (cid = 0; cid < path->sess->nr_cons; cid++)
+		rtrs_clt_con_free_cq(&path->cons[cid]);
 	rtrs_clt_path_doubt_requests(path);
 }
 

@@ -7,6 +7,7 @@
  */
 #include <linux/delay.h>
 #include <linux/export.h>
+#include <linux/rcupdate.h>
 
 #include "core.h"
 
@@ -107,8 +108,8 @@ int rtrs_con_create_qp(struct rtrs_con *con, struct ib_pd *pd,
 	return 0;
 
 err_free_cq:
-	ib_free_cq(con->cq);
-	con->cq = NULL;
+	/* nothing was ever posted, so no handler can be running */
+	rtrs_con_free_cq(con);
 	return err;
 }
 EXPORT_SYMBOL_GPL(rtrs_con_create_qp);
@@ -148,10 +149,11 @@ void rtrs_con_drain(struct rtrs_con *con)
 EXPORT_SYMBOL_GPL(rtrs_con_drain);
 
 /**
- * rtrs_con_destroy_qp() - undo rtrs_con_create_qp()
+ * rtrs_con_destroy_qp() - destroy the queue pair
  * @con: connection; nothing happens if it has no QP
  *
- * The caller has drained the QP if anything was ever posted to it.
+ * The caller has drained the QP if anything was ever posted to it, and frees the
+ * completion queue later: see rtrs_cq_handlers_wait().
  *
  * Context: process.
  */
@@ -161,10 +163,63 @@ void rtrs_con_destroy_qp(struct rtrs_con *con)
 		return;
 	rdma_destroy_qp(con->cm_id);
 	con->qp = NULL;
+}
+EXPORT_SYMBOL_GPL(rtrs_con_destroy_qp);
+
+/**
+ * rtrs_cq_handlers_wait() - wait until no handler of dead queue pairs runs
+ *
+ * The RDMA core's handler of a completion queue in softirq context says that it
+ * is done (irq_poll_complete()) before it arms the queue for the next event
+ * (ib_req_notify_cq()). ib_free_cq() waits for the first only, and then frees the
+ * queue that the second still works on. A driver's handler of the event itself,
+ * which runs in softirq or hard interrupt context as well, is in the same
+ * position with a queue that is polled by a work item.
+ *
+ * No new event comes once the queue pairs are destroyed, and both kinds of
+ * handlers are read-side sections of RCU. So one grace period between the last
+ * rtrs_con_destroy_qp() and the first rtrs_con_free_cq() is enough for all the
+ * connections of a path.
+ *
+ * Context: process.
+ */
+void rtrs_cq_handlers_wait(void)
+{
+	synchronize_rcu();
+}
+EXPORT_SYMBOL_GPL(rtrs_cq_handlers_wait);
+
+/**
+ * rtrs_con_free_cq() - free the completion queue
+ * @con: connection without a QP, after rtrs_cq_handlers_wait(); nothing happens
+ *	if it has no completion queue
+ *
+ * What the completions of the connection refer to may be freed after this.
+ *
+ * Context: process.
+ */
+void rtrs_con_free_cq(struct rtrs_con *con)
+{
+	if (!con->cq)
+		return;
 	ib_free_cq(con->cq);
 	con->cq = NULL;
 }
-EXPORT_SYMBOL_GPL(rtrs_con_destroy_qp);
+EXPORT_SYMBOL_GPL(rtrs_con_free_cq);
+
+/**
+ * rtrs_con_mtu() - how large the packets of a connection are
+ * @con: connection whose route is resolved, or that was accepted
+ *
+ * Return: bytes of data in a packet at the most; 0 if that is not known.
+ */
+u32 rtrs_con_mtu(const struct rtrs_con *con)
+{
+	const struct sa_path_rec *rec = con->cm_id->route.path_rec;
+
+	return rec ? ib_mtu_enum_to_int(rec->mtu) : 0;
+}
+EXPORT_SYMBOL_GPL(rtrs_con_mtu);
 
 /**
  * rtrs_con_probe() - post a work request that does nothing

@@ -84,6 +84,8 @@ int rtrs_con_create_qp(struct rtrs_con *con, struct ib_pd *pd,
 void rtrs_con_stop(struct rtrs_con *con);
 void rtrs_con_drain(struct rtrs_con *con);
 void rtrs_con_destroy_qp(struct rtrs_con *con);
+void rtrs_cq_handlers_wait(void);
+void rtrs_con_free_cq(struct rtrs_con *con);
 
 /**
  * rtrs_sq_get() - reserve room in the send queue

@@ -237,10 +237,14 @@ static struct rtrs_srv_con *rtrs_srv_con_create(struct rtrs_srv_path *path,
 	return con;
 }
 
-/* Undo rtrs_srv_con_create(); the CM id stays. */
+/*
+ * Undo rtrs_srv_con_create(); the CM id stays. Nothing was ever posted, so no
+ * completion handler can be running.
+ */
 static void rtrs_srv_con_free(struct rtrs_srv_con *con)
 {
 	rtrs_con_destroy_qp(&con->c);
+	rtrs_con_free_cq(&con->c);
 	kfree(con);
 }
 
@@ -258,8 +262,9 @@ void rtrs_srv_con_disconnect(struct rtrs_srv_con *con)
 }
 
 /**
- * rtrs_srv_con_destroy() - destroy a connection with all it has
- * @con: drained connection of a path that is CLOSING
+ * rtrs_srv_con_destroy() - destroy a connection with all it has left
+ * @con: connection of a path that is CLOSING; its queue pair was destroyed, and
+ *	rtrs_cq_handlers_wait() called after that
  *
  * Context: process; waits for a running CM event handler.
  */
@@ -267,7 +272,7 @@ void rtrs_srv_con_destroy(struct rtrs_srv_con *con)
 {
 	struct rdma_cm_id *cm_id = con->c.cm_id;
 
-	rtrs_con_destroy_qp(&con->c);
+	rtrs_con_free_cq(&con->c);
 	rdma_destroy_id(cm_id);
 	kfree(con);
 }

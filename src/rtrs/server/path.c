@@ -389,6 +389,10 @@ static void rtrs_srv_path_destroy_cons(struct rtrs_srv_path *path)
 
 	for (cid = 0; cid < path->con_num; cid++)
 		if (path->cons[cid])
+			rtrs_con_destroy_qp(&path->cons[cid]->c);
+	rtrs_cq_handlers_wait();
+	for (cid = 0; cid < path->con_num; cid++)
+		if (path->cons[cid])
 			rtrs_srv_con_destroy(path->cons[cid]);
 }
 

@@ -17,8 +17,8 @@ from .patience import be_patient_with, patient
 LINKS = 2
 CTL = "/sys/class/rnbd-client/ctl"
 SERVER_DEVICES = "/sys/class/rnbd-server/ctl/devices"
-OUR_MODULES = ("rtrs_raw", "rtrs_peer", "rnbd_client", "rtrs_client", "rnbd_server", "rtrs_server",
-               "rtrs_core")
+OUR_MODULES = ("rtrs_window", "rtrs_raw", "rtrs_peer", "rnbd_client", "rtrs_client", "rnbd_server",
+               "rtrs_server", "rtrs_core")
 NULLB = "/sys/kernel/config/nullb"
 PAGE = 4096
 KMEMLEAK = "/sys/kernel/debug/kmemleak"
