@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from helpers import footprint, verified_fio, wait_footprint, wait_logged
-from labkit.pair import CTL
+from helpers import footprint, parameter, verified_fio, wait_footprint, wait_logged
+from labkit.pair import CTL, wait_until
 from labkit.patience import patient
-from wire import IO_RSP, IO_RSP_INV, READ, UNKNOWN, WireServer
+from wire import IO_RSP, IO_RSP_INV, READ, UNKNOWN, WireServer, greeting
 
 CHUNK, DEPTH = WireServer.CHUNK, WireServer.DEPTH
 SOON = 10       # seconds; it would wait 30 for an answer
@@ -32,9 +32,9 @@ def wire(pair):
     assert len(pair.client.disks()) == 1
 
 
-def mapping(pair):
+def mapping(pair, device="x"):
     """Start to map a disk of the server of bytes."""
-    line = pair.client.map_line("x", "raw", pair.paths(1), dest_port=WireServer.PORT)
+    line = pair.client.map_line(device, "raw", pair.paths(1), dest_port=WireServer.PORT)
     return pair.client.start(f"/bin/echo '{line}' > {CTL}/map_device")
 
 
@@ -81,6 +81,42 @@ def test_wrong_lists_of_chunks_fail_the_mapping(pair, wire):
         start = time.monotonic()
         error_of(job)
         assert time.monotonic() - start < patient(SOON), "the client waited for another answer"
+
+
+def test_invalidations_and_responses_may_be_interleaved(pair, wire):
+    wire.serve()
+    with parameter(pair.client, "rtrs_client", "read_copybreak", 0):
+        first = mapping(pair)
+        assert wire.greet() is None
+        chunk, address, key = wire.next_read()
+        wire.write(UNKNOWN << 28, greeting(), address, key, con=0)
+        wire.invalidate(key)
+        wire.write(IO_RSP_INV << 28 | chunk, con=0)
+        chunk, _, key = wire.next_read()
+        second = mapping(pair, "y")
+        wait_until(lambda: wire.next_read()[0] != chunk, what="the second request comes")
+        other_chunk, _, other_key = wire.next_read()
+        since = pair.client.mark()
+        for each in (key, other_key):
+            wire.invalidate(each)
+        for each in (chunk, other_chunk):
+            wire.write(IO_RSP_INV << 28 | errno.EUCLEAN << 19 | each, con=0)
+        for job in (first, second):
+            assert "Structure needs cleaning" in error_of(job)
+    assert not any("broke the protocol" in line for line in pair.client.kernel_log(since))
+
+
+def test_an_invalidation_that_its_response_does_not_name_ends_the_path(pair, wire):
+    wire.serve()
+    with parameter(pair.client, "rtrs_client", "read_copybreak", 0):
+        job = mapping(pair)
+        assert wire.greet() is None
+        chunk, _, key = wire.next_read()
+        since = pair.client.mark()
+        wire.invalidate(key)
+        wire.write(IO_RSP << 28 | errno.EUCLEAN << 19 | chunk, con=0)
+        wait_logged(pair.client, "invalidation that its response does not name", since)
+        error_of(job)
 
 
 def test_wrong_responses_end_the_path(pair, wire):

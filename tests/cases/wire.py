@@ -9,8 +9,9 @@ from labkit.pair import wait_until
 PARAMETERS = "/sys/module/rtrs_raw/parameters"
 MAGIC, VERSION = 0x1bbd, 0x0200
 INFO_REQ, INFO_RSP, WRITE, READ, KEY = range(5)     # types of the transport's messages
+NEED_INVAL = 1                                      # flag of a read
 IO_REQ, IO_RSP, IO_RSP_INV, UNKNOWN = 0, 1, 2, 5    # types of immediates
-HELLO, OPEN, IO, CLOSE = 0, 2, 4, 5                 # types of messages to the block server
+HELLO, HELLO_RSP, OPEN, IO, CLOSE = 0, 1, 2, 4, 5   # types of messages of the block server
 ANSWERED = 20       # seconds; guests on a busy host are slow
 PAGE = 4096
 
@@ -42,8 +43,13 @@ class Wire:
         wait_until(come, ANSWERED, "an answer comes")
         return bytes.fromhex(seen[0])
 
-    def room(self):
-        """Address, key and beginning of the memory that the peer may write to."""
+    def invalidate(self, key, con=0):
+        """Invalidate a key of the peer's; the errno's name it ends with."""
+        return self.node.write_errno(f"{PARAMETERS}/invalidate", f"{con} {key}")
+
+    def room(self, offset=0):
+        """Address, key and some bytes of the memory that the peer may write to."""
+        self.node.write_file(f"{PARAMETERS}/shown", offset)
         address, key, content = self.node.read_file(f"{PARAMETERS}/room").split()
         return int(address), int(key), bytes.fromhex(content)
 
@@ -163,14 +169,31 @@ class WireServer(Wire):
 
     def next_request(self):
         """The chunk of the request that comes."""
+        return self.next_header()[0]
+
+    def next_header(self):
+        """The chunk and the header of the request that comes."""
         imm, = struct.unpack(">I", self.answer())
         assert imm >> 28 == IO_REQ
-        return imm >> self.OFF_BITS
+        chunk, offset = imm >> self.OFF_BITS, imm & (1 << self.OFF_BITS) - 1
+        return chunk, self.room(chunk * self.CHUNK + offset)[2]
+
+    def next_read(self):
+        """The chunk of the read that comes, with address and key of where its data is to go."""
+        chunk, header = self.next_header()
+        kind, _, flags, count, address, key, _ = struct.unpack_from("<HHHHQII", header)
+        assert (kind, flags, count) == (READ, NEED_INVAL, 1)
+        return chunk, address, key
 
 
 def info(name=b"raw", kind=INFO_REQ, length=272):
     """An info request."""
     return struct.pack("<H255s15x", kind, name).ljust(length, b"\0")[:length]
+
+
+def greeting():
+    """What a server answers to the question for the version of its protocol."""
+    return struct.pack("<HHB31x", HELLO_RSP, 0, 2)
 
 
 def opening(name, mode=1):

@@ -14,12 +14,15 @@
  *	send		"CON HEX" sends a message; connections count from 0
  *	write		"CON ADDRESS KEY IMMEDIATE HEX" writes HEX to the
  *			peer's memory, and an immediate with it
+ *	invalidate	"CON KEY" sends a message without bytes that invalidates
+ *			a key of the peer's
  *	close		anything: closes all connections, and serves no more
  *	answer		what came since the last of these, in hex: the private
  *			data of the answer to a connection, or an immediate (4
  *			bytes, zero if there is none) and a message
  *	room		address and key of memory that the peer may write to,
- *			and the start of what is there, in hex
+ *			and some bytes of what is there, in hex
+ *	shown		where those bytes are
  *
  * The lock of the module's parameters serialises all of that. Heartbeats are
  * neither sent nor answered, and not kept as answers.
@@ -52,6 +55,10 @@ struct raw_con {
 	struct completion	done;
 	int			err;
 };
+
+static unsigned int shown;
+module_param(shown, uint, 0600);
+MODULE_PARM_DESC(shown, "offset of the bytes that room shows");
 
 static struct raw_con *raw_cons[RAW_CONS];
 static struct ib_pd *raw_pd;		/* of all connections, with the first of them */
@@ -457,6 +464,16 @@ static int raw_write_set(const char *val, const struct kernel_param *kp)
 	return raw_post(cid, &wr, val + n);
 }
 
+static int raw_invalidate_set(const char *val, const struct kernel_param *kp)
+{
+	struct ib_rdma_wr wr = { .wr.opcode = IB_WR_SEND_WITH_INV };
+	unsigned int cid;
+
+	if (sscanf(val, "%u %u", &cid, &wr.wr.ex.invalidate_rkey) != 2)
+		return -EINVAL;
+	return raw_post(cid, &wr, "");
+}
+
 static int raw_close_set(const char *val, const struct kernel_param *kp)
 {
 	raw_close();
@@ -491,13 +508,18 @@ static int raw_room_get(char *buf, const struct kernel_param *kp)
 	ib_dma_sync_single_for_cpu(raw_pd->device, raw_room.addr, RAW_ROOM,
 				   DMA_FROM_DEVICE);
 	return scnprintf(buf, PAGE_SIZE, "%llu %u %*phN\n", raw_room.addr,
-			 raw_pd->unsafe_global_rkey, RAW_SHOWN, raw_room.buf);
+			 raw_pd->unsafe_global_rkey, RAW_SHOWN,
+			 raw_room.buf + min_t(unsigned int, shown,
+					      RAW_ROOM - RAW_SHOWN));
 }
 
 static const struct kernel_param_ops raw_connect_ops = { .set = raw_connect_set };
 static const struct kernel_param_ops raw_serve_ops = { .set = raw_serve_set };
 static const struct kernel_param_ops raw_send_ops = { .set = raw_send_set };
 static const struct kernel_param_ops raw_write_ops = { .set = raw_write_set };
+static const struct kernel_param_ops raw_invalidate_ops = {
+	.set = raw_invalidate_set,
+};
 static const struct kernel_param_ops raw_close_ops = { .set = raw_close_set };
 static const struct kernel_param_ops raw_answer_ops = { .get = raw_answer_get };
 static const struct kernel_param_ops raw_room_ops = { .get = raw_room_get };
@@ -510,6 +532,8 @@ module_param_cb(send, &raw_send_ops, NULL, 0200);
 MODULE_PARM_DESC(send, "CON HEX sends a message");
 module_param_cb(write, &raw_write_ops, NULL, 0200);
 MODULE_PARM_DESC(write, "CON ADDRESS KEY IMMEDIATE HEX writes to the peer's memory");
+module_param_cb(invalidate, &raw_invalidate_ops, NULL, 0200);
+MODULE_PARM_DESC(invalidate, "CON KEY invalidates a key of the peer's");
 module_param_cb(close, &raw_close_ops, NULL, 0200);
 MODULE_PARM_DESC(close, "closes all connections");
 module_param_cb(answer, &raw_answer_ops, NULL, 0400);

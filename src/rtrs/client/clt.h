@@ -48,7 +48,8 @@ enum rtrs_clt_con_stage {
  * @rx_addr: DMA address of @rx_buf
  * @rx_mapped: @rx_addr is valid
  * @inval_key: key that the last SEND_WITH_INV named; its response follows
- *	on this connection. Only the completion handler touches it.
+ *	on this connection, as a rule at once, see rtrs_clt_con_note_inval().
+ *	Only the completion handler touches it.
  * @inval_seen: @inval_key is valid
  * @poll_lock: serialises the consumer's polling
  * @marked: the next completion of a probe is to look for marks, see cancel.c
@@ -161,6 +162,8 @@ enum rtrs_clt_req_state {
  *	All of them complete on one CQ, one after another, so it is no atomic.
  * @answered: the reply came, @err is its errno. Written before the reply's
  *	reference is dropped.
+ * @invalidated: a SEND_WITH_INV named its key, and another one followed before the
+ *	reply. Of the completion handlers.
  * @err: result
  * @key: see above
  * @slot: data comes through the reply slot
@@ -191,6 +194,7 @@ struct rtrs_clt_req {
 	bool				canceled;
 	unsigned int			refs;
 	bool				answered;
+	bool				invalidated;
 	int				err;
 	enum rtrs_clt_key		key;
 	bool				slot;

@@ -192,28 +192,72 @@ static struct rtrs_clt_req *rtrs_clt_con_find_req(struct rtrs_clt_con *con,
 	if (id >= con->path->sess->queue_depth)
 		return NULL;
 	req = &con->path->reqs[id];
-	if (req->answered || req->con != con)
+	/*
+	 * Whoever sees the state sees the request that it is of: a server may
+	 * answer one that is just being posted.
+	 */
+	if (smp_load_acquire(&req->state) != RTRS_CLT_REQ_POSTED &&
+	    !rtrs_clt_req_is_orphan(req))
 		return NULL;
-	if (req->state != RTRS_CLT_REQ_POSTED && !rtrs_clt_req_is_orphan(req))
-		return NULL;
-	return req;
+	return req->answered || req->con != con ? NULL : req;
+}
+
+/* Does the server's SEND_WITH_INV name the key of this request? */
+static bool rtrs_clt_req_awaits_inval(const struct rtrs_clt_req *req)
+{
+	return req->key == RTRS_CLT_KEY_REMOTE ||
+	       req->key == RTRS_CLT_KEY_REVOKED;
+}
+
+/*
+ * The server invalidated a key, the response of whose request has not come yet.
+ * As a rule the next message is that. But a server that posts from several CPUs
+ * may put another invalidation between them; then the older one is noted at its
+ * request, which has to be looked for.
+ */
+static void rtrs_clt_con_note_inval(struct rtrs_clt_con *con, u32 key)
+{
+	struct rtrs_clt_path *path = con->path;
+	struct rtrs_clt_req *req;
+	u16 id;
+
+	for (id = 0; con->inval_seen && id < path->sess->queue_depth; id++) {
+		req = rtrs_clt_con_find_req(con, id);
+		if (req && rtrs_clt_req_awaits_inval(req) &&
+		    req->mr->rkey == con->inval_key) {
+			req->invalidated = true;
+			con->inval_seen = false;
+		}
+	}
+	if (con->inval_seen)
+		rtrs_clt_protocol_error(con, "invalidation of a key that is of no request");
+	con->inval_key = key;
+	con->inval_seen = true;
+}
+
+/* Has the server invalidated the key of this request? Forgets that it has. */
+static bool rtrs_clt_con_take_inval(struct rtrs_clt_con *con,
+				    struct rtrs_clt_req *req)
+{
+	if (req->invalidated)
+		return true;
+	if (!con->inval_seen || !rtrs_clt_req_awaits_inval(req) ||
+	    con->inval_key != req->mr->rkey)
+		return false;
+	con->inval_seen = false;
+	return true;
 }
 
 /* Return: what is wrong with the invalidation that @req's answer claims, or NULL */
 static const char *rtrs_clt_check_inval(struct rtrs_clt_con *con,
 					struct rtrs_clt_req *req, bool claimed)
 {
-	bool seen = con->inval_seen;
+	bool taken = rtrs_clt_con_take_inval(con, req);
 
-	con->inval_seen = false;
 	if (!claimed)
-		return seen ? "invalidation that its response does not name" : NULL;
-	if (!seen)
+		return taken ? "invalidation that its response does not name" : NULL;
+	if (!taken)
 		return "response names an invalidation that did not come";
-	if ((req->key != RTRS_CLT_KEY_REMOTE &&
-	     req->key != RTRS_CLT_KEY_REVOKED) ||
-	    con->inval_key != req->mr->rkey)
-		return "invalidation of a key that is not the request's";
 	req->key = RTRS_CLT_KEY_NONE;
 	return NULL;
 }
@@ -318,8 +362,7 @@ static void rtrs_clt_con_received(struct rtrs_clt_con *con,
 {
 	rtrs_hb_alive(&con->path->hb);
 	if (wc->wc_flags & IB_WC_WITH_INVALIDATE) {
-		con->inval_key = wc->ex.invalidate_rkey;
-		con->inval_seen = true;
+		rtrs_clt_con_note_inval(con, wc->ex.invalidate_rkey);
 	} else if (wc->wc_flags & IB_WC_WITH_IMM) {
 		rtrs_clt_con_imm(con, wc, payload);
 	} else {
@@ -545,6 +588,7 @@ static void rtrs_clt_req_prepare(struct rtrs_clt_req *req,
 {
 	req->refs = 2;
 	req->answered = false;
+	req->invalidated = false;
 	req->canceled = false;
 	req->err = 0;
 	req->key = RTRS_CLT_KEY_NONE;
