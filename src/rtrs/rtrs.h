@@ -90,7 +90,8 @@ enum wait_type {
  * struct rtrs_attrs - properties of an open session
  * @queue_depth: chunks of the session, admin ones included
  * @max_io_size: bytes of data in one request
- * @max_segments: segments of 4 KiB virtual boundary in one request
+ * @max_segments: segments in one request; between two of them, both are aligned to
+ *	PAGE_SIZE, see rtrs_clt_request()
  * @nr_queues: extension: I/O connections that are not polled, the queues that
  *	rtrs_clt_tag_permit() takes first
  */

@@ -659,7 +659,8 @@ struct rtrs_clt_con *rtrs_clt_choose_con(struct rtrs_clt_path *path,
  * @nr: entries of @vec
  * @data_len: bytes of data, 0 for none
  * @sg: data; every segment but the first starts, and every one but the last
- *	ends on a multiple of 4 KiB. Belongs to the transport until conf_fn().
+ *	ends on a multiple of PAGE_SIZE, the page of a registration. Belongs to the
+ *	transport until conf_fn().
  * @sg_cnt: entries of @sg
  *
  * Context: any.

@@ -331,12 +331,28 @@ static int rtrs_clt_path_map_slot_mr(struct rtrs_clt_path *path,
 	return 0;
 }
 
+/*
+ * A registration is a work request behind the info request on connection 0, and
+ * that completes when the server's adapter takes it: a peer that never does must
+ * not be waited for for ever.
+ */
+static int rtrs_clt_path_wait_slots(struct rtrs_clt_path *path, unsigned int nr)
+{
+	if (!wait_event_timeout(path->wait,
+				READ_ONCE(path->slots_registered) == nr ||
+				READ_ONCE(path->state) != RTRS_CLT_CONNECTING,
+				msecs_to_jiffies(RTRS_CM_TIMEOUT_MS)))
+		return -ETIMEDOUT;
+	return READ_ONCE(path->state) == RTRS_CLT_CONNECTING ? 0 : -ECONNRESET;
+}
+
 /**
  * rtrs_clt_path_register_slots() - register the reply slots for the server
  * @path: path that is connecting, its memory mapped
  *
  * Context: process; waits for the completions.
- * Return: 0, -ECONNRESET if the path broke meanwhile, or another errno.
+ * Return: 0, -ECONNRESET if the path broke meanwhile, -ETIMEDOUT, or another
+ * errno.
  */
 int rtrs_clt_path_register_slots(struct rtrs_clt_path *path)
 {
@@ -354,13 +370,10 @@ int rtrs_clt_path_register_slots(struct rtrs_clt_path *path)
 		err = rtrs_clt_path_map_slot_mr(path, mr, first, nr);
 		if (!err)
 			err = rtrs_clt_path_post_slot_mr(path, mr);
+		if (!err)
+			err = rtrs_clt_path_wait_slots(path, i + 1);
 		if (err)
 			return err;
-		wait_event(path->wait,
-			   READ_ONCE(path->slots_registered) == i + 1 ||
-			   READ_ONCE(path->state) != RTRS_CLT_CONNECTING);
-		if (READ_ONCE(path->state) != RTRS_CLT_CONNECTING)
-			return -ECONNRESET;
 	}
 	return 0;
 }

@@ -266,15 +266,16 @@ static void rtrs_clt_path_run(struct rtrs_clt_path *path)
 }
 
 /*
- * Whatever memory there is may have to be written through this path before it
- * is free. So nothing may wait for that; and if no other path is up, nothing may
- * wait for memory at all: it comes from the reserves, or the attempt fails and
- * there will be another. The first connect is not waited for, and may want more
- * than the reserves are.
+ * Whatever memory there is may have to be written through this session before it
+ * is free. So a path that connects again waits for no memory at all: what it
+ * needs comes from the reserves, or the attempt fails and there will be another.
+ * That another path is up changes nothing, since that one may die while this one
+ * waits. The first connect of a path is different: no I/O waits for it, and it
+ * may want more than the reserves are.
  */
 static bool rtrs_clt_path_needs_reserves(const struct rtrs_clt_path *path)
 {
-	return path->reqs && (path->up || !READ_ONCE(path->sess->nr_up));
+	return path->reqs;
 }
 
 static void rtrs_clt_path_work(struct work_struct *work)
