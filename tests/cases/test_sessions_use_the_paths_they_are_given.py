@@ -146,6 +146,19 @@ def test_all_paths_come_back_into_one_session(pair):
     assert pair.client.checksum(disk.path) == pair.server.checksum(backend)
 
 
+@pytest.mark.once
+def test_a_path_follows_the_interface_that_its_text_names(pair, before):
+    number = pair.client.read_file("/sys/class/net/eth1/ifindex")
+    disk = pair.client.map("nullb0", "s", ["ip:fe80::1%eth1@ip:fe80::2%eth1"])
+    pair.client.run("rdma link delete rxe1")
+    wait_state(disk, "closed", NOTICED)
+    with pair.client.unplugged(1):
+        pass
+    assert pair.client.read_file("/sys/class/net/eth1/ifindex") != number
+    wait_state(disk, "open", RESUMED)
+    verified_fio(disk)
+
+
 def test_the_server_listens_where_it_was_told(pair):
     pair.server.null_blk(size_mb=4)
     pair.reload_modules(rnbd_port_nr=4321)

@@ -233,6 +233,8 @@ enum rtrs_clt_path_state {
  * @name: "src@dst" or "dst", for messages
  * @src: local address, ss_family 0 if none was given
  * @dst: address of the server
+ * @src_if: name of the interface that a link-local @src belongs to, else empty
+ * @dst_if: the same for @dst
  * @uuid: identity on the wire
  * @recon_cnt: incarnation
  * @state_lock: protects @state against concurrent transitions
@@ -278,6 +280,8 @@ struct rtrs_clt_path {
 	char				name[RTRS_PATH_STRLEN];
 	struct sockaddr_storage		src;
 	struct sockaddr_storage		dst;
+	char				src_if[IFNAMSIZ];
+	char				dst_if[IFNAMSIZ];
 	u8				uuid[RTRS_UUID_LEN];
 	u16				recon_cnt;
 	spinlock_t			state_lock;

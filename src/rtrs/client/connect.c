@@ -94,6 +94,18 @@ static int rtrs_clt_path_post_recvs(struct rtrs_clt_path *path)
 	return err;
 }
 
+/* An interface may have been made anew since the path was given. */
+static int rtrs_clt_path_follow_interfaces(struct rtrs_clt_path *path)
+{
+	int err = rtrs_addr_set_ifname(&path->src, path->src_if) ?:
+		  rtrs_addr_set_ifname(&path->dst, path->dst_if);
+
+	if (err)
+		rtrs_clt_err_rl(path, "there is no interface %s (any more)\n",
+				*path->dst_if ? path->dst_if : path->src_if);
+	return err;
+}
+
 /**
  * rtrs_clt_path_connect() - build an incarnation
  * @path: path in state CONNECTING of which nothing exists
@@ -108,6 +120,9 @@ int rtrs_clt_path_connect(struct rtrs_clt_path *path)
 
 	path->recon_cnt++;
 	path->features = rtrs_clt_param_features();
+	err = rtrs_clt_path_follow_interfaces(path);
+	if (err)
+		return err;
 	err = rtrs_clt_path_alloc_cons(path);
 	if (err)
 		return err;

@@ -339,12 +339,14 @@ static void rtrs_clt_path_set_addr(struct rtrs_clt_path *path,
 				   const struct rtrs_addr *addr)
 {
 	path->dst = *addr->dst;
+	rtrs_addr_get_ifname(&path->dst, path->dst_if);
 	if (!addr->src) {
 		sockaddr_to_str((struct sockaddr *)addr->dst, path->name,
 				sizeof(path->name));
 		return;
 	}
 	path->src = *addr->src;
+	rtrs_addr_get_ifname(&path->src, path->src_if);
 	rtrs_addr_to_str(addr, path->name, sizeof(path->name));
 }
 

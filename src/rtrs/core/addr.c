@@ -5,6 +5,8 @@
  */
 #include <linux/export.h>
 #include <linux/inet.h>
+#include <linux/netdevice.h>
+#include <linux/rcupdate.h>
 #include <linux/string.h>
 #include <net/ipv6.h>
 #include <net/net_namespace.h>
@@ -169,3 +171,59 @@ void rtrs_addr_from_cm(const struct rdma_cm_id *cm_id,
 	*dst = cm_id->route.addr.dst_addr;
 }
 EXPORT_SYMBOL_GPL(rtrs_addr_from_cm);
+
+/* Where the number of the interface is that a link-local address belongs to. */
+static u32 *rtrs_addr_scope(struct sockaddr_storage *addr)
+{
+	return addr->ss_family == AF_INET6 ?
+	       &((struct sockaddr_in6 *)addr)->sin6_scope_id : NULL;
+}
+
+/**
+ * rtrs_addr_get_ifname() - the interface that an address belongs to
+ * @addr: address
+ * @name: gets the name; empty if the address belongs to no interface, or to one
+ *	that does not exist (any more)
+ *
+ * Context: process.
+ */
+void rtrs_addr_get_ifname(struct sockaddr_storage *addr, char name[IFNAMSIZ])
+{
+	const u32 *scope = rtrs_addr_scope(addr);
+	struct net_device *dev;
+
+	*name = '\0';
+	if (!scope || !*scope)
+		return;
+	rcu_read_lock();
+	dev = dev_get_by_index_rcu(&init_net, *scope);
+	if (dev)
+		strscpy(name, dev->name, IFNAMSIZ);
+	rcu_read_unlock();
+}
+EXPORT_SYMBOL_GPL(rtrs_addr_get_ifname);
+
+/**
+ * rtrs_addr_set_ifname() - let an address belong to the interface of a name
+ * @addr: address
+ * @name: from rtrs_addr_get_ifname(); nothing happens if it is empty
+ *
+ * An interface that is made anew has the name of the old one and another number.
+ *
+ * Context: process.
+ * Return: 0, or -ENODEV if there is no interface of this name now.
+ */
+int rtrs_addr_set_ifname(struct sockaddr_storage *addr, const char *name)
+{
+	struct net_device *dev;
+
+	if (!*name)
+		return 0;
+	rcu_read_lock();
+	dev = dev_get_by_name_rcu(&init_net, name);
+	if (dev)
+		*rtrs_addr_scope(addr) = dev->ifindex;
+	rcu_read_unlock();
+	return dev ? 0 : -ENODEV;
+}
+EXPORT_SYMBOL_GPL(rtrs_addr_set_ifname);

@@ -7,6 +7,7 @@
 #define RTRS_CORE_H
 
 #include <linux/atomic.h>
+#include <linux/if.h>
 #include <linux/printk.h>
 #include <linux/ratelimit.h>
 #include <linux/workqueue.h>
@@ -28,6 +29,8 @@ bool rtrs_addr_equal(const struct sockaddr *a, const struct sockaddr *b);
 void rtrs_addr_from_cm(const struct rdma_cm_id *cm_id,
 		       struct sockaddr_storage *src,
 		       struct sockaddr_storage *dst);
+void rtrs_addr_get_ifname(struct sockaddr_storage *addr, char name[IFNAMSIZ]);
+int rtrs_addr_set_ifname(struct sockaddr_storage *addr, const char *name);
 
 /**
  * struct rtrs_con - one connection: a CM id with its QP and CQ
