@@ -6,7 +6,7 @@ import time
 import pytest
 
 from helpers import (NOTICED, RESUMED, completed, in_flight, plug_cable, pull_cable, verified_load,
-                     wait_state)
+                     wait_logged, wait_state)
 from labkit.pair import wait_until
 
 
@@ -74,6 +74,19 @@ def test_a_connection_that_stands_still_is_made_anew(pair, disk):
         for node in pair.nodes:
             node.netem("")
         wait_state(disk, "open", RESUMED)
+
+
+@pytest.mark.once
+def test_a_network_that_loses_large_packets_only_is_named_as_the_cause(pair, disk):
+    sender, io = (pair.client, "if=/dev/zero of={} oflag=direct") if pair.mode == "auto" else \
+        (pair.server, "if={} of=/dev/null iflag=direct")
+    since = sender.mark()
+    sender.drop_large_packets()
+    job = pair.client.start(f"dd {io.format(disk.path)} bs=64k count=1", 120)
+    wait_logged(sender, "packets of 4096 bytes get lost where small ones pass", since, timeout=60)
+    sender.netem("")
+    job.wait()
+    wait_state(disk, "open", RESUMED)
 
 
 def noticed(pair):

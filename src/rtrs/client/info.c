@@ -54,11 +54,15 @@ static int rtrs_clt_info_wait(struct rtrs_clt_path *path)
 				  msecs_to_jiffies(RTRS_CM_TIMEOUT_MS));
 	if (smp_load_acquire(&path->info_done))
 		return 0;
-	if (!left)
+	if (!left) {
+		rtrs_clt_err_rl(path, "the server accepted the connections, but does not tell where its memory is; "
+				RTRS_LARGE_LOST "\n",
+				rtrs_con_mtu(&path->cons[0].c));
 		return -ETIMEDOUT;
+	}
 	/* rather than that we close it */
 	if (READ_ONCE(path->state) == RTRS_CLT_RECONNECTING)
-		rtrs_clt_err_rl(path, "broke before the server answered; its log says more if another session is named \"%s\" there\n",
+		rtrs_clt_err_rl(path, "broke before the server answered; its log says why: another session is named \"%s\" there, or its answer got lost\n",
 				path->sess->name);
 	return -ECONNRESET;
 }

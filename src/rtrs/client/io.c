@@ -119,7 +119,9 @@ static void rtrs_clt_req_put(struct rtrs_clt_req *req)
  * @wc: completion
  * @what: what completed, for the log
  *
- * An error breaks the path; a flush is only the consequence of one.
+ * An error breaks the path; a flush is only the consequence of one. If the adapter
+ * sent a packet again and again without an answer, while the server is heard, then
+ * the packet may have been too large for the network.
  *
  * Return: true if the work request failed.
  */
@@ -128,7 +130,12 @@ bool rtrs_clt_wc_failed(struct rtrs_clt_path *path, const struct ib_wc *wc,
 {
 	if (likely(wc->status == IB_WC_SUCCESS))
 		return false;
-	if (wc->status != IB_WC_WR_FLUSH_ERR)
+	if (wc->status == IB_WC_RETRY_EXC_ERR && rtrs_hb_is_heard(&path->hb))
+		rtrs_clt_err_rl(path, "%s failed, though the server is heard: %s; "
+				RTRS_LARGE_LOST "\n", what,
+				ib_wc_status_msg(wc->status),
+				rtrs_con_mtu(&path->cons[0].c));
+	else if (wc->status != IB_WC_WR_FLUSH_ERR)
 		rtrs_clt_err_rl(path, "%s failed: %s\n", what,
 				ib_wc_status_msg(wc->status));
 	rtrs_clt_path_error(path);

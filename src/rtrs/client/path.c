@@ -307,11 +307,16 @@ static void rtrs_clt_path_hb_tick(struct rtrs_hb *hb)
 		con = &path->cons[cid];
 		rtrs_clt_con_poll_if_polled(con);
 		err = rtrs_con_tick(&con->c, hb->timing.interval_ms);
-		if (err) {
-			rtrs_clt_err_rl(path, "connection %u does not move any more or cannot be probed: %pe\n",
+		if (!err)
+			continue;
+		if (err == -ETIMEDOUT)
+			rtrs_clt_err_rl(path, "connection %u does not move any more, though the server is heard; "
+					RTRS_LARGE_LOST "\n",
+					cid, rtrs_con_mtu(&con->c));
+		else
+			rtrs_clt_err_rl(path, "connection %u cannot be probed: %pe\n",
 					cid, ERR_PTR(err));
-			rtrs_clt_path_error(path);
-		}
+		rtrs_clt_path_error(path);
 	}
 }
 

@@ -21,6 +21,10 @@
 #define RTRS_ADDR_STRLEN	80
 #define RTRS_PATH_STRLEN	(2 * RTRS_ADDR_STRLEN)
 
+/* What to say when a peer is heard, but does not take what is sent to it */
+#define RTRS_LARGE_LOST \
+	"if that repeats, packets of %u bytes get lost where small ones pass: look for a smaller MTU on the way"
+
 #define RTRS_CM_TIMEOUT_MS	30000
 #define RTRS_RETRY_COUNT	7	/* RNR: for ever */
 
@@ -139,6 +143,7 @@ static inline void rtrs_con_probed(struct rtrs_con *con)
 	WRITE_ONCE(con->probe, 0);
 }
 
+u32 rtrs_con_mtu(const struct rtrs_con *con);
 int rtrs_con_probe(struct rtrs_con *con);
 int rtrs_con_tick(struct rtrs_con *con, unsigned int interval_ms);
 int rtrs_post_recv_empty(struct rtrs_con *con, struct ib_cqe *cqe);
@@ -234,6 +239,12 @@ static inline void rtrs_hb_alive(struct rtrs_hb *hb)
 {
 	if (READ_ONCE(hb->missed))
 		WRITE_ONCE(hb->missed, 0);
+}
+
+/* Was there a sign of life of the peer within the last interval or two? */
+static inline bool rtrs_hb_is_heard(const struct rtrs_hb *hb)
+{
+	return READ_ONCE(hb->missed) <= 1;
 }
 
 /* How long the peer was silent when it is lost. */

@@ -34,7 +34,12 @@ bool rtrs_srv_wc_failed(struct rtrs_srv_con *con, const struct ib_wc *wc,
 {
 	if (likely(wc->status == IB_WC_SUCCESS))
 		return false;
-	if (wc->status != IB_WC_WR_FLUSH_ERR)
+	if (wc->status == IB_WC_RETRY_EXC_ERR && rtrs_hb_is_heard(&con->path->hb))
+		rtrs_srv_path_close(con->path, "connection %u: %s: %s, though the client is heard; "
+				    RTRS_LARGE_LOST, con->c.cid, what,
+				    ib_wc_status_msg(wc->status),
+				    rtrs_con_mtu(&con->c));
+	else if (wc->status != IB_WC_WR_FLUSH_ERR)
 		rtrs_srv_path_close(con->path, "connection %u: %s: %s, vendor error 0x%x",
 				    con->c.cid, what,
 				    ib_wc_status_msg(wc->status),

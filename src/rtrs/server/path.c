@@ -261,7 +261,8 @@ static void rtrs_srv_path_info_sent(struct ib_cq *cq, struct ib_wc *wc)
 
 	rtrs_sq_put(&con->c, 1);
 	rtrs_srv_con_kick(con);
-	rtrs_srv_wc_failed(con, wc, "info response");
+	if (!rtrs_srv_wc_failed(con, wc, "info response"))
+		WRITE_ONCE(con->path->info_sent, true);
 }
 
 static int rtrs_srv_path_send_info(struct rtrs_srv_path *path)
@@ -315,8 +316,12 @@ static void rtrs_srv_path_hb_tick(struct rtrs_hb *hb)
 		if (READ_ONCE(con->in_consumer))
 			continue;
 		err = rtrs_con_tick(&con->c, hb->timing.interval_ms);
-		if (err)
-			rtrs_srv_path_close(path, "connection %u does not move any more or cannot be probed: %pe",
+		if (err == -ETIMEDOUT)
+			rtrs_srv_path_close(path, "connection %u does not move any more, though the client is heard; "
+					    RTRS_LARGE_LOST,
+					    cid, rtrs_con_mtu(&con->c));
+		else if (err)
+			rtrs_srv_path_close(path, "connection %u cannot be probed: %pe",
 					    cid, ERR_PTR(err));
 	}
 }
@@ -325,8 +330,14 @@ static void rtrs_srv_path_hb_lost(struct rtrs_hb *hb)
 {
 	struct rtrs_srv_path *path = container_of(hb, struct rtrs_srv_path, hb);
 
-	rtrs_srv_path_close(path, "the client is silent for %u ms",
-			    rtrs_hb_silent_ms(hb));
+	/* the client says nothing before it has that */
+	if (READ_ONCE(path->info_sent))
+		rtrs_srv_path_close(path, "the client is silent for %u ms",
+				    rtrs_hb_silent_ms(hb));
+	else
+		rtrs_srv_path_close(path, "the client did not take the info response within %u ms; "
+				    RTRS_LARGE_LOST, rtrs_hb_silent_ms(hb),
+				    rtrs_con_mtu(&path->cons[0]->c));
 }
 
 static void rtrs_srv_path_hb_error(struct rtrs_hb *hb)

@@ -228,6 +228,7 @@ enum rtrs_srv_path_state {
  * @info_req: the client's first message
  * @info_len: bytes received in it
  * @info_rsp: the answer
+ * @info_sent: the client's adapter has the answer
  * @mrs: memory registrations of the chunks
  * @nr_mrs: their number
  * @chunks_per_mr: chunks in each
@@ -274,6 +275,7 @@ struct rtrs_srv_path {
 	struct rtrs_iu			info_req;
 	u32				info_len;
 	struct rtrs_iu			info_rsp;
+	bool				info_sent;
 
 	struct ib_mr			**mrs;
 	u32				nr_mrs;

@@ -98,6 +98,20 @@ class Node(Guest):
                  f"tc filter add dev eth{link} parent 1: protocol ip u32 "
                  f"match ip dport {ROCE_PORT} 0xffff match u8 {RC_ACK:#x} 0xff at 28 action drop")
 
+    def drop_large_packets(self, link: int = 0) -> None:
+        """Drop the packets of RDMA above 4096 bytes this guest sends on a link, as a network with
+        a smaller MTU does; netem("") ends it."""
+        self.run(f"tc qdisc add dev eth{link} root handle 1: prio && "
+                 f"tc filter add dev eth{link} parent 1: protocol ip u32 "
+                 f"match ip dport {ROCE_PORT} 0xffff match u16 0x1000 0xf000 at 2 action drop")
+
+    def silent_address(self, host: int, link: int = 0) -> str:
+        """An IPv4 address on a link that nobody has, which the network does not say."""
+        address = f"10.0.{link}.{host}"
+        self.run(f"ip neigh replace {address} lladdr 02:00:00:00:00:{host:02x} dev eth{link} "
+                 "nud permanent")
+        return address
+
     # -- backends ---------------------------------------------------------------------------
 
     def null_blk(self, name: str = "nullb0", size_mb: int = 64, memory_backed: bool = True,
