@@ -30,6 +30,7 @@
 #include <linux/delay.h>
 #include <linux/refcount.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -216,13 +217,17 @@ static void rnbd_clt_msg_done(void *priv, int err)
 	rnbd_clt_msg_put(msg);
 }
 
-/* When a device is unmapped, or a session closed, nobody needs to wait. */
+/*
+ * When a device is unmapped, a session closed, or the task that maps a disk
+ * killed, nobody needs to wait.
+ */
 static bool rnbd_clt_call_is_unwanted(const struct rnbd_clt_sess *sess,
 				      const struct rnbd_clt_call *call)
 {
 	return (call->dev &&
 		READ_ONCE(call->dev->state) == RNBD_CLT_UNMAPPED) ||
-	       (call->late && READ_ONCE(sess->late_off));
+	       (call->late && READ_ONCE(sess->late_off)) ||
+	       fatal_signal_pending(current);
 }
 
 /* Hand the message to the transport; wait out a full send queue. */
@@ -384,7 +389,9 @@ static int rnbd_clt_msg_enter(struct rnbd_clt_sess *sess, u32 *incarnation)
 	err = rnbd_clt_sess_check_greeted(sess, incarnation);
 	if (err)
 		return err;
-	down_read(&sess->msg_sem);
+	err = down_read_killable(&sess->msg_sem);
+	if (err)
+		return err;
 	err = rnbd_clt_sess_check_greeted(sess, incarnation);
 	if (err)
 		up_read(&sess->msg_sem);
@@ -459,7 +466,9 @@ int rnbd_clt_sess_greet(struct rnbd_clt_sess *sess)
 	if (err <= 0)
 		return err;
 
-	down_write(&sess->msg_sem);
+	err = down_write_killable(&sess->msg_sem);
+	if (err)
+		return err;
 	err = rnbd_clt_sess_greeting_due(sess, &incarnation);
 	if (err <= 0)
 		goto out_unlock;
@@ -588,11 +597,14 @@ static int rnbd_clt_msg_close(struct rnbd_clt_sess *sess,
 	return err;
 }
 
-/* A server that answers so does not know either. */
+/*
+ * Did the message not reach the server, or, which is the same for the sender, not
+ * change anything there? A server that is short of memory or busy says so itself.
+ */
 static bool rnbd_clt_is_not_sent(int err)
 {
 	return err == -ENOTCONN || err == -ENOMEM || err == -EBUSY ||
-	       err == -EAGAIN;
+	       err == -EAGAIN || err == -EINTR;
 }
 
 /**

@@ -198,15 +198,19 @@ static enum rnbd_clt_state rnbd_clt_dev_state(struct rnbd_clt_dev *dev)
 /*
  * Open a closed device again.
  * Return: 0 if it is open now; -ENODEV if it is not closed, -ESTALE if the
- * server has another device of this name, or why there was no answer.
+ * server has another device of this name, -EINTR after a fatal signal, or why
+ * there was no answer.
  */
 static int rnbd_clt_dev_reopen(struct rnbd_clt_dev *dev)
 {
 	struct rnbd_open_rsp rsp;
 	u32 incarnation;
-	int err = -ENODEV;
+	int err;
 
-	mutex_lock(&dev->open_lock);
+	err = mutex_lock_killable(&dev->open_lock);
+	if (err)
+		return err;
+	err = -ENODEV;
 	switch (rnbd_clt_dev_state(dev)) {
 	case RNBD_CLT_OPEN:
 		err = 0;
@@ -524,8 +528,10 @@ static int rnbd_clt_dev_insert(struct rnbd_clt_dev *dev)
 
 	if (rnbd_clt_late_has(sess, dev->path, &mode))
 		err = rnbd_clt_sess_greet(sess);
-	mutex_lock(&sess->late_mutex);
-	err = err ?: rnbd_clt_late_settle(sess, dev->path);
+	err = err ?: mutex_lock_killable(&sess->late_mutex);
+	if (err)
+		return err;
+	err = rnbd_clt_late_settle(sess, dev->path);
 	mutex_lock(&sess->dev_lock);
 	if (rnbd_clt_sess_find_dev(sess, dev->path))
 		err = -EEXIST;

@@ -433,7 +433,7 @@ void rnbd_clt_sess_hold(struct rnbd_clt_sess *sess)
  * rnbd_clt_sess_get() - become a user of an open session
  * @map: its name, and what is needed to open it
  *
- * Context: process; sleeps as long as it takes to connect.
+ * Context: process; sleeps as long as it takes to connect, or until a fatal signal.
  * Return: the session, to be given back with rnbd_clt_sess_put(), or an
  * ERR_PTR; the reason was logged then.
  */
@@ -444,17 +444,21 @@ struct rnbd_clt_sess *rnbd_clt_sess_get(const struct rnbd_clt_map *map)
 
 	if (!sess)
 		return ERR_PTR(-ENOMEM);
-	mutex_lock(&sess->open_lock);
+	err = mutex_lock_killable(&sess->open_lock);
+	if (err)
+		goto err_put;
 	if (sess->rtrs)
 		err = rnbd_clt_sess_join(sess, map);
 	else
 		err = rnbd_clt_sess_open(sess, map);
 	mutex_unlock(&sess->open_lock);
-	if (err) {
-		rnbd_clt_sess_put(sess);
-		return ERR_PTR(err);
-	}
+	if (err)
+		goto err_put;
 	return sess;
+
+err_put:
+	rnbd_clt_sess_put(sess);
+	return ERR_PTR(err);
 }
 
 /* Give the use back; the last one, if no work has it already, to close_work. */

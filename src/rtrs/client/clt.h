@@ -248,6 +248,8 @@ enum rtrs_clt_path_state {
  * @up_since: jiffies64 when that happened. Of @work only.
  * @attempts: attempts since the path was last up for some time that failed, or
  *	after which it broke soon. Of @work only.
+ * @may_create: in this attempt the server was allowed to create the session; of
+ *	@work only, see rtrs_clt_sess_path_up()
  * @first_err: result of the first connect
  * @first_done: that ended
  * @dev: device of the incarnation; this and all below is of the incarnation,
@@ -293,6 +295,7 @@ struct rtrs_clt_path {
 	bool				up;
 	u64				up_since;
 	unsigned int			attempts;
+	bool				may_create;
 	int				first_err;
 	struct completion		first_done;
 	struct ib_device		*dev;

@@ -99,6 +99,8 @@ static void rtrs_clt_con_request(const struct rtrs_clt_con *con,
 		 */
 		.first_conn	= !READ_ONCE(path->sess->nr_up),
 	};
+	if (req->first_conn && !con->c.cid)
+		path->may_create = true;
 	memcpy(req->path_uuid, path->uuid, sizeof(req->path_uuid));
 	memcpy(req->sess_uuid, path->sess->uuid, sizeof(req->sess_uuid));
 }

@@ -228,6 +228,7 @@ static void rtrs_clt_path_attempt(struct rtrs_clt_path *path)
 	int err;
 
 	path->torn_down = false;
+	path->may_create = false;
 	err = rtrs_clt_path_connect(path);
 	if (!err && !rtrs_clt_sess_path_up(path))
 		err = -ECONNABORTED;
@@ -239,6 +240,7 @@ static void rtrs_clt_path_attempt(struct rtrs_clt_path *path)
 	    !rtrs_clt_path_first_again(path, err)) {
 		path->first_err = err;
 		complete_all(&path->first_done);
+		wake_up_all(&path->sess->link_wait);
 	}
 }
 

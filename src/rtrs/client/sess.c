@@ -20,6 +20,12 @@
 
 #include "clt.h"
 
+/* How long rtrs_clt_open() may take, whatever the number of paths */
+#define RTRS_CLT_OPEN_TIMEOUT	(30 * HZ)
+
+/* So long a path has the server to itself when a session is opened */
+#define RTRS_CLT_HEAD_START	HZ
+
 /* What the consumer has to hear next, or a negative number. */
 static int rtrs_clt_sess_next_event(struct rtrs_clt_sess *sess)
 {
@@ -85,6 +91,18 @@ static bool rtrs_clt_sess_is_going_down(const struct rtrs_clt_sess *sess)
 	return true;
 }
 
+/*
+ * Two paths that connect at the same time both allow the server to create the
+ * session, and may have reached two servers: an address has moved, or the line
+ * that maps a disk is wrong. The first one to come up decides. Any other has to
+ * ask again, this time for a session that exists.
+ */
+static bool rtrs_clt_sess_takes_path(const struct rtrs_clt_path *path)
+{
+	lockdep_assert_held(&path->sess->link_lock);
+	return !path->may_create || !path->sess->nr_up;
+}
+
 /* Return: false if it has to be tried again after the session went down. */
 static bool rtrs_clt_sess_try_path_up(struct rtrs_clt_path *path, bool *up)
 {
@@ -95,7 +113,8 @@ static bool rtrs_clt_sess_try_path_up(struct rtrs_clt_path *path, bool *up)
 	wait = rtrs_clt_sess_is_going_down(sess) &&
 	       READ_ONCE(path->state) == RTRS_CLT_CONNECTING;
 	if (!wait) {
-		*up = rtrs_clt_path_set_connected(path);
+		*up = rtrs_clt_sess_takes_path(path) &&
+		      rtrs_clt_path_set_connected(path);
 		sess->nr_up += *up;
 	}
 	spin_unlock_irq(&sess->link_lock);
@@ -111,7 +130,7 @@ static bool rtrs_clt_sess_try_path_up(struct rtrs_clt_path *path, bool *up)
  * one must not be sent to the new one.
  *
  * Context: the path's work; waits for the other paths' works and for link_ev().
- * Return: false if the path broke or is to be closed.
+ * Return: false if the path broke, is to be closed, or has to ask the server again.
  */
 bool rtrs_clt_sess_path_up(struct rtrs_clt_path *path)
 {
@@ -257,26 +276,69 @@ static int rtrs_clt_sess_add_paths(struct rtrs_clt_sess *sess,
 	return 0;
 }
 
+static bool rtrs_clt_path_first_is_up(struct rtrs_clt_path *path)
+{
+	return completion_done(&path->first_done) && !path->first_err;
+}
+
 /*
- * One path after the other until one is up: only then does the server have the
- * session, to which the remaining ones are added at leisure.
+ * Is a path up, or did all those fail that were started? @last is the last one
+ * that was.
  */
-static int rtrs_clt_sess_connect(struct rtrs_clt_sess *sess)
+static bool rtrs_clt_sess_is_decided(struct rtrs_clt_sess *sess,
+				     const struct rtrs_clt_path *last)
 {
 	struct rtrs_clt_path *path;
-	bool up = false;
+	bool failed = true;
+
+	list_for_each_entry(path, &sess->paths, entry) {
+		/* one that failed at first may be up by now */
+		if (rtrs_clt_path_first_is_up(path) || READ_ONCE(sess->nr_up))
+			return true;
+		failed &= completion_done(&path->first_done);
+		if (path == last)
+			break;
+	}
+	return failed;
+}
+
+static int rtrs_clt_sess_result(struct rtrs_clt_sess *sess)
+{
+	struct rtrs_clt_path *path;
 	int err = 0;
 
 	list_for_each_entry(path, &sess->paths, entry) {
-		rtrs_clt_path_start(path);
-		if (up)
-			continue;
-		wait_for_completion(&path->first_done);
-		up = !path->first_err;
-		err = err ?: path->first_err;
+		if (rtrs_clt_path_first_is_up(path) || READ_ONCE(sess->nr_up))
+			return 0;
+		if (!err)
+			err = completion_done(&path->first_done) ?
+			      path->first_err : -ETIMEDOUT;
 	}
-	/* one that failed at first may be up by now */
-	return up || READ_ONCE(sess->nr_up) ? 0 : err;
+	return err;
+}
+
+/*
+ * All paths are tried at the same time, so that an address that does not answer
+ * costs no more than those that do; but one after the other gets a head start,
+ * because two requests that each create the session confuse in-tree servers if
+ * they arrive together. Those that are not up yet go on trying for ever.
+ */
+static int rtrs_clt_sess_connect(struct rtrs_clt_sess *sess)
+{
+	unsigned long end = jiffies + RTRS_CLT_OPEN_TIMEOUT;
+	struct rtrs_clt_path *path;
+	long left;
+
+	list_for_each_entry(path, &sess->paths, entry) {
+		rtrs_clt_path_start(path);
+		left = list_is_last(&path->entry, &sess->paths) ?
+		       max(0L, (long)(end - jiffies)) : RTRS_CLT_HEAD_START;
+		if (wait_event_killable_timeout(sess->link_wait,
+						rtrs_clt_sess_is_decided(sess, path),
+						left) < 0)
+			return -EINTR;
+	}
+	return rtrs_clt_sess_result(sess);
 }
 
 static void rtrs_clt_sess_destroy(struct rtrs_clt_sess *sess)
@@ -317,10 +379,11 @@ static void rtrs_clt_sess_destroy(struct rtrs_clt_sess *sess)
  *
  * The session opens if at least one path connects; the others keep trying.
  *
- * Context: process; may take 30 s for each address that does not answer.
- * Return: the session; -EINVAL for a bad name or no path; -ENOMEM; or the
- * reason why the first of @paths did not connect: -EHOSTUNREACH, -ENODEV,
- * -ETIMEDOUT, -ECONNREFUSED, -EAGAIN (the server did not forget the last
+ * Context: process; takes 30 s at the most, and the time to give up what was
+ * begun. A fatal signal ends it.
+ * Return: the session; -EINVAL for a bad name or no path; -ENOMEM; -EINTR after a
+ * signal; or the reason why the first of @paths did not connect: -EHOSTUNREACH,
+ * -ENODEV, -ETIMEDOUT, -ECONNREFUSED, -EAGAIN (the server did not forget the last
  * connection to a queue pair of the same number), or the errno the server
  * rejected it with.
  */
