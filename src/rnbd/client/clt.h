@@ -216,6 +216,7 @@ void rnbd_clt_dev_lost(struct rnbd_clt_dev *dev);
 bool rnbd_clt_dev_wants_reopen(const struct rnbd_clt_dev *dev);
 void rnbd_clt_dev_complain(struct rnbd_clt_dev *dev, int err);
 void rnbd_clt_dev_release(struct kobject *kobj);
+void rnbd_clt_devs_wait(void);
 const char *rnbd_clt_state_name(enum rnbd_clt_state state);
 
 /* disk.c */

@@ -8,8 +8,8 @@
  *
  * A device is in the list of its session from its creation to its end; so one
  * name is mapped once in a session. Its memory lives as long as someone has a
- * reference on its kobject: the list, each open of the disk, whoever handles
- * an event. Its disk lives until the device leaves the list, and whoever holds
+ * reference on its kobject: the list, the disk, which whoever has it open keeps,
+ * whoever handles an event. Its disk lives until the device leaves the list, and whoever holds
  * dev_lock and finds the state open or closed may use it.
  *
  * Until the device is announced nobody could unmap it. So if the session is
@@ -27,6 +27,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/wait.h>
 
 #include "clt.h"
 
@@ -39,6 +40,7 @@
 #define RNBD_CLT_DRAIN_WARN_MS	10000
 
 static DEFINE_IDA(rnbd_clt_ida);	/* N of rnbdN, the lowest free */
+static DECLARE_WAIT_QUEUE_HEAD(rnbd_clt_dev_gone);	/* one was given back */
 
 static const char * const rnbd_clt_state_names[RNBD_CLT_NR_STATES] = {
 	[RNBD_CLT_INIT]		= "init",
@@ -466,10 +468,25 @@ static void rnbd_clt_dev_destroy(struct rnbd_clt_dev *dev)
 void rnbd_clt_dev_release(struct kobject *kobj)
 {
 	struct rnbd_clt_dev *dev = container_of(kobj, struct rnbd_clt_dev, kobj);
+	int index = dev->index;
 
-	ida_free(&rnbd_clt_ida, dev->index);
 	kfree(dev->link);
 	kfree(dev);
+	ida_free(&rnbd_clt_ida, index);
+	wake_up_all(&rnbd_clt_dev_gone);
+}
+
+/**
+ * rnbd_clt_devs_wait() - wait for the end of all devices
+ *
+ * Who closes an unmapped disk gives up the module before the disk, which then
+ * needs the module once more.
+ *
+ * Context: process; no device is mapped any more.
+ */
+void rnbd_clt_devs_wait(void)
+{
+	wait_event(rnbd_clt_dev_gone, ida_is_empty(&rnbd_clt_ida));
 }
 
 /* The "/" of a path cannot be in a file name. */

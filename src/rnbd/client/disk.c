@@ -24,6 +24,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/device.h>
 #include <linux/sched/mm.h>
 #include <linux/string.h>
 
@@ -40,10 +41,7 @@ static int rnbd_clt_disk_open(struct gendisk *disk, blk_mode_t mode)
 
 	if (dev->mode == RNBD_ACCESS_RO && (mode & BLK_OPEN_WRITE))
 		return -EPERM;
-	if (!atomic_inc_unless_negative(&dev->openers))
-		return -ENXIO;
-	kobject_get(&dev->kobj);
-	return 0;
+	return atomic_inc_unless_negative(&dev->openers) ? 0 : -ENXIO;
 }
 
 /* May come long after the device was unmapped and its session is gone. */
@@ -52,7 +50,6 @@ static void rnbd_clt_disk_release(struct gendisk *disk)
 	struct rnbd_clt_dev *dev = disk->private_data;
 
 	atomic_dec(&dev->openers);
-	kobject_put(&dev->kobj);
 }
 
 static const struct block_device_operations rnbd_clt_disk_ops = {
@@ -60,6 +57,27 @@ static const struct block_device_operations rnbd_clt_disk_ops = {
 	.open		= rnbd_clt_disk_open,
 	.release	= rnbd_clt_disk_release,
 };
+
+/* Nobody can open the disk, or has it open, any more. */
+static void rnbd_clt_disk_gone(void *data)
+{
+	struct rnbd_clt_dev *dev = data;
+
+	kobject_put(&dev->kobj);
+}
+
+/*
+ * A disk keeps its device: someone may have found the disk, and be about to open
+ * it, while it is unmapped; kernels before 5.15 do not wait for that. Each kernel
+ * runs the actions of a device (the disk's) at its very end.
+ */
+static int rnbd_clt_disk_keep_dev(struct gendisk *disk,
+				  struct rnbd_clt_dev *dev)
+{
+	kobject_get(&dev->kobj);
+	return devm_add_action_or_reset(disk_to_dev(disk), rnbd_clt_disk_gone,
+					dev);
+}
 
 /* A range is whole blocks, and its length in bytes has 32 bits on the wire. */
 static u32 rnbd_clt_limits_range(const struct rnbd_open_rsp *rsp, u32 sectors)
@@ -141,6 +159,11 @@ int rnbd_clt_disk_alloc(struct rnbd_clt_dev *dev,
 	disk = blk_mq_alloc_disk(&dev->sess->tag_set, &lim, dev);
 	if (IS_ERR(disk))
 		return PTR_ERR(disk);
+	err = rnbd_clt_disk_keep_dev(disk, dev);
+	if (err) {
+		put_disk(disk);
+		return err;
+	}
 
 	disk->major = rnbd_clt_major;
 	disk->first_minor = dev->index << RNBD_CLT_PART_BITS;

@@ -74,6 +74,7 @@ static void __exit rnbd_clt_exit(void)
 		kobject_put(&dev->kobj);
 	}
 	memalloc_noio_restore(noio);
+	rnbd_clt_devs_wait();
 	rnbd_clt_sysfs_exit();
 	unregister_blkdev(rnbd_clt_major, "rnbd");
 	destroy_workqueue(rnbd_clt_close_wq);	/* finishes what is closing */
