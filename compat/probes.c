@@ -89,6 +89,17 @@ static void (*p_koi)(struct kobject *, const struct kobj_type *)
 static void (*p_sbp)(struct sbitmap *, unsigned int)
 	__maybe_unused = sbitmap_put;
 
+/*
+ * 6.13, "module: Convert symbol namespace to string literal". Before, the
+ * macros make a string of what they are given: of a string, one with quotes.
+ */
+#line 1 "probe:HAVE_STRING_NAMESPACES"
+#pragma push_macro("MODULE_INFO")
+#undef MODULE_INFO
+#define MODULE_INFO(tag, info)	_Static_assert(sizeof(info) == sizeof("x"), #tag)
+MODULE_IMPORT_NS("x");
+#pragma pop_macro("MODULE_INFO")
+
 /* 6.2, "use less confusing names for iov_iter direction initializers"; 6.1 too */
 #line 1 "probe:HAVE_ITER_SOURCE"
 static int p_its __maybe_unused = ITER_SOURCE + ITER_DEST;

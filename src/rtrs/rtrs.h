@@ -4,7 +4,13 @@
  *
  * This is the whole interface of the transport. Names and meaning are those
  * of the in-tree driver, so that a consumer builds against either; what goes
- * beyond it is marked "extension".
+ * beyond it is marked "extension". A consumer needs one line more than with
+ * the in-tree driver:
+ *
+ *	RTRS_IMPORT();
+ *
+ * It is built with -I<this source>/src and against the Module.symvers of a
+ * build of this source; rtrs-interface.h is made by that build.
  */
 #ifndef RTRS_H
 #define RTRS_H
@@ -13,6 +19,38 @@
 #include <linux/socket.h>
 #include <linux/scatterlist.h>
 #include <linux/uio.h>
+
+#include "rtrs-interface.h"
+
+/* Defined by rtrs-core. The name has a checksum in it, see src/Kbuild. */
+extern const char RTRS_SAME_VERSION[];
+
+/**
+ * RTRS_IMPORT() - let a module use the transport (extension)
+ *
+ * Stands once in each module that calls a function of this header, next to
+ * MODULE_LICENSE().
+ *
+ * The kernel links a module with whatever modules are loaded, by the names of
+ * functions alone unless it has CONFIG_MODVERSIONS, although their structs may
+ * differ: after an upgrade of the package the old modules stay loaded, and the
+ * in-tree driver has modules and functions of the same names. So the macro
+ * does two things:
+ *
+ * - It refers to a symbol of rtrs-core whose name has a checksum of the version
+ *   and of the transport's headers in it. Any other rtrs-core, of another
+ *   version or in-tree, has no such symbol, and the kernel refuses the module:
+ *   "Unknown symbol rtrs_core_is_other_version_unmap_and_reload_...". It is a
+ *   name that carries the advice, because a module whose symbols are not all
+ *   found gets no chance to say anything. rtrs-core stays loaded as long as
+ *   there is a user of it, so all modules above agree with each other, too.
+ * - It imports the symbol namespace of the transport. A module without that,
+ *   like an in-tree consumer, is refused: "uses symbol rtrs_clt_open from
+ *   namespace RTRS_OUT_OF_TREE, but does not import it".
+ */
+#define RTRS_IMPORT() \
+	MODULE_IMPORT_NS("RTRS_OUT_OF_TREE"); \
+	static const char *const rtrs_same_version __used = RTRS_SAME_VERSION
 
 /**
  * struct rtrs_addr - one path of a session

@@ -186,3 +186,4 @@ module_exit(peer_exit);
 
 MODULE_DESCRIPTION("RDMA transport: a client for tests");
 MODULE_LICENSE("GPL");
+RTRS_IMPORT();

@@ -556,3 +556,4 @@ module_exit(raw_exit);
 
 MODULE_DESCRIPTION("RDMA transport: a peer of bytes, for tests");
 MODULE_LICENSE("GPL");
+RTRS_IMPORT();

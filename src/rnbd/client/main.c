@@ -87,3 +87,4 @@ module_exit(rnbd_clt_exit);
 MODULE_DESCRIPTION("RDMA network block device: client");
 MODULE_LICENSE("GPL");
 MODULE_VERSION(RNBD_VERSION);
+RTRS_IMPORT();

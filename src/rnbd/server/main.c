@@ -151,3 +151,4 @@ module_exit(rnbd_srv_exit);
 MODULE_DESCRIPTION("RDMA network block device: server");
 MODULE_LICENSE("GPL");
 MODULE_VERSION(RNBD_VERSION);
+RTRS_IMPORT();

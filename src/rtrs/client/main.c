@@ -93,3 +93,4 @@ module_exit(rtrs_clt_exit);
 MODULE_DESCRIPTION("RDMA transport: client");
 MODULE_LICENSE("GPL");
 MODULE_VERSION(RNBD_VERSION);
+RTRS_IMPORT();

@@ -29,6 +29,7 @@
 MODULE_DESCRIPTION("RDMA transport: server");
 MODULE_LICENSE("GPL");
 MODULE_VERSION(RNBD_VERSION);
+RTRS_IMPORT();
 
 struct rtrs_srv_params rtrs_srv_params = {
 	.chunk_size		= 131072,

@@ -13,7 +13,7 @@ MODULES = ("rtrs-core", "rtrs-client", "rtrs-server", "rnbd-client", "rnbd-serve
 TEST_MODULES = ("rtrs-peer", "rtrs-raw", "rtrs-window")
 
 SOURCES = ("Makefile", "dkms.conf", "src", "compat", "tests/modules")
-PRODUCTS = (".o", ".ko", ".mod", ".mod.c", ".cmd", ".a", ".d", "modules.order", "Module.symvers", "compat-config.h")
+PRODUCTS = (".o", ".ko", ".mod", ".mod.c", ".cmd", ".a", ".d", "modules.order", "Module.symvers", "compat-config.h", "rtrs-interface.h")
 
 
 def sources() -> list[str]:
@@ -94,6 +94,30 @@ def build(kernel: Kernel, make_arguments: tuple[str, ...] = ()) -> Path:
         must_succeed(home, make_test_modules(kernel, tree, kdir))
         collect(home)
     return home
+
+
+def build_changed(kernel: Kernel, name: str, edits: tuple[tuple[str, str, str], ...],
+                  modules: tuple[str, ...]) -> dict[str, Path]:
+    """Build some of the five modules from a changed copy of the tree; their files by name, small.
+
+    An edit is a file, a text that is in it, and what takes the text's place.  The copy is called
+    by a name, so that the next build of it is short.
+    """
+    home = host.CACHE / "build" / kernel.series / name
+    tree = home / "tree"
+    with host.lock(f"build-{kernel.series}"), host.step(f"building {name} for {kernel.series}"):
+        copy_sources(tree)
+        for file, old, new in edits:
+            text = (tree / file).read_text()
+            if old not in text:
+                raise host.LabError(f"{file} has no {old!r} to change")
+            (tree / file).write_text(text.replace(old, new))
+        kdir = headers(kernel, tree)
+        must_succeed(home, make(kernel, tree, kdir, f"MODULES={' '.join(modules)}"))
+        files = {module: f"src/{module}.ko" for module in modules}
+        roots.in_root(roots.build_root(RELEASES[kernel.release]), "strip", "--strip-debug",
+                      *(f"/tree/{file}" for file in files.values()), bind=tree)
+    return {module: tree / file for module, file in files.items()}
 
 
 def must_succeed(home: Path, done: subprocess.CompletedProcess) -> None:

@@ -5,6 +5,7 @@ Threads: one reader per guest takes what the agent sends; everything else happen
 All shared state is guarded by Guest.news, a condition that is notified on every change.
 """
 
+import base64
 import contextlib
 import itertools
 import json
@@ -399,6 +400,11 @@ class Guest:
         finally:
             if not self.gone:
                 self.monitor.command("set-action", reboot="shutdown")
+
+    def upload(self, source: Path, target: str) -> None:
+        """Copy a file of the host into the guest."""
+        content = base64.b64encode(source.read_bytes()).decode()
+        self.run(f"base64 -d >{target}", input=content)
 
     def modprobe(self, module: str, **parameters) -> None:
         """Load a module with its dependencies."""

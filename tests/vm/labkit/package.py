@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
+from typing import Callable
 
 from . import build, host, roots
 from .check import Report, new_results
@@ -23,6 +24,9 @@ from .kernels import KERNELS, RELEASES
 from .pair import Pair
 
 PLAN_FILE = "etc/lab-plan.json"
+
+# What the kernel says of a module that was not made for the others.
+OTHER_VERSION = "Unknown symbol rtrs_core_is_other_version_unmap_and_reload_"
 
 
 @dataclass(frozen=True)
@@ -391,8 +395,8 @@ class Life:
         self.first, self.revised, self.next = packages
         self.host = Host(plan, home / f"{plan.release}-{self.kind}")
         self.kernels = self.host.kernels
-        self.booted = self.host.home / "modules"    # what a guest will boot with
-        self.version = ""                           # of that
+        self.first_modules = self.host.home / "modules"         # what a guest will boot with
+        self.next_modules = self.host.home / "modules-next"     # and what replaces it
 
     def steps(self) -> tuple:
         """The steps, in order."""
@@ -403,26 +407,28 @@ class Life:
         return ", ".join(f"{uname} {seconds} s" for uname, seconds
                          in sorted(self.host.seconds(version).items()))
 
-    def keep_modules(self, version: str) -> None:
+    def keep_modules(self, target: Path) -> None:
         """Put the newest kernel's modules aside, for the guest."""
-        host.remove(self.booted)
-        shutil.copytree(self.host.root / f"lib/modules/{self.kernels.newer}/updates/dkms",
-                        self.booted)
-        self.version = version
+        host.remove(target)
+        shutil.copytree(self.host.root / f"lib/modules/{self.kernels.newer}/updates/dkms", target)
 
     def boot(self) -> None:
         """a guest boots with what was built for the newer kernel, and maps a disk"""
+        self.in_guests("guests", lambda pair: use_disk(pair, self.first.version))
+
+    def in_guests(self, name: str, do: Callable[[Pair], None]) -> None:
+        """Boot two guests with the first package's modules, and do something in them."""
         kernel = KERNELS[self.host.plan.series]
         if roots.uname_of(kernel) != self.kernels.newer:
             raise AssertionError(f"the lab has {roots.uname_of(kernel)}, the host "
                                  f"{self.kernels.newer}: run `lab setup --refresh`")
-        run_dir = self.host.home / "guests"
+        run_dir = self.host.home / name
         run_dir.mkdir()
         with host.step(f"booting {self.kernels.newer}"):
-            pair = Pair(kernel, kernel, run_dir, True, self.booted)
+            pair = Pair(kernel, kernel, run_dir, True, self.first_modules)
         try:
             marks = pair.marks()
-            use_disk(pair, self.version)
+            do(pair)
             complaints = pair.complaints(marks)
         finally:
             pair.stop()
@@ -437,7 +443,7 @@ class DebLife(Life):
 
     def steps(self) -> tuple:
         return (self.install, self.upgrade_kernel, self.boot, self.without_rdma, self.upgrade,
-                self.reinstall, self.remove_kernel, self.remove)
+                self.upgrade_mapped, self.reinstall, self.remove_kernel, self.remove)
 
     def install(self) -> str:
         """apt installs the package and dkms, and all kernels get modules"""
@@ -457,7 +463,7 @@ class DebLife(Life):
         self.host.expect_modules(self.first.version, self.kernels.newer)
         self.host.remove_own_driver(self.kernels.newer)
         self.host.expect(self.first.version, (*self.kernels.older, self.kernels.newer))
-        self.keep_modules(self.first.version)
+        self.keep_modules(self.first_modules)
         return self.times(self.first.version)
 
     def without_rdma(self) -> None:
@@ -473,7 +479,13 @@ class DebLife(Life):
         """a newer version of the package replaces the modules"""
         self.host.apt(f"install /tree/{self.next.deb}")
         self.host.expect(self.next.version, (*self.kernels.older, self.kernels.newer))
+        self.keep_modules(self.next_modules)
         return self.times(self.next.version)
+
+    def upgrade_mapped(self) -> None:
+        """a guest's disk stays mapped over an upgrade, and the new modules wait for its end"""
+        self.in_guests("guests-upgraded", lambda pair: upgrade_mapped(
+            pair, self.kernels.newer, self.next_modules, self.next.version))
 
     def reinstall(self) -> None:
         """the package can be re-installed"""
@@ -578,6 +590,27 @@ def use_disk(pair: Pair, version: str) -> None:
     pair.server.remove_null_blk("nullb0")
     test = (host.TREE / "debian/tests/loopback").read_text()
     pair.client.run(test.partition("\n")[2], timeout=180)
+
+
+def upgrade_mapped(pair: Pair, uname: str, modules: Path, version: str) -> None:
+    """Replace the files of a client's modules while it uses a disk, as docs/packaging.md has it."""
+    pair.reload_modules("auto")
+    pair.server.null_blk("nullb0", size_mb=64)
+    disk, client = pair.map("nullb0"), pair.client
+    for file in modules.iterdir():
+        client.upload(file, f"/lib/modules/{uname}/updates/{file.name}")
+    mark = client.mark()
+    if not client.run("modprobe rnbd-server", check=False).status:
+        raise AssertionError("a module of the new version was loaded on the old ones")
+    if not any(OTHER_VERSION in line for line in client.kernel_log(mark)):
+        raise AssertionError("the kernel does not say what to do")
+    client.fio(disk.path, rw="randwrite", bs="16k", size="16m", verify="crc32c")
+    disk.unmap()
+    client.run("modprobe -r rnbd-client && modprobe -a rnbd-client rnbd-server")
+    loaded = client.read_file("/sys/module/rnbd_client/version")
+    if loaded != version:
+        raise AssertionError(f"{loaded} was loaded instead of {version}")
+    client.fio(pair.map("nullb0").path, rw="randwrite", bs="16k", size="16m", verify="crc32c")
 
 
 # -- the command ----------------------------------------------------------------------------
