@@ -3,7 +3,7 @@
 
 import pytest
 
-from helpers import footprint, verified_fio, wait_footprint, wait_logged
+from helpers import verified_fio
 
 GEOMETRIES = (
     {"sess_queue_depth": 2},
@@ -27,13 +27,3 @@ def test_a_geometry_works(pair, geometry):
                           iodepth=32)
     assert report.error == 0
     assert pair.client.checksum(disk.path) == pair.server.checksum(backend)
-
-
-def test_a_queue_without_room_for_control_messages_is_refused(pair):
-    pair.server.null_blk(size_mb=4)
-    pair.reload_modules(sess_queue_depth=1)
-    before = footprint(pair)
-    mark = pair.client.mark()
-    assert pair.client.map_errno(paths=pair.paths(1)) == "EINVAL"
-    wait_logged(pair.client, "at least 2 are needed", mark)
-    wait_footprint(pair, before)

@@ -66,6 +66,13 @@ def test_wrong_answers_to_connections_fail_the_mapping(pair, wire):
             ("ECONNRESET", "EINVAL", "EPROTO"), wrong
 
 
+def test_a_queue_without_room_for_control_messages_is_refused(pair, wire):
+    wire.serve(depth=1)
+    since = pair.client.mark()
+    assert pair.client.map_errno("x", "raw", pair.paths(1), dest_port=WireServer.PORT) == "EINVAL"
+    wait_logged(pair.client, "at least 2 are needed", since)
+
+
 def test_wrong_lists_of_chunks_fail_the_mapping(pair, wire):
     for wrong in (dict(kind=READ), dict(count=0), dict(count=2), dict(count=0xffff), dict(length=0),
                   dict(length=CHUNK), dict(length=DEPTH * CHUNK + 1), dict(length=0xffffffff)):

@@ -453,9 +453,10 @@ EXPORT_SYMBOL_GPL(rtrs_srv_close);
 
 static int rtrs_srv_params_check_sizes(const struct rtrs_srv_params *p)
 {
-	if (p->queue_depth < 1 || p->queue_depth > U16_MAX) {
-		pr_err("sess_queue_depth=%d is not in 1 ... %u\n",
-		       p->queue_depth, U16_MAX);
+	if (p->queue_depth < RTRS_SRV_MIN_DEPTH ||
+	    p->queue_depth > RTRS_SRV_MAX_DEPTH) {
+		pr_err("sess_queue_depth=%d is not in %d ... %d\n",
+		       p->queue_depth, RTRS_SRV_MIN_DEPTH, RTRS_SRV_MAX_DEPTH);
 		return -EINVAL;
 	}
 	if (p->chunk_size < (int)RTRS_MIN_CHUNK_SIZE ||

@@ -25,6 +25,8 @@
 
 #include "../core/core.h"
 
+#define RTRS_SRV_MIN_DEPTH	2	/* a chunk for admin messages, one for I/O */
+#define RTRS_SRV_MAX_DEPTH	32768	/* chunks of the smallest size */
 #define RTRS_SRV_MAX_PATHS	128	/* of a session */
 #define RTRS_SRV_MAX_HANDSHAKES	16384	/* connections of paths under way */
 #define RTRS_SRV_HANDSHAKE_MAX	4	/* handshake_timeout_ms a path may take */
