@@ -3,7 +3,7 @@
 
 import pytest
 
-from helpers import verified_fio
+from helpers import parameter, verified_fio
 
 GEOMETRIES = (
     {"sess_queue_depth": 2},
@@ -27,3 +27,12 @@ def test_a_geometry_works(pair, geometry):
                           iodepth=32)
     assert report.error == 0
     assert pair.client.checksum(disk.path) == pair.server.checksum(backend)
+
+
+def test_more_answers_than_a_connection_can_send_at_once_take_turns(pair):
+    pair.server.null_blk(size_mb=32)
+    pair.reload_modules()
+    with parameter(pair.client, "rtrs_client", "nr_io_queues", 1):
+        disk = pair.map()
+        # three work requests each: it has room for 80 of them
+        verified_fio(disk, size="24m", bs="64k", iodepth=400)

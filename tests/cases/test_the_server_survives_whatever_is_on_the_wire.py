@@ -19,7 +19,8 @@ CHUNK, DEPTH, OFF_BITS = WireClient.CHUNK, WireClient.DEPTH, WireClient.OFF_BITS
 SIZE_MB = 16
 BLOCK_WRITE = 1     # an operation of the block server
 RESET = -errno.ECONNRESET
-LARGEST, HANDSHAKES = 4096, 16384   # connections of a path, and of all that are under way
+KNOCKS = 15         # as many as rtrs_raw can make, but one
+LARGEST = 4096      # connections of a path
 
 
 @pytest.fixture
@@ -101,13 +102,38 @@ def test_wrong_connection_requests_are_rejected(pair, wire):
 
 
 def test_too_many_handshakes_are_refused(pair, wire):
-    def knock(connections):
+    def knock(connections, address):
+        wire.address = f"ip:{address}"
         return wire.connect(cid_num=connections, path=os.urandom(16), session=os.urandom(16))
 
-    for _ in range(HANDSHAKES // LARGEST):
-        assert knock(LARGEST) == 0
-    assert knock(2) == -errno.EBUSY
+    first, second, third = pair.server.address(0), pair.server.address(1), pair.server.address6(0)
+    most = most_handshakes(pair)
+    assert knock(LARGEST, first) == -errno.EBUSY
+    assert knock(most // 4 + 1, first) == 0, "a host may have many processors"
+    assert knock(2, first) == -errno.EBUSY, "and then has its share"
+    assert knock(most - most // 4 - 1, second) == 0, "which is not that of others"
+    assert knock(2, third) == -errno.EBUSY, "there is no room for more"
     wait_until(lambda: wire.renew().connect() == 0, what="they have come to an end")
+
+
+def most_handshakes(pair):
+    """How many connections may be under way at the server: they take an eighth of its memory."""
+    requests = min(DEPTH * (5 if pair.mode == "Y" else 3) + 32, 240) + DEPTH + 32
+    total = pair.server.read_file("/proc/meminfo").split()[1]
+    return int(total) * 1024 // 8 // (requests * 256)
+
+
+def test_who_merely_knocks_costs_little(pair):
+    pair.reload_modules()
+    wire = WireClient(pair.client, f"ip:{pair.server.address()}")
+    assert wire.connect(cid_num=KNOCKS + 1) == 0
+    before = pair.server.kernel_memory()
+    for cid in range(1, KNOCKS + 1):
+        assert wire.connect(cid_num=KNOCKS + 1, cid=cid) == 0
+    taken = (pair.server.kernel_memory() - before) // KNOCKS
+    wire.remove()
+    print("bytes taken by a connection:", taken)
+    assert taken < 400 * 1024
 
 
 def test_wrong_info_requests_end_the_path(pair, wire):

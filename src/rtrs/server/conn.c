@@ -194,18 +194,47 @@ static int rtrs_srv_con_event(struct rdma_cm_id *cm_id,
 }
 
 /*
- * Send queue: an operation's longest chain is data, key, invalidation and
- * response, with always_invalidate one more before it. Receive queue: no more
- * requests than there are chunks are ever on their way, and a few heartbeats.
+ * An operation's longest chain is data, key, invalidation and response, with
+ * always_invalidate one more before it. All operations of a session at once
+ * need not find room: those that do not wait in con->waiting, and a connection
+ * is busy with much less than RTRS_SRV_SEND_WR.
  */
+static u32 rtrs_srv_con_send_wr(void)
+{
+	const struct rtrs_srv_params *p = &rtrs_srv_params;
+	bool invalidate = p->invalidate == RTRS_SRV_INVALIDATE_YES;
+
+	return min_t(u32, p->queue_depth * (invalidate ? 5 : 3) +
+			  RTRS_SRV_CON_SLACK, RTRS_SRV_SEND_WR);
+}
+
+/*
+ * No more requests than there are chunks are ever on their way, and a few
+ * heartbeats. A request that found no receive would wait for most of a second.
+ */
+static u32 rtrs_srv_con_recv_wr(void)
+{
+	return rtrs_srv_params.queue_depth + RTRS_SRV_CON_SLACK;
+}
+
+/**
+ * rtrs_srv_con_mem() - how much memory a connection takes
+ *
+ * Return: an estimate of the bytes of its queues.
+ */
+u32 rtrs_srv_con_mem(void)
+{
+	return (rtrs_srv_con_send_wr() + rtrs_srv_con_recv_wr()) *
+	       RTRS_SRV_WR_BYTES;
+}
+
 static int rtrs_srv_con_create_qp(struct rtrs_srv_con *con)
 {
 	struct rtrs_srv_path *path = con->path;
 	struct rtrs_srv_sess *sess = path->sess;
 	const struct rtrs_con_attr attr = {
-		.send_wr	= sess->queue_depth * (sess->invalidate ? 5 : 3) +
-				  RTRS_SRV_CON_SLACK,
-		.recv_wr	= sess->queue_depth + RTRS_SRV_CON_SLACK,
+		.send_wr	= rtrs_srv_con_send_wr(),
+		.recv_wr	= rtrs_srv_con_recv_wr(),
 		.send_sge	= 1,
 		.comp_vector	= (u32)atomic_inc_return(&sess->ctx->next_vector),
 		/* a heartbeat waits for no other connection of the CPU */

@@ -16,6 +16,7 @@
 #include <linux/export.h>
 #include <linux/in6.h>
 #include <linux/log2.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/slab.h>
@@ -341,6 +342,9 @@ static struct rtrs_srv_ctx *rtrs_srv_ctx_create(const struct rtrs_srv_ops *ops,
 		return NULL;
 	ctx->ops = *ops;
 	ctx->port = port;
+	ctx->handshake_mem = min_t(u64, RTRS_SRV_HANDSHAKE_MEM,
+				   (u64)totalram_pages() * PAGE_SIZE /
+				   RTRS_SRV_HANDSHAKE_PART);
 	mutex_init(&ctx->mutex);
 	mutex_init(&ctx->listen_mutex);
 	INIT_LIST_HEAD(&ctx->sessions);

@@ -15,6 +15,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/export.h>
+#include <linux/math64.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -124,20 +125,34 @@ rtrs_srv_sess_add_path(struct rtrs_srv_sess *sess, struct rtrs_srv_dev *dev,
 }
 
 /*
- * Anybody may knock. A path whose handshake is not over costs a protection
- * domain and as many queue pairs as it announced, so their number has a limit.
+ * Anybody may knock. A path whose handshake is not over costs the queues of as
+ * many connections as it announced, so all of them together have a limit. Those
+ * from one address have a lower one, so that one host does not keep all others
+ * out; a first path may exceed that, since it may be a host with many processors.
  */
 static int rtrs_srv_ctx_check_handshakes(struct rtrs_srv_ctx *ctx,
+					 const struct rdma_cm_id *cm_id,
 					 unsigned int nr)
 {
+	u64 max = div_u64(ctx->handshake_mem, rtrs_srv_con_mem());
+	struct sockaddr_storage local, peer;
 	struct rtrs_srv_sess *sess;
 	struct rtrs_srv_path *path;
+	unsigned int all = 0, own = 0;
 
+	rtrs_addr_from_cm(cm_id, &local, &peer);
 	list_for_each_entry(sess, &ctx->sessions, entry)
-		list_for_each_entry(path, &sess->paths, entry)
-			if (READ_ONCE(path->state) == RTRS_SRV_PATH_CONNECTING)
-				nr += path->con_num;
-	return nr <= RTRS_SRV_MAX_HANDSHAKES ? 0 : -EBUSY;
+		list_for_each_entry(path, &sess->paths, entry) {
+			if (READ_ONCE(path->state) != RTRS_SRV_PATH_CONNECTING)
+				continue;
+			all += path->con_num;
+			if (rtrs_addr_equal((struct sockaddr *)&path->peer,
+					    (struct sockaddr *)&peer))
+				own += path->con_num;
+		}
+	if (all + nr > max || (own && own + nr > max / RTRS_SRV_PEER_PART))
+		return -EBUSY;
+	return 0;
 }
 
 /* @sess is NULL if the path is to be the first of a new session. */
@@ -154,7 +169,7 @@ rtrs_srv_sess_new_path(struct rtrs_srv_ctx *ctx, struct rtrs_srv_sess *sess,
 	if (!dev)
 		return ERR_PTR(-ENODEV);
 	err = sess ? rtrs_srv_sess_check_room(sess, cm_id) : 0;
-	err = err ?: rtrs_srv_ctx_check_handshakes(ctx, req->cid_num);
+	err = err ?: rtrs_srv_ctx_check_handshakes(ctx, cm_id, req->cid_num);
 	if (err)
 		return ERR_PTR(err);
 	if (!sess)

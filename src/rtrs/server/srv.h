@@ -19,6 +19,7 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/percpu-refcount.h>
+#include <linux/sizes.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -28,11 +29,15 @@
 #define RTRS_SRV_MIN_DEPTH	2	/* a chunk for admin messages, one for I/O */
 #define RTRS_SRV_MAX_DEPTH	32768	/* chunks of the smallest size */
 #define RTRS_SRV_MAX_PATHS	128	/* of a session */
-#define RTRS_SRV_MAX_HANDSHAKES	16384	/* connections of paths under way */
+#define RTRS_SRV_HANDSHAKE_MEM	SZ_1G	/* at most for unfinished handshakes, */
+#define RTRS_SRV_HANDSHAKE_PART	8	/* no more than this part of all memory, */
+#define RTRS_SRV_PEER_PART	4	/* and this part of that for one peer */
 #define RTRS_SRV_HANDSHAKE_MAX	4	/* handshake_timeout_ms a path may take */
 #define RTRS_SRV_DRAIN_WAIT	(3 * HZ)
 #define RTRS_SRV_BACKLOG	64
 #define RTRS_SRV_CON_SLACK	32	/* work requests beside those of operations */
+#define RTRS_SRV_SEND_WR	240	/* in flight on a connection at most */
+#define RTRS_SRV_WR_BYTES	256	/* that queues take for one, an estimate */
 
 /**
  * enum rtrs_srv_invalidate - is a chunk's key revoked while its request runs?
@@ -84,6 +89,7 @@ extern struct rtrs_srv_params rtrs_srv_params;
  *	path may wait for an operation of another.
  * @hb_wq: heartbeats, which nothing else may delay
  * @next_vector: completion vector of the next connection
+ * @handshake_mem: bytes that unfinished handshakes may take; constant
  */
 struct rtrs_srv_ctx {
 	struct rtrs_srv_ops	ops;
@@ -106,6 +112,7 @@ struct rtrs_srv_ctx {
 	struct workqueue_struct	*io_wq;
 	struct workqueue_struct	*hb_wq;
 	atomic_t		next_vector;
+	u64			handshake_mem;
 };
 
 /**
@@ -450,6 +457,7 @@ void rtrs_srv_path_close(struct rtrs_srv_path *path, const char *why, ...);
 /* conn.c */
 int rtrs_srv_con_request(struct rtrs_srv_ctx *ctx, struct rdma_cm_id *cm_id,
 			 const struct rdma_conn_param *param);
+u32 rtrs_srv_con_mem(void);
 int rtrs_srv_con_post_recvs(struct rtrs_srv_con *con);
 void rtrs_srv_con_disconnect(struct rtrs_srv_con *con);
 void rtrs_srv_con_destroy(struct rtrs_srv_con *con);
