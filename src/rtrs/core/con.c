@@ -5,6 +5,8 @@
  * The connection belongs to a path of the client's or the server's, which
  * also serialises creation and destruction; nothing here takes a lock.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/delay.h>
 #include <linux/export.h>
 #include <linux/rcupdate.h>
@@ -25,7 +27,8 @@
 /* More than an adapter sends a packet again before it gives up */
 #define RTRS_PROBE_LIMIT_MS	15000
 
-#define RTRS_STOP_RETRY_MS	20
+#define RTRS_STOP_RETRY_MS	20	/* at first, doubled each time up to */
+#define RTRS_STOP_RETRY_MAX_MS	1000u
 
 static int rtrs_con_create_cq(struct rtrs_con *con, u32 nr_cqe,
 			      const struct rtrs_con_attr *attr)
@@ -122,14 +125,24 @@ EXPORT_SYMBOL_GPL(rtrs_con_create_qp);
  * has no memory for its command, and would leave a QP that goes on with what it
  * was told.
  *
+ * A lack of memory is waited out however long it takes. As long as the QP is not
+ * stopped its peer reaches memory, so that must not be freed, and what was posted
+ * does not complete. Destroying the QP instead needs a command, too. Any other
+ * error means that the device does not work, and nothing can be done about it.
+ *
  * Context: process.
  */
 void rtrs_con_stop(struct rtrs_con *con)
 {
 	struct ib_qp_attr attr = { .qp_state = IB_QPS_ERR };
+	unsigned int delay = RTRS_STOP_RETRY_MS;
 
-	while (ib_modify_qp(con->qp, &attr, IB_QP_STATE) == -ENOMEM)
-		msleep(RTRS_STOP_RETRY_MS);
+	while (ib_modify_qp(con->qp, &attr, IB_QP_STATE) == -ENOMEM) {
+		pr_warn_ratelimited("%s: no memory for the command that stops a queue pair, its connection ends when there is\n",
+				    dev_name(&con->qp->device->dev));
+		msleep(delay);
+		delay = min(2 * delay, RTRS_STOP_RETRY_MAX_MS);
+	}
 }
 EXPORT_SYMBOL_GPL(rtrs_con_stop);
 
