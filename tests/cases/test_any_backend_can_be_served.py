@@ -9,7 +9,7 @@ import pytest
 
 from helpers import (MIB, completed, direct_read, direct_write, footprint, image, in_flight, probed,
                      progress, raid5, raid5_is_consistent, served_file, traced, verified_fio,
-                     wait_footprint)
+                     wait_footprint, wait_logged)
 from labkit.pair import SERVER_DEVICES, wait_until
 
 SIZE = 16   # MiB
@@ -307,3 +307,45 @@ def test_a_write_through_a_file_is_on_the_disk_below(pair, make):
     with traced(pair.server, "/dev/nullb9") as requests:
         pair.client.run(f"dd if=/dev/zero of={disk.path} bs=4k count=1 oflag=direct,dsync status=none")
     assert any(what.startswith("W") for what, *_ in requests)
+
+
+# What cannot be served, how to make it, what the client gets and what the server says.
+UNFIT = {
+    "read-only": (lambda server: made(server, server.null_blk(size_mb=SIZE), "blockdev --setro {0}"),
+                  "EACCES", "the device is read-only"),
+    "no medium": (lambda server: made(server, "/dev/loop0", "modprobe loop; losetup -d {0}; true"),
+                  "ENOMEDIUM", "a loop device without a file"),
+    "character device": (lambda server: "/dev/null", "ENOTBLK", "neither a block device nor"),
+}
+
+
+def errno_name(name):
+    """What Python calls an errno."""
+    return "ENOTSUP" if name == "EOPNOTSUPP" else name
+
+
+def made(server, device, command):
+    """A device of the server after a command."""
+    server.run(command.format(device))
+    return device
+
+
+@pytest.mark.parametrize("what", UNFIT)
+def test_what_cannot_be_served_is_refused_with_the_reason(pair, what):
+    make, errno, reason = UNFIT[what]
+    device = make(pair.server)
+    pair.server.settle()
+    before, mark = footprint(pair), pair.server.mark()
+    assert pair.client.map_errno(device.removeprefix("/dev/"), paths=pair.paths(1)) == \
+        errno_name(errno)
+    wait_logged(pair.server, reason, mark)
+    refusals = [line for line in pair.server.kernel_log(mark) if "refused" in line]
+    assert len(refusals) == 1 and errno in refusals[0]
+    wait_footprint(pair, before)
+
+
+def test_a_file_without_a_block_is_not_served(pair, make):
+    _, disk = make("file on ext4")
+    disk.unmap()
+    pair.server.run("truncate -s 511 /mnt/disk.img")
+    assert pair.client.map_errno("disk.img", paths=pair.paths(1)) == "ENOMEDIUM"

@@ -28,17 +28,34 @@ static const struct rnbd_srv_bdev_op rnbd_srv_bdev_ops[RNBD_NR_OPS] = {
 				    bdev_write_zeroes_sectors },
 };
 
+/* What the errno of an open that failed does not say. */
+static const char *rnbd_srv_bdev_refusal(int err)
+{
+	switch (err) {
+	case -EACCES:
+		return "the device is read-only, use access_mode=ro; or its file system is mounted with nodev";
+	case -EROFS:
+		return "the device is read-only, use access_mode=ro";
+	default:
+		return NULL;
+	}
+}
+
 static int rnbd_srv_bdev_open(struct rnbd_srv_open *open, const char *path)
 {
 	blk_mode_t mode = BLK_OPEN_READ;
+	int err;
 
 	if (open->mode != RNBD_ACCESS_RO)
 		mode |= BLK_OPEN_WRITE;
 	/* this is a kernel thread, whose own root directory may be empty */
 	scoped_with_init_fs()
 		open->file = bdev_file_open_by_path(path, mode, NULL, NULL);
-	if (IS_ERR(open->file))
-		return PTR_ERR(open->file);
+	if (IS_ERR(open->file)) {
+		err = PTR_ERR(open->file);
+		open->refusal = rnbd_srv_bdev_refusal(err);
+		return err;
+	}
 	open->bdev = file_bdev(open->file);
 	open->block_size = bdev_logical_block_size(open->bdev);
 	open->stable = bdev_stable_writes(open->bdev);

@@ -98,6 +98,7 @@ static int rnbd_srv_open_msg(struct rnbd_srv_ctl *ctl, size_t *answer_len)
 {
 	struct rnbd_srv_sess *sess = ctl->sess;
 	enum rnbd_access_mode mode;
+	const char *refusal = NULL;
 	struct rnbd_open_rsp rsp;
 	char name[RNBD_NAME_LEN];
 	int err;
@@ -110,11 +111,12 @@ static int rnbd_srv_open_msg(struct rnbd_srv_ctl *ctl, size_t *answer_len)
 	err = rnbd_srv_opening_begin(ctl, name);
 	if (err)
 		return err;
-	err = rnbd_srv_open_dev(sess, name, mode, &rsp);
+	err = rnbd_srv_open_dev(sess, name, mode, &rsp, &refusal);
 	rnbd_srv_opening_end(ctl);
 	if (err) {
-		pr_err_ratelimited("<%s>: cannot open \"%s\": %d\n", sess->name,
-				   name, err);
+		pr_err_ratelimited("<%s>: refused to open \"%s\": %pe%s%s\n",
+				   sess->name, name, ERR_PTR(err),
+				   refusal ? ", " : "", refusal ?: "");
 		return err;
 	}
 	pr_info_ratelimited("<%s>: opened %s as %u, mode %u\n", sess->name,

@@ -34,7 +34,7 @@ void rnbd_srv_dev_release(struct kobject *kobj)
 	kfree(container_of(kobj, struct rnbd_srv_dev, kobj));
 }
 
-static struct rnbd_srv_dev *rnbd_srv_dev_create(const struct rnbd_srv_open *open)
+static struct rnbd_srv_dev *rnbd_srv_dev_create(struct rnbd_srv_open *open)
 {
 	struct rnbd_srv_dev *dev = kzalloc_obj(*dev);
 	int err;
@@ -46,6 +46,8 @@ static struct rnbd_srv_dev *rnbd_srv_dev_create(const struct rnbd_srv_open *open
 	INIT_LIST_HEAD(&dev->opens);
 	/* owns the memory from here */
 	err = rnbd_srv_sysfs_add_dev(dev, open->file);
+	if (err == -EBUSY)
+		open->refusal = "another device had the name before and is still open: its clients have to unmap it, or write 1 to force_close in /sys/class/rnbd-server/ctl/devices";
 	if (err)
 		return ERR_PTR(err);
 	dev->io_wq = alloc_workqueue("rnbd_srv/%.14s",
@@ -75,7 +77,7 @@ static bool rnbd_srv_dev_is_of(const struct rnbd_srv_dev *dev,
 	return dev->inode == file_inode(open->file);
 }
 
-static struct rnbd_srv_dev *rnbd_srv_dev_find(const struct rnbd_srv_open *open)
+static struct rnbd_srv_dev *rnbd_srv_dev_find(struct rnbd_srv_open *open)
 {
 	struct rnbd_srv_dev *dev;
 
@@ -96,22 +98,33 @@ bool rnbd_srv_dev_has_name(const char *name)
 	return false;
 }
 
+/* The session that @open is of, or the client's lost one, has the device. */
+static int rnbd_srv_dev_refuse_twice(struct rnbd_srv_open *open,
+				     const struct rnbd_srv_open *other)
+{
+	if (other->sess == open->sess && !list_empty(&other->sess_entry)) {
+		open->refusal = "the client has it open already, under another name";
+		return -EEXIST;
+	}
+	open->refusal = "the client had it open before, and I/O of that time has not ended: is the device frozen?";
+	return -EBUSY;
+}
+
 /* May @open have the device too? */
 static int rnbd_srv_dev_admit(struct rnbd_srv_dev *dev,
-			      const struct rnbd_srv_open *open)
+			      struct rnbd_srv_open *open)
 {
 	unsigned int max_writers = rnbd_srv_max_writers[open->mode];
 	struct rnbd_srv_open *other;
 
 	/* two sessions have one name only if one of them is lost */
-	list_for_each_entry(other, &dev->opens, dev_entry) {
-		if (strcmp(other->sess->name, open->sess->name))
-			continue;
-		return other->sess == open->sess &&
-		       !list_empty(&other->sess_entry) ? -EEXIST : -EBUSY;
-	}
-	if (max_writers && dev->writers >= max_writers)
+	list_for_each_entry(other, &dev->opens, dev_entry)
+		if (!strcmp(other->sess->name, open->sess->name))
+			return rnbd_srv_dev_refuse_twice(open, other);
+	if (max_writers && dev->writers >= max_writers) {
+		open->refusal = "other clients write to it: see sessions/ of the device in /sys/class/rnbd-server/ctl/devices";
 		return -EPERM;
+	}
 	return 0;
 }
 

@@ -15,7 +15,6 @@
 #include <linux/fs_struct.h>
 #include <linux/mm.h>
 #include <linux/namei.h>
-#include <linux/ratelimit.h>
 #include <linux/uio.h>
 
 #include "srv.h"
@@ -57,22 +56,39 @@ static u32 rnbd_srv_file_block_size(const struct inode *inode)
 	return bdev ? bdev_logical_block_size(bdev) : SECTOR_SIZE;
 }
 
+/* What the errno of an open that failed does not say. */
+static const char *rnbd_srv_file_refusal(int err)
+{
+	switch (err) {
+	case -ENOTBLK:
+		return "neither a block device nor a regular file";
+	case -EOPNOTSUPP:
+		return "direct I/O is needed, and the file system has none";
+	case -EROFS:
+		return "the file system is read-only, use access_mode=ro";
+	case -EPERM:
+		return "the file is immutable or append-only, use access_mode=ro";
+	default:
+		return NULL;
+	}
+}
+
 static int rnbd_srv_file_open(struct rnbd_srv_open *open, const char *path)
 {
 	int flags = O_DIRECT | O_LARGEFILE | O_NOATIME;
 	struct file *file = ERR_PTR(-ENOTBLK);
+	int err;
 
 	flags |= open->mode == RNBD_ACCESS_RO ? O_RDONLY : O_RDWR;
 	/* this is a kernel thread, whose own root directory may be empty */
 	scoped_with_init_fs()
 		file = rnbd_srv_file_lookup(path, flags);
-	if (file == ERR_PTR(-EINVAL)) {
-		pr_err_ratelimited("<%s>: %s is on a file system without direct I/O, which is needed\n",
-		       open->sess->name, path);
-		return -EOPNOTSUPP;
+	if (IS_ERR(file)) {
+		/* what an open with O_DIRECT returns where there is none */
+		err = file == ERR_PTR(-EINVAL) ? -EOPNOTSUPP : PTR_ERR(file);
+		open->refusal = rnbd_srv_file_refusal(err);
+		return err;
 	}
-	if (IS_ERR(file))
-		return PTR_ERR(file);
 	open->file = file;
 	open->block_size = rnbd_srv_file_block_size(file_inode(file));
 	open->stable = true;

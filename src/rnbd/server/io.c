@@ -224,9 +224,9 @@ static void rnbd_srv_io_refuse(const struct rnbd_srv_sess *sess,
 			       const struct rnbd_srv_io_op *row,
 			       const struct rnbd_io *msg, int err)
 {
-	pr_warn_ratelimited("<%s>: %s of %u bytes at sector %llu of device %u refused: %d\n",
+	pr_warn_ratelimited("<%s>: %s of %u bytes at sector %llu of device %u refused: %pe\n",
 			    sess->name, row->name, msg->len, msg->sector,
-			    msg->device_id, err);
+			    msg->device_id, ERR_PTR(err));
 }
 
 /**

@@ -125,7 +125,8 @@ static int __init rnbd_srv_init(void)
 	rnbd_srv_ctx = rtrs_srv_open(&ops, port_nr);
 	if (IS_ERR(rnbd_srv_ctx)) {
 		err = PTR_ERR(rnbd_srv_ctx);
-		pr_err("cannot serve on port %u: %d\n", port_nr, err);
+		pr_err("cannot serve on port %u: %pe\n", port_nr,
+		       rnbd_srv_ctx);
 		goto err_sysfs_exit;
 	}
 	return 0;

@@ -12,6 +12,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/limits.h>
+#include <linux/log2.h>
 #include <linux/ratelimit.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -74,8 +75,12 @@ static int rnbd_srv_open_path(struct rnbd_srv_open *open, const char *path)
 
 	open->backend = &rnbd_srv_bdev;
 	err = open->backend->open(open, path);
-	if (err != -ENOTBLK || !rnbd_srv_files_served())
+	if (err != -ENOTBLK)
 		return err;
+	if (!rnbd_srv_files_served()) {
+		open->refusal = "no block device, and no files are served as long as the parameter dev_search_path is \"/\"";
+		return err;
+	}
 	open->backend = &rnbd_srv_file;
 	return open->backend->open(open, path);
 }
@@ -90,20 +95,29 @@ static int rnbd_srv_open_backend(struct rnbd_srv_open *open)
 		return -ENOMEM;
 	err = rnbd_srv_path_join(rnbd_srv_search_path(), open->sess->name,
 				 open->name, path, PATH_MAX);
-	if (!err)
+	if (err)
+		open->refusal = "the name has \"..\" in it, or is too long behind dev_search_path";
+	else
 		err = rnbd_srv_open_path(open, path);
 	kfree(path);
 	return err;
 }
 
-/* The wire has 16 bits for a block size. */
-static int rnbd_srv_open_check(const struct rnbd_srv_open *open)
+/*
+ * The wire has 16 bits for a block size, and what checks a range works with
+ * powers of two; and nobody can use a disk of no size.
+ */
+static int rnbd_srv_open_check(struct rnbd_srv_open *open)
 {
-	if (open->block_size <= U16_MAX)
-		return 0;
-	pr_err_ratelimited("<%s>: %s has blocks of %u bytes, which cannot be served\n",
-	       open->sess->name, open->name, open->block_size);
-	return -EINVAL;
+	if (open->block_size > U16_MAX || !is_power_of_2(open->block_size)) {
+		open->refusal = "the device has blocks of 64 KiB or more, or of an odd size, which the protocol cannot say";
+		return -EINVAL;
+	}
+	if (!rnbd_srv_open_sectors(open)) {
+		open->refusal = "the device has no block: a drive without a medium, a loop device without a file, or an empty file";
+		return -ENOMEDIUM;
+	}
+	return 0;
 }
 
 static int rnbd_srv_open_use_copies(struct rnbd_srv_open *open)
@@ -237,7 +251,8 @@ static void rnbd_srv_open_close(struct rnbd_srv_open *open,
 /* Make an open that works but is not linked yet. */
 static struct rnbd_srv_open *rnbd_srv_open_make(struct rnbd_srv_sess *sess,
 						const char *name,
-						enum rnbd_access_mode mode)
+						enum rnbd_access_mode mode,
+						const char **refusal)
 {
 	struct rnbd_srv_open *open = rnbd_srv_open_alloc(sess, name, mode);
 	int err;
@@ -261,6 +276,7 @@ static struct rnbd_srv_open *rnbd_srv_open_make(struct rnbd_srv_sess *sess,
 err_release:
 	rnbd_srv_open_release_backend(open);
 err_put:
+	*refusal = open->refusal;
 	kobject_put(&open->kobj);
 	return ERR_PTR(err);
 }
@@ -300,7 +316,7 @@ static int rnbd_srv_open_reserve(struct rnbd_srv_sess *sess, u32 *number)
 
 static int rnbd_srv_open_new(struct rnbd_srv_sess *sess, const char *name,
 			     enum rnbd_access_mode mode,
-			     struct rnbd_open_rsp *rsp)
+			     struct rnbd_open_rsp *rsp, const char **refusal)
 {
 	struct rnbd_srv_open *open;
 	u32 number;
@@ -309,7 +325,7 @@ static int rnbd_srv_open_new(struct rnbd_srv_sess *sess, const char *name,
 	err = rnbd_srv_open_reserve(sess, &number);
 	if (err)
 		return err;
-	open = rnbd_srv_open_make(sess, name, mode);
+	open = rnbd_srv_open_make(sess, name, mode, refusal);
 	if (IS_ERR(open)) {
 		err = PTR_ERR(open);
 		goto err_release_id;
@@ -350,6 +366,8 @@ static int rnbd_srv_open_again(struct rnbd_srv_sess *sess, const char *name,
  * @name: what the client calls the device
  * @mode: access mode
  * @rsp: what the client is told of it
+ * @refusal: set to what is to be logged beside the errno, a constant string,
+ *	if there is more to say
  *
  * The same name again is the same open, in the mode of the first time. No lock is
  * held while the device is opened, which may take for ever.
@@ -358,11 +376,14 @@ static int rnbd_srv_open_again(struct rnbd_srv_sess *sess, const char *name,
  * Return: 0, or the errno that the client gets.
  */
 int rnbd_srv_open_dev(struct rnbd_srv_sess *sess, const char *name,
-		      enum rnbd_access_mode mode, struct rnbd_open_rsp *rsp)
+		      enum rnbd_access_mode mode, struct rnbd_open_rsp *rsp,
+		      const char **refusal)
 {
 	int err = rnbd_srv_open_again(sess, name, rsp);
 
-	return err == -ENOENT ? rnbd_srv_open_new(sess, name, mode, rsp) : err;
+	if (err != -ENOENT)
+		return err;
+	return rnbd_srv_open_new(sess, name, mode, rsp, refusal);
 }
 
 /**

@@ -76,7 +76,7 @@ struct rnbd_srv_sess {
 /**
  * struct rnbd_srv_backend - a kind of device
  * @open: open what a path leads to, in open->mode; sets file, bdev, block_size
- *	and stable. -ENOTBLK: it is of another kind.
+ *	and stable, or refusal if it fails. -ENOTBLK: it is of another kind.
  * @close: undo @open, completely: the client, or someone it told, may be about
  *	to do something else with the device. Kernel threads only.
  * @describe: what the client is told, but for id, size, block size and cache
@@ -134,6 +134,8 @@ struct rnbd_srv_dev {
  * @block_size: logical block size, bytes
  * @stable: its write data must not change while it is written
  * @copies: buffers for copies of it, NULL if it is not copied
+ * @refusal: why the device cannot be opened and what to do about it, for the
+ *	log; NULL if the errno says all there is to say
  * @id: on the wire
  * @mode: what the client asked for
  * @name: what the client calls the device
@@ -153,6 +155,7 @@ struct rnbd_srv_open {
 	u32			block_size;
 	bool			stable;
 	struct rnbd_srv_copies	*copies;
+	const char		*refusal;
 	u32			id;
 	enum rnbd_access_mode	mode;
 	char			name[RNBD_NAME_LEN];
@@ -247,7 +250,8 @@ void rnbd_srv_sess_put(struct rnbd_srv_sess *sess);
 
 /* open.c */
 int rnbd_srv_open_dev(struct rnbd_srv_sess *sess, const char *name,
-		      enum rnbd_access_mode mode, struct rnbd_open_rsp *rsp);
+		      enum rnbd_access_mode mode, struct rnbd_open_rsp *rsp,
+		      const char **refusal);
 int rnbd_srv_close_id(struct rnbd_srv_sess *sess, u32 id,
 		      struct rtrs_srv_op *op);
 void rnbd_srv_close_all(struct rnbd_srv_sess *sess);

@@ -16,7 +16,6 @@
 #include <linux/device.h>
 #include <linux/fs_struct.h>
 #include <linux/limits.h>
-#include <linux/ratelimit.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
@@ -73,7 +72,7 @@ static ssize_t force_close_store(struct kobject *kobj,
 				 size_t count)
 {
 	if (!sysfs_streq(buf, "1")) {
-		pr_err("force_close: not 1\n");
+		pr_err("force_close: only 1 can be written to it\n");
 		return -EINVAL;
 	}
 	rnbd_srv_open_force_close(rnbd_srv_open_of(kobj));
@@ -129,14 +128,11 @@ static int rnbd_srv_sysfs_name_file(struct rnbd_srv_dev *dev, struct file *file)
 
 static int rnbd_srv_sysfs_add_named(struct rnbd_srv_dev *dev)
 {
-	const char *name = kobject_name(&dev->kobj);
 	int err;
 
 	/* a file may have been replaced, a disk gone and its name taken */
-	if (rnbd_srv_dev_has_name(name)) {
-		pr_err_ratelimited("what was %s before is still served\n", name);
+	if (rnbd_srv_dev_has_name(kobject_name(&dev->kobj)))
 		return -EBUSY;
-	}
 	err = kobject_add(&dev->kobj, rnbd_srv_devices, NULL);
 	if (err || !dev->bdev)
 		return err;
@@ -150,7 +146,8 @@ static int rnbd_srv_sysfs_add_named(struct rnbd_srv_dev *dev)
  * @dev: new device
  * @file: one that is open on it
  *
- * Return: 0, or an errno; @dev is freed then.
+ * Return: 0, or an errno, -EBUSY if another device has the name; @dev is freed
+ * then.
  */
 int rnbd_srv_sysfs_add_dev(struct rnbd_srv_dev *dev, struct file *file)
 {
