@@ -333,6 +333,7 @@ def test_a_client_that_died_finds_its_other_disks_free(pair, backends):
         again = pair.map("nullb1")
         verified_fio(again, size="1m")
         assert errno_of(lambda: map_frozen(pair)) == "EBUSY"
+        wait_logged(pair.server, "I/O of that time has not ended", mark)
     wait_closed(pair)
     verified_fio(map_frozen(pair), size="1m")
 

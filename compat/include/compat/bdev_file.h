@@ -87,7 +87,8 @@ static inline void bdev_fput_sync(struct file *bdev_file)
 #else
 /*
  * No kernel's, but there has to be one for both kinds. bdev_fput() of a kernel
- * thread returns before the device is closed; all it does more is for a holder.
+ * thread returns before the device is closed. All it does more is to give up the
+ * holder's claim at once, which here the close itself does.
  */
 static inline void bdev_fput_sync(struct file *bdev_file)
 {

@@ -1,5 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Devices that are block devices. */
+/*
+ * Devices that are block devices.
+ *
+ * Who writes to a block device claims it first, as a file system, an array or a
+ * swap area does that lives on it: so no two of them write to the same blocks.
+ * The kernel refuses a claim if the device, a partition of it or the disk that
+ * it is a partition of is claimed by another holder; one holder may claim a
+ * device as often as it likes. All opens of this module are one holder, because
+ * the server itself decides how many clients may write to a device (see dev.c):
+ * two while a machine migrates, and a client's new session beside its lost one,
+ * whose I/O has not ended yet. Who only reads claims nothing.
+ */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/fs_struct.h>
@@ -28,10 +39,15 @@ static const struct rnbd_srv_bdev_op rnbd_srv_bdev_ops[RNBD_NR_OPS] = {
 				    bdev_write_zeroes_sectors },
 };
 
+/* What all claims of this module are made with; only its address matters. */
+static char rnbd_srv_bdev_holder;
+
 /* What the errno of an open that failed does not say. */
 static const char *rnbd_srv_bdev_refusal(int err)
 {
 	switch (err) {
+	case -EBUSY:
+		return "this host uses the device, a partition of it or the disk that it is on, or serves one of these for writing; find who has it with lsblk, fuser -v and /sys/class/rnbd-server/ctl/devices, and have it released";
 	case -EACCES:
 		return "the device is read-only, use access_mode=ro; or its file system is mounted with nodev";
 	case -EROFS:
@@ -44,13 +60,16 @@ static const char *rnbd_srv_bdev_refusal(int err)
 static int rnbd_srv_bdev_open(struct rnbd_srv_open *open, const char *path)
 {
 	blk_mode_t mode = BLK_OPEN_READ;
+	void *holder = NULL;
 	int err;
 
-	if (open->mode != RNBD_ACCESS_RO)
+	if (open->mode != RNBD_ACCESS_RO) {
 		mode |= BLK_OPEN_WRITE;
+		holder = &rnbd_srv_bdev_holder;
+	}
 	/* this is a kernel thread, whose own root directory may be empty */
 	scoped_with_init_fs()
-		open->file = bdev_file_open_by_path(path, mode, NULL, NULL);
+		open->file = bdev_file_open_by_path(path, mode, holder, NULL);
 	if (IS_ERR(open->file)) {
 		err = PTR_ERR(open->file);
 		open->refusal = rnbd_srv_bdev_refusal(err);
