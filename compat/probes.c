@@ -233,6 +233,11 @@ static bool (*p_bsw)(struct block_device *) __maybe_unused = bdev_stable_writes;
 #line 1 "probe:HAVE_BDEV_NOWAIT"
 static bool (*p_bno)(struct block_device *) __maybe_unused = bdev_nowait;
 
+/* until 6.8, "block: remove support for the host aware zone model" */
+#line 1 "probe:HAVE_BDEV_ZONED_MODEL"
+static enum blk_zoned_model (*p_bzm)(struct block_device *)
+	__maybe_unused = bdev_zoned_model;
+
 /* 6.0, "block: add bdev_max_segments() helper" */
 #line 1 "probe:HAVE_BDEV_MAX_SEGMENTS"
 static unsigned int __maybe_unused p_bmg(struct block_device *bdev)

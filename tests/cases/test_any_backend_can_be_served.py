@@ -311,6 +311,8 @@ def test_a_write_through_a_file_is_on_the_disk_below(pair, make):
 
 # What cannot be served, how to make it, what the client gets and what the server says.
 UNFIT = {
+    "zones": (lambda server: server.null_blk(size_mb=SIZE, zoned=1, zone_size=4),
+              "EOPNOTSUPP", "zones that are written in sequence"),
     "read-only": (lambda server: made(server, server.null_blk(size_mb=SIZE), "blockdev --setro {0}"),
                   "EACCES", "the device is read-only"),
     "no medium": (lambda server: made(server, "/dev/loop0", "modprobe loop; losetup -d {0}; true"),
@@ -349,3 +351,10 @@ def test_a_file_without_a_block_is_not_served(pair, make):
     disk.unmap()
     pair.server.run("truncate -s 511 /mnt/disk.img")
     assert pair.client.map_errno("disk.img", paths=pair.paths(1)) == "ENOMEDIUM"
+
+
+def test_a_device_that_likes_its_zones_written_in_sequence_takes_any_write(pair):
+    device = pair.server.scsi_debug(SIZE, zbc="aware", zone_size_mb=4)
+    disk = pair.map(device.removeprefix("/dev/"))
+    verified_fio(disk, size="4m", bs=False, bssplit=MIXED, iodepth=16)
+    disk.unmap()

@@ -27,6 +27,14 @@ static inline bool bdev_nowait(struct block_device *bdev)
 }
 #endif
 
+/*
+ * 6.8, "block: remove support for the host aware zone model": before, a device
+ * of that model, which takes any write, is called zoned, too.
+ */
+#ifdef HAVE_BDEV_ZONED_MODEL
+#define bdev_is_zoned(bdev)	(bdev_zoned_model(bdev) == BLK_ZONED_HM)
+#endif
+
 /* 6.0, "block: add bdev_max_segments() helper" */
 #ifndef HAVE_BDEV_MAX_SEGMENTS
 static inline unsigned int bdev_max_segments(struct block_device *bdev)

@@ -76,6 +76,11 @@ static int rnbd_srv_bdev_open(struct rnbd_srv_open *open, const char *path)
 		return err;
 	}
 	open->bdev = file_bdev(open->file);
+	if (bdev_is_zoned(open->bdev)) {
+		open->refusal = "the device has zones that are written in sequence only, which a client cannot do";
+		bdev_fput_sync(open->file);
+		return -EOPNOTSUPP;
+	}
 	open->block_size = bdev_logical_block_size(open->bdev);
 	open->stable = bdev_stable_writes(open->bdev);
 	return 0;
