@@ -275,6 +275,17 @@ def test_a_backend_is_free_when_its_disk_is_unmapped(pair, make, kind):
     assert "lab_probe" not in later[0], "the server answered before it had closed"
 
 
+@pytest.mark.parametrize("kind", ("file on ext4", "file on xfs"))
+def test_a_file_system_that_is_full_says_so(pair, make, kind):
+    _, disk = make(kind)
+    pair.server.run("fallocate -l $(($(stat -f -c '%a * %S' /mnt) - (4 << 20))) /mnt/rest", timeout=120)
+    # what is free is no multiple of this, so there is a write of which only a part fits
+    failed = pair.client.run(f"dd if=/dev/urandom of={disk.path} bs=108k oflag=direct", check=False)
+    assert failed.status and "No space left on device" in failed.err
+    pair.server.run("rm /mnt/rest")
+    verified_fio(disk, size="8m", bs="64k")
+
+
 def test_a_file_is_named_after_its_path(pair, make):
     _, disk = make("file on ext4", access_mode="ro")
     assert pair.server.list_dir(SERVER_DEVICES) == ["!mnt!disk.img"]

@@ -129,19 +129,39 @@ static bool rnbd_srv_file_supports(const struct rnbd_srv_open *open,
 	}
 }
 
+/*
+ * A file system that can do a part only does that, and says why it cannot do the
+ * rest when it is asked for the rest; so that is what becomes of an I/O that came
+ * back short. Only whole blocks count, since the rest has to be aligned, too.
+ * Return: 1 if there is a rest; else 0 or an errno, which is how the I/O ends.
+ */
+static int rnbd_srv_file_rw_result(struct rnbd_srv_io *io)
+{
+	u32 done;
+
+	if (io->ret < 0)
+		return io->ret;
+	done = round_down(io->ret, io->open->block_size);
+	io->done += done;
+	if (io->done == io->msg.len)
+		return 0;
+	if (done)
+		return 1;
+	/* nothing at all: a full file system, or the file was cut short */
+	return io->msg.op == RNBD_OP_WRITE ? -ENOSPC : -EIO;
+}
+
 /* Any context. */
 static void rnbd_srv_file_rw_end(struct rnbd_srv_io *io)
 {
-	struct kiocb *iocb = &io->iocb;
-	int err = 0;
+	int ret = rnbd_srv_file_rw_result(io);
 
-	if (iocb->ki_flags & IOCB_WRITE)
-		kiocb_end_write(iocb);
-	if (io->ret < 0)
-		err = io->ret;
-	else if (io->ret != io->msg.len)	/* the file was cut short */
-		err = -EIO;
-	rnbd_srv_io_done(io, err);
+	if (io->iocb.ki_flags & IOCB_WRITE)
+		kiocb_end_write(&io->iocb);
+	if (ret > 0)
+		rnbd_srv_io_resume(io);
+	else
+		rnbd_srv_io_done(io, ret);
 }
 
 /*
@@ -174,21 +194,24 @@ static int rnbd_srv_file_rw_flags(const struct rnbd_srv_io *io)
 	return flags;
 }
 
+/* What is not done yet of a read or a write. */
 static void rnbd_srv_file_rw(struct rnbd_srv_io *io)
 {
 	bool write = io->msg.op == RNBD_OP_WRITE;
 	struct file *file = io->open->file;
+	u32 len = io->msg.len - io->done;
+	void *data = io->data + io->done;
 	struct kiocb *iocb = &io->iocb;
 	struct iov_iter iter;
 	ssize_t ret;
 
-	bvec_set_page(&io->bvec, virt_to_page(io->data), io->msg.len,
-		      offset_in_page(io->data));
+	bvec_set_page(&io->bvec, virt_to_page(data), len, offset_in_page(data));
 	iov_iter_bvec(&iter, write ? ITER_SOURCE : ITER_DEST, &io->bvec, 1,
-		      io->msg.len);
+		      len);
 	*iocb = (struct kiocb) {
 		.ki_filp	= file,
-		.ki_pos		= (loff_t)io->msg.sector << SECTOR_SHIFT,
+		.ki_pos		= ((loff_t)io->msg.sector << SECTOR_SHIFT) +
+				  io->done,
 		.ki_complete	= rnbd_srv_file_rw_done,
 		.ki_flags	= rnbd_srv_file_rw_flags(io),
 		.ki_ioprio	= io->msg.prio,
@@ -211,7 +234,7 @@ static void rnbd_srv_file_write(struct rnbd_srv_io *io)
 {
 	int err = 0;
 
-	if (io->msg.flags & RNBD_F_PREFLUSH)
+	if (io->msg.flags & RNBD_F_PREFLUSH && !io->done)
 		err = vfs_fsync(io->open->file, 1);
 	if (err)
 		rnbd_srv_io_done(io, err);

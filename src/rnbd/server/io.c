@@ -276,6 +276,7 @@ int rnbd_srv_io(struct rnbd_srv_sess *sess, struct rtrs_srv_op *op, void *data,
 	io->data = row->data == RNBD_SRV_DATA ? data : NULL;
 	io->copy = NULL;
 	io->copied = false;
+	io->done = 0;
 	rnbd_srv_io_submit(io, row);
 	return 0;
 }

@@ -169,6 +169,7 @@ struct rnbd_srv_open {
  * @data: its data, one piece of memory; NULL if it has none
  * @nowait: to be given up rather than to wait for the device
  * @copied: @data is in @copy
+ * @done: bytes of @data that were read or written, of a file
  * @copy: buffer for a copy of the data, NULL if it needs none
  * @waiting: for @copy
  * @work: does what may wait
@@ -185,6 +186,7 @@ struct rnbd_srv_io {
 	void			*data;
 	bool			nowait;
 	bool			copied;
+	u32			done;
 	struct rnbd_srv_copy	*copy;
 	struct list_head	waiting;
 	struct work_struct	work;
