@@ -115,6 +115,14 @@ static void __maybe_unused p_kic(struct kiocb *io, long ret)
 #line 1 "probe:HAVE_KIOCB_START_WRITE"
 static void (*p_ksw)(struct kiocb *) __maybe_unused = kiocb_start_write;
 
+/* 6.1, "statx: add direct I/O alignment information" */
+#line 1 "probe:HAVE_KSTAT_DIO_OFFSET_ALIGN"
+static size_t p_kda __maybe_unused = offsetof(struct kstat, dio_offset_align);
+
+/* 6.14, "fs: add STATX_DIO_READ_ALIGN" */
+#line 1 "probe:HAVE_KSTAT_DIO_READ_OFFSET_ALIGN"
+static size_t p_kdr __maybe_unused = offsetof(struct kstat, dio_read_offset_align);
+
 /* 6.3, "block: add a bvec_set_page helper" */
 #line 1 "probe:HAVE_BVEC_SET_PAGE"
 static void __maybe_unused p_bsp(struct bio_vec *bv, struct page *page)

@@ -286,6 +286,36 @@ def test_a_file_system_that_is_full_says_so(pair, make, kind):
     verified_fio(disk, size="8m", bs="64k")
 
 
+def test_a_file_has_the_blocks_that_its_file_system_asks_for(pair):
+    """Below an overlay is a disk of larger blocks, which the overlay itself knows nothing of."""
+    below = pair.server.null_blk("nullb9", size_mb=64, blocksize=4096)
+    pair.server.run(f"mkfs.ext4 -q {below} && mount {below} /mnt && cd /mnt && "
+                    "mkdir lower upper work merged && "
+                    "mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work none merged && "
+                    f"truncate -s {SIZE}M merged/disk.img && ln -s /mnt/merged/disk.img /dev/disk.img")
+    disk = pair.map("disk.img")
+    says = pair.server.series != "5.10"
+    assert disk.queue("logical_block_size") == ("4096" if says else "512")
+    verified_fio(disk, size="4m", bs="4k", iodepth=16)
+    if says:
+        verified_fio(disk, size="512k", bs=disk.queue("logical_block_size"))
+    assert pair.client.checksum(disk.path) == pair.server.checksum("/mnt/merged/disk.img")
+    disk.unmap()
+
+
+def test_a_file_that_shares_its_blocks_stays_the_disk_it_was(pair, make):
+    backend, disk = make("file on xfs")
+    verified_fio(disk, size="1m", bs="4k")
+    before = disk.queue("logical_block_size")
+    disk.unmap()
+    pair.server.run("cp --reflink=always /mnt/disk.img /mnt/copy.img && md5sum /mnt/copy.img > /tmp/copy")
+    disk = pair.map("disk.img")
+    assert disk.queue("logical_block_size") == before
+    verified_fio(disk, size="1m", bs=False, bssplit=MIXED, iodepth=16)
+    assert pair.client.checksum(disk.path) == pair.server.checksum(backend)
+    pair.server.run("md5sum -c --quiet /tmp/copy")
+
+
 def test_a_file_is_named_after_its_path(pair, make):
     _, disk = make("file on ext4", access_mode="ro")
     assert pair.server.list_dir(SERVER_DEVICES) == ["!mnt!disk.img"]
@@ -355,6 +385,19 @@ def test_what_cannot_be_served_is_refused_with_the_reason(pair, what):
     refusals = [line for line in pair.server.kernel_log(mark) if "refused" in line]
     assert len(refusals) == 1 and errno in refusals[0]
     wait_footprint(pair, before)
+
+
+def test_a_file_whose_data_is_journalled_is_not_served(pair):
+    """The file system lets it be opened for direct I/O, but does none; kernels before 6.1 do not say."""
+    device = made(pair.server, image(pair.server, SIZE),
+                  "umount /mnt && mount -o data=journal /dev/nullb9 /mnt")
+    mark = pair.server.mark()
+    error = pair.client.map_errno(device.removeprefix("/dev/"), paths=pair.paths(1))
+    if pair.server.series == "5.10":
+        assert error is None
+    else:
+        assert error == errno_name("EOPNOTSUPP")
+        wait_logged(pair.server, "direct I/O is needed", mark)
 
 
 def test_a_file_without_a_block_is_not_served(pair, make):

@@ -4,6 +4,8 @@
 #ifndef COMPAT_LINUX_FS_H
 #define COMPAT_LINUX_FS_H
 
+#include <compat/dio_align.h>
+
 /* 6.5, "fs: create kiocb_{start,end}_write() helpers" */
 #ifndef HAVE_KIOCB_START_WRITE
 static inline void kiocb_start_write(struct kiocb *iocb)

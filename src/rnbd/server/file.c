@@ -48,13 +48,23 @@ static struct file *rnbd_srv_file_lookup(const char *name, int flags)
 	return file;
 }
 
-/* What direct I/O has to be aligned to. */
-static u32 rnbd_srv_file_block_size(const struct inode *inode)
+/*
+ * What direct I/O has to be aligned to, bytes; 0 if the file system cannot do
+ * direct I/O with this file. A file system that does not say is taken for one
+ * that has the blocks of the device that it is on.
+ */
+static u32 rnbd_srv_file_block_size(struct file *file)
 {
-	struct block_device *bdev = inode->i_sb->s_bdev;
+	struct block_device *bdev = file_inode(file)->i_sb->s_bdev;
+	u32 align;
 
+	if (file_dio_align(file, &align))
+		return align ? max_t(u32, align, SECTOR_SIZE) : 0;
 	return bdev ? bdev_logical_block_size(bdev) : SECTOR_SIZE;
 }
+
+static const char rnbd_srv_file_no_dio[] =
+	"direct I/O is needed, and the file system has none for this file";
 
 /* What the errno of an open that failed does not say. */
 static const char *rnbd_srv_file_refusal(int err)
@@ -63,7 +73,7 @@ static const char *rnbd_srv_file_refusal(int err)
 	case -ENOTBLK:
 		return "neither a block device nor a regular file";
 	case -EOPNOTSUPP:
-		return "direct I/O is needed, and the file system has none";
+		return rnbd_srv_file_no_dio;
 	case -EROFS:
 		return "the file system is read-only, use access_mode=ro";
 	case -EPERM:
@@ -89,8 +99,13 @@ static int rnbd_srv_file_open(struct rnbd_srv_open *open, const char *path)
 		open->refusal = rnbd_srv_file_refusal(err);
 		return err;
 	}
+	open->block_size = rnbd_srv_file_block_size(file);
+	if (!open->block_size) {
+		open->refusal = rnbd_srv_file_no_dio;
+		__fput_sync(file);
+		return -EOPNOTSUPP;
+	}
 	open->file = file;
-	open->block_size = rnbd_srv_file_block_size(file_inode(file));
 	open->stable = true;
 	return 0;
 }
