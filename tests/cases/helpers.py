@@ -245,8 +245,15 @@ def raid5(server, parts):
     return "/dev/md0"
 
 
-def raid5_is_consistent(server):
-    """Whether the parity of the array is that of its data, everywhere."""
+def raid1(server, parts):
+    """An array that writes everything to each of its members."""
+    server.run(f"mdadm --create /dev/md0 --run --level=1 --raid-devices={len(parts)} --assume-clean "
+               f"--metadata=1.2 {' '.join(parts)}; udevadm settle")
+    return "/dev/md0"
+
+
+def array_is_consistent(server):
+    """Whether the members of the array agree everywhere: parity with data, or data with data."""
     server.write_file("/sys/block/md0/md/sync_action", "check")
     wait_until(lambda: server.read_file("/sys/block/md0/md/sync_action") == "idle", 60,
                "the array is checked")

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from helpers import (MIB, completed, direct_read, direct_write, footprint, image, in_flight, probed,
-                     progress, raid5, raid5_is_consistent, served_file, traced, verified_fio,
-                     wait_footprint, wait_logged)
+from helpers import (MIB, array_is_consistent, completed, direct_read, direct_write, footprint,
+                     image, in_flight, probed, progress, raid1, raid5, served_file, traced,
+                     verified_fio, wait_footprint, wait_logged)
 from labkit.pair import SERVER_DEVICES, wait_until
 
 SIZE = 16   # MiB
@@ -62,7 +62,7 @@ def test_parity_is_right_under_a_raid5(pair, make):
     _, disk = make("md raid5")
     verified_fio(disk, size="4m", bs=False, bssplit=MIXED, iodepth=16, fsync=64)
     disk.unmap()
-    assert raid5_is_consistent(pair.server)
+    assert array_is_consistent(pair.server)
 
 
 @pytest.mark.parametrize("kind", ("null_blk", "md raid5", "file on ext4"))
@@ -92,6 +92,21 @@ def frozen_file_system(server):
         yield
     finally:
         server.run("fsfreeze -u /mnt")
+
+
+def test_a_mirror_has_each_write_on_both_sides(pair):
+    """Its members have one tag each, so most of what they are asked would have to wait."""
+    parts = [pair.server.null_blk(f"nullb{n}", size_mb=SIZE, submit_queues=1, hw_queue_depth=1,
+                                  irqmode=2, completion_nsec=1_000_000) for n in range(2)]
+    backend = raid1(pair.server, parts)
+    disk = pair.map("md0")
+    with probed(pair.server, "rnbd_srv_io_work") as waits:
+        report = verified_fio(disk, size="4m", bs=False, bssplit=MIXED, iodepth=64)
+    ios = sum(report.job[way]["total_ios"] for way in ("write", "read"))
+    assert waits[0].count("lab_probe") >= ios, "an I/O that may not wait was given to an array"
+    assert pair.client.checksum(disk.path) == pair.server.checksum(backend)
+    disk.unmap()
+    assert array_is_consistent(pair.server)
 
 
 def test_a_frozen_file_system_holds_no_other(pair, make):
@@ -251,11 +266,26 @@ def test_a_file_is_read_and_written_past_the_page_cache(pair, make):
     assert all(new - old >= 4 for old, new in zip(before, after))
 
 
-def test_a_slow_disk_slows_no_other(pair):
-    pair.server.null_blk("nullb0", size_mb=SIZE, memory_backed=False, irqmode=2,
-                         completion_nsec=500_000_000, hw_queue_depth=1, submit_queues=1)
+def slow_disk(server, name, seconds=0.5):
+    """A disk that does one I/O at a time."""
+    return server.null_blk(name, size_mb=SIZE, memory_backed=False, irqmode=2, submit_queues=1,
+                           hw_queue_depth=1, completion_nsec=int(seconds * 1e9))
+
+
+def slow_mirror(server):
+    """An array of such disks; it is not written to when it is made."""
+    parts = [slow_disk(server, f"nullb{n}", 0.2) for n in (2, 3)]
+    server.run(f"mdadm --build /dev/md0 --level=1 --raid-devices=2 --assume-clean {' '.join(parts)}; "
+               "udevadm settle", timeout=120)
+    return "/dev/md0"
+
+
+@pytest.mark.parametrize("make_slow", (lambda server: slow_disk(server, "nullb0"), slow_mirror),
+                         ids=("null_blk", "md raid1"))
+def test_a_slow_disk_slows_no_other(pair, make_slow):
+    backend = make_slow(pair.server)
     pair.server.null_blk("nullb1", size_mb=SIZE)
-    slow, fast = pair.map("nullb0"), pair.client.map("nullb1", "s")
+    slow, fast = pair.map(backend.removeprefix("/dev/")), pair.client.map("nullb1", "s")
     load = pair.client.start_fio(slow.path, rw="randread", bs="4k", size="8m", iodepth=16,
                                  time_based=1, runtime=8)
     time.sleep(2)

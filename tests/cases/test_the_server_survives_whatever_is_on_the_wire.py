@@ -9,8 +9,9 @@ import time
 
 import pytest
 
-from helpers import (FROZEN, MIB, SMALL, completed, footprint, frozen, loop_that_hangs, qps, raid5,
-                     raid5_is_consistent, verified_fio, wait_footprint, wait_in, wait_logged)
+from helpers import (FROZEN, MIB, SMALL, array_is_consistent, completed, footprint, frozen,
+                     loop_that_hangs, qps, raid5, verified_fio, wait_footprint, wait_in,
+                     wait_logged)
 from labkit.pair import wait_until
 from wire import (IO_RSP, PAGE, READ, UNKNOWN, WRITE, WireClient, block_io, closing, hello, info,
                   opening, read_header)
@@ -256,7 +257,7 @@ def test_data_that_changes_on_its_way_spoils_no_array(pair, wire):
     assert bool(changed) == (pair.mode == "Y")
     if not changed:
         assert wire.status(1) == 0
-    assert raid5_is_consistent(pair.server) == (pair.mode != "N")
+    assert array_is_consistent(pair.server) == (pair.mode != "N")
 
 
 def test_an_unfinished_handshake_comes_to_an_end(pair):

@@ -146,12 +146,25 @@ static blk_opf_t rnbd_srv_bdev_opf(const struct rnbd_srv_io *io)
 	return opf;
 }
 
+/*
+ * Whether an I/O may be told not to wait. Only drivers that the block layer
+ * hands requests to are trusted with that: it answers for them, before anything
+ * has happened to the I/O. What stacks devices, md above all, has to send the
+ * answer of a member on, and does so in a way of each kernel's own: it waits
+ * nevertheless, or reports an error that is none, or takes a write that one
+ * member has refused for done.
+ */
+static bool rnbd_srv_bdev_has_nowait(struct block_device *bdev)
+{
+	return queue_is_mq(bdev_get_queue(bdev)) && bdev_nowait(bdev);
+}
+
 static void rnbd_srv_bdev_submit(struct rnbd_srv_io *io)
 {
 	struct rnbd_srv_open *open = io->open;
 	struct bio *bio = &io->bio;
 
-	if (io->nowait && !bdev_nowait(open->bdev)) {
+	if (io->nowait && !rnbd_srv_bdev_has_nowait(open->bdev)) {
 		rnbd_srv_io_done(io, -EAGAIN);
 		return;
 	}

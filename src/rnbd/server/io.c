@@ -10,9 +10,10 @@
  * there it must not wait for a device that is frozen or has no tag left: reads
  * and writes of block devices are submitted so that they fail with -EAGAIN
  * instead, and only then go to a workqueue, where they wait. What may have to
- * wait nevertheless goes there at once: what is for a file, the operations that
- * are rare and may take long, and writes that nobody waits for, since write-back
- * throttling holds them up whether they may wait or not.
+ * wait nevertheless goes there at once: what is for a file or for a device that
+ * stacks others (see bdev.c), the operations that are rare and may take long, and
+ * writes that nobody waits for, since write-back throttling holds them up whether
+ * they may wait or not.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
