@@ -157,6 +157,19 @@ def test_a_device_the_server_closed_fails_until_mapped_anew(pair, disk):
     verified_fio(pair.map())
 
 
+def test_what_the_server_closed_is_no_other_device_afterwards(pair, disk):
+    """Its client still sends I/O to the id that it had."""
+    before = pair.server.checksum(pair.server.null_blk("nullb1", size_mb=4))
+    direct_write(pair.client, disk.path)
+    pair.server.write_file(served_file(pair, "force_close"), 1)
+    wait_until(lambda: not sessions(pair, "nullb0"), what="the server closed the device")
+    other = pair.map("nullb1")
+    failed = pair.client.run(f"dd if=/dev/urandom of={disk.path} bs=4k count=8 oflag=direct", check=False)
+    assert failed.status
+    assert pair.server.checksum("/dev/nullb1") == before
+    verified_fio(other)
+
+
 def test_closing_one_device_leaves_the_others_alone(pair, disk):
     pair.server.null_blk("nullb1", size_mb=4)
     second = pair.client.map("nullb1", "s")

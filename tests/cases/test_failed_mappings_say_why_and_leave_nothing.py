@@ -107,6 +107,13 @@ def test_devices_the_server_cannot_open_are_refused(pair, odd_devices):
     wait_footprint(pair, before)
 
 
+def test_a_failed_mapping_gives_its_number_back(pair):
+    pair.server.null_blk(size_mb=4)
+    for device in ("nosuch", "null") * 2:
+        assert pair.client.map_errno(device, paths=pair.paths(1))
+    assert pair.map().name == "rnbd0"
+
+
 def test_a_failed_mapping_harms_no_device_of_its_session(pair, odd_devices):
     disk = pair.map()
     before = footprint(pair)

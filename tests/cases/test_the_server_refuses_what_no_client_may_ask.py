@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from helpers import direct_write, verified_fio
+from helpers import direct_write, image, probed, traced, verified_fio
 from labkit.pair import SERVER_DEVICES
 from wire import block_io, closing, opening
 
@@ -16,6 +16,7 @@ RO, RW = 0, 1
 MIB = 1 << 20
 SECTORS = 4 * MIB // 512
 LARGEST = 126976    # bytes of data in a request
+PREFLUSH = 1 << 10  # beside an operation
 
 
 class Peer:
@@ -166,6 +167,32 @@ def test_a_session_without_a_name_cannot_be(pair, peer):
         pair.client.write_file(f"{PARAMETERS}/session", "-")
         assert pair.client.write_errno(f"{PARAMETERS}/session",
                                        f"{name} ip:{pair.server.address()}") == "EINVAL"
+
+
+def test_a_write_that_asks_for_a_flush_before_it_gets_one(pair, peer):
+    """Our own client never asks; the block layer of older ones did."""
+    pair.server.null_blk("nullb1", size_mb=4, cache_size=1)
+    peer.greet()
+    device = peer.open("nullb1", RW)
+    pair.server.settle()
+    with traced(pair.server, "nullb1") as requests:
+        assert peer.io(device, WRITE, 4096, sector=8) is None
+        assert peer.io(device, WRITE | PREFLUSH, 4096, sector=64, data=4096, direction="write") is None
+    seen = [(what[0], first) for what, first, _ in requests]
+    assert [row for row in seen if row[0] == "W"] == [("W", 8), ("W", 64)]
+    assert [what for what, _ in seen] == ["W", "F", "W"], requests
+
+
+def test_a_write_to_a_file_that_asks_for_a_flush_before_it_gets_one(pair, peer):
+    image(pair.server, 4)
+    peer.greet()
+    device = peer.open("disk.img", RW)
+    with probed(pair.server, "vfs_fsync") as flushes:
+        assert peer.io(device, WRITE, 4096, sector=8) is None
+        assert peer.io(device, WRITE | PREFLUSH, 4096, sector=64, data=4096, direction="write") is None
+    assert flushes[0].count("lab_probe") == 1
+    assert peer.io(device, READ, 4096, sector=64) is None and set(peer.answer()) == {0xa5}
+    assert peer.send("write", closing(device)) is None
 
 
 def test_others_do_not_notice(pair, peer):

@@ -199,6 +199,31 @@ def test_no_more_is_sent_than_an_answer_has(pair, wire):
     assert content[:2] == b"\1\0" and content[36:64] == bytes(28)
 
 
+def test_an_answer_does_not_tell_what_was_in_memory_before(pair, wire):
+    """Its unused bytes, above all: the same question has the same answer, to the last byte."""
+    pair.server.null_blk("nullb1", size_mb=4)
+    wire.greet()
+    for question, length in ((hello(), 36), (opening("nullb1"), 56)):
+        answers = set()
+        for rubbish in (b"\0", b"\xff", b"\x5a"):
+            wire.write(UNKNOWN << 28, rubbish * 128, *wire.chunks[0])
+            answers.add(wire.ask(0, question, length))
+        assert len(answers) == 1, question
+
+
+def test_an_open_that_waits_does_not_look_at_its_message_again(pair, wire, freezable):
+    wire.greet()
+    since = pair.server.mark()
+    with loop_that_hangs(pair, FROZEN):
+        begin_to_open(wire, 1, "loop0")
+        wait_in(pair.server, "rnbd_srv_open_dev")
+        spoilt = wire.write(UNKNOWN << 28, b"\xff" * PAGE, *wire.chunks[1])
+    assert bool(spoilt) == (pair.mode == "Y")
+    if not spoilt:
+        assert wire.status(1) == 0
+        assert len(opened(pair, "loop0", since)) == 1
+
+
 def test_a_busy_chunk_takes_no_second_request(pair, wire, freezable):
     wire.greet()
     with loop_that_hangs(pair, FROZEN), ends(pair, "connection 1: a second request for chunk 3"):
