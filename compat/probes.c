@@ -263,6 +263,10 @@ static unsigned int (*p_bds)(struct block_device *)
 static unsigned int (*p_bdg)(struct block_device *)
 	__maybe_unused = bdev_discard_granularity;
 
+/* 5.19, "block: add a bdev_write_cache helper" */
+#line 1 "probe:HAVE_BDEV_WRITE_CACHE"
+static bool (*p_bwc)(struct block_device *) __maybe_unused = bdev_write_cache;
+
 /* 5.19, "block: decouple REQ_OP_SECURE_ERASE from REQ_OP_DISCARD" */
 #line 1 "probe:HAVE_BDEV_MAX_SECURE_ERASE_SECTORS"
 static unsigned int (*p_bms)(struct block_device *)

@@ -13,14 +13,16 @@
 #include <linux/types.h>
 
 /* Sent in SESS_INFO; both sides use the smaller one. See docs/extensions.md. */
-#define RNBD_PROTO_VER		3
+#define RNBD_PROTO_VER		4
 #define RNBD_VER_IN_TREE	2	/* the most that in-tree speaks */
+#define RNBD_VER_IDENTITY	4	/* since then OPEN_RSP is longer */
 
 #define RNBD_NAME_LEN		255	/* device path on the wire, its NUL included */
 
 #define RNBD_SESS_INFO_LEN	36	/* SESS_INFO and SESS_INFO_RSP */
 #define RNBD_OPEN_LEN		264
-#define RNBD_OPEN_RSP_LEN	56
+#define RNBD_OPEN_RSP_LEN	56	/* up to version 3 */
+#define RNBD_OPEN_RSP_V4_LEN	96
 #define RNBD_CLOSE_LEN		8
 #define RNBD_IO_LEN		32
 #define RNBD_IO_V1_LEN		24	/* without ioprio */
@@ -44,6 +46,10 @@
 #define RNBD_OFF_RSP_MAX_SEGMENTS	40
 #define RNBD_OFF_RSP_SECURE		42
 #define RNBD_OFF_RSP_CACHE		45
+#define RNBD_OFF_RSP_ID_KIND		56	/* version 4 from here on */
+#define RNBD_OFF_RSP_IO_MIN		60
+#define RNBD_OFF_RSP_IO_OPT		64
+#define RNBD_OFF_RSP_ID_HASH		68
 #define RNBD_OFF_IO_ID			4
 #define RNBD_OFF_IO_SECTOR		8
 #define RNBD_OFF_IO_RW			16
@@ -92,6 +98,48 @@ enum rnbd_op {
 
 #define RNBD_CACHE_FUA		(1u << 0)
 #define RNBD_CACHE_WRITEBACK	(1u << 1)
+/*
+ * A power failure of the server, as its device is now, loses what was written
+ * and neither flushed nor FUA. Not said before version 4.
+ */
+#define RNBD_CACHE_VOLATILE	(1u << 2)
+
+#define RNBD_ID_HASH_LEN	16
+
+/**
+ * enum rnbd_id_kind - what the identity of a served device was made of
+ * @RNBD_ID_NONE: the device has none, or its server says none
+ * @RNBD_ID_PARTITION: the unique id of a partition
+ * @RNBD_ID_DISK_START: the id of a disk, and where a partition of it starts
+ * @RNBD_ID_DISK: the unique id of a disk
+ * @RNBD_ID_STACK: the unique id of a device that was made of others
+ * @RNBD_ID_FILE: the file system's unique id, inode number and generation
+ * @RNBD_ID_DEVNUM: the number of a block device, which is nothing of its own:
+ *	as long as the server was not booted again, another number is another
+ *	device, but an equal one may be, too
+ * @RNBD_NR_ID_KINDS: the number of kinds; a client takes unknown ones for none
+ */
+enum rnbd_id_kind {
+	RNBD_ID_NONE		= 0,
+	RNBD_ID_PARTITION	= 1,
+	RNBD_ID_DISK_START	= 2,
+	RNBD_ID_DISK		= 3,
+	RNBD_ID_STACK		= 4,
+	RNBD_ID_FILE		= 5,
+	RNBD_ID_DEVNUM		= 6,
+	RNBD_NR_ID_KINDS
+};
+
+/**
+ * struct rnbd_id - the identity of a served device
+ * @kind: enum rnbd_id_kind
+ * @hash: of what makes the identity, since that may be a secret; zeroes if
+ *	@kind is RNBD_ID_NONE
+ */
+struct rnbd_id {
+	u8	kind;
+	u8	hash[RNBD_ID_HASH_LEN];
+};
 
 /**
  * struct rnbd_open_rsp - what a server says of an opened device
@@ -107,6 +155,11 @@ enum rnbd_op {
  * @max_segments: segments per I/O
  * @secure_discard: secure erase is supported
  * @cache_policy: RNBD_CACHE_* bits; not initialised by in-tree servers of 5.10
+ * @id: which device it is; none before version 4
+ * @io_min: smallest I/O that the device executes well, bytes; before version 4
+ *	the physical block size
+ * @io_opt: I/O the device executes best, bytes; 0 if it does not say, and
+ *	before version 4
  */
 struct rnbd_open_rsp {
 	u32	device_id;
@@ -121,7 +174,17 @@ struct rnbd_open_rsp {
 	u16	max_segments;
 	u16	secure_discard;
 	u8	cache_policy;
+	struct rnbd_id id;
+	u32	io_min;
+	u32	io_opt;
 };
+
+/* Length of OPEN_RSP between peers that speak @ver, bytes. */
+static inline size_t rnbd_open_rsp_len(u8 ver)
+{
+	return ver < RNBD_VER_IDENTITY ? RNBD_OPEN_RSP_LEN :
+					 RNBD_OPEN_RSP_V4_LEN;
+}
 
 /**
  * struct rnbd_io - an IO message
@@ -158,6 +221,6 @@ int rnbd_parse_open(const void *buf, size_t len, char dev_name[RNBD_NAME_LEN],
 int rnbd_parse_close(const void *buf, size_t len, u32 *device_id);
 int rnbd_parse_io(const void *buf, size_t len, u8 ver, struct rnbd_io *io);
 void rnbd_build_sess_info_rsp(void *buf, u8 ver);
-void rnbd_build_open_rsp(void *buf, const struct rnbd_open_rsp *rsp);
+void rnbd_build_open_rsp(void *buf, u8 ver, const struct rnbd_open_rsp *rsp);
 
 #endif

@@ -353,7 +353,8 @@ static unsigned int check_open_rsp(const struct capture *c, const struct msg *m)
 	assert_int_equal(r.physical_block_size, 512);
 	assert_int_equal(r.max_segments, 128);
 	assert_int_equal(r.cache_policy, loop ? RNBD_CACHE_WRITEBACK : 0);
-	rnbd_build_open_rsp(again, &r);
+	assert_int_equal(r.id.kind, RNBD_ID_NONE);
+	rnbd_build_open_rsp(again, 3, &r);
 	masked(m->bytes, m->len, want);
 	assert_memory_equal(again, want, sizeof(again));
 	return 1;

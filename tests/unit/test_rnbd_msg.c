@@ -179,7 +179,10 @@ static const struct rnbd_open_rsp good_rsp = {
 	.discard_granularity = 4096, .discard_alignment = 512,
 	.physical_block_size = 4096, .logical_block_size = 512,
 	.max_segments = 128, .secure_discard = 1,
-	.cache_policy = RNBD_CACHE_WRITEBACK,
+	.cache_policy = RNBD_CACHE_WRITEBACK | RNBD_CACHE_VOLATILE,
+	.id = { RNBD_ID_STACK, { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
+				 15, 16 } },
+	.io_min = 65536, .io_opt = 3 * 65536,
 };
 
 static void open_rsp_round_trip(void **state)
@@ -188,7 +191,7 @@ static void open_rsp_round_trip(void **state)
 	struct rnbd_open_rsp r;
 
 	memset(buf, 0xff, sizeof(buf));
-	rnbd_build_open_rsp(buf, &good_rsp);
+	rnbd_build_open_rsp(buf, 3, &good_rsp);
 	assert_int_equal(rnbd_parse_open_rsp(buf, sizeof(buf), 3, &r), 0);
 	assert_int_equal(r.device_id, 7);
 	assert_int_equal(r.nsectors, 2097152);
@@ -226,7 +229,7 @@ static void open_rsp_block_sizes(void **state)
 
 		r.logical_block_size = tab[i].log;
 		r.physical_block_size = tab[i].phys;
-		rnbd_build_open_rsp(buf, &r);
+		rnbd_build_open_rsp(buf, 2, &r);
 		if (rnbd_parse_open_rsp(buf, sizeof(buf), 2, &r) != tab[i].err)
 			fail_msg("row %zu", i);
 		if (!tab[i].err)
@@ -250,7 +253,7 @@ static void open_rsp_discard_granularity(void **state)
 
 		r.logical_block_size = tab[i].log;
 		r.discard_granularity = tab[i].granularity;
-		rnbd_build_open_rsp(buf, &r);
+		rnbd_build_open_rsp(buf, 2, &r);
 		assert_int_equal(rnbd_parse_open_rsp(buf, sizeof(buf), 2, &r), 0);
 		assert_int_equal(r.discard_granularity, tab[i].out);
 	}
@@ -262,22 +265,22 @@ static void open_rsp_size_fits_an_offset(void **state)
 	u8 buf[RNBD_OPEN_RSP_LEN];
 
 	r.nsectors = (u64)S64_MAX >> 9;
-	rnbd_build_open_rsp(buf, &r);
+	rnbd_build_open_rsp(buf, 2, &r);
 	assert_int_equal(rnbd_parse_open_rsp(buf, sizeof(buf), 2, &r), 0);
 	r.nsectors++;
-	rnbd_build_open_rsp(buf, &r);
+	rnbd_build_open_rsp(buf, 2, &r);
 	assert_int_equal(rnbd_parse_open_rsp(buf, sizeof(buf), 2, &r), -EINVAL);
 }
 
 /* op 5 is another operation to old in-tree servers, which may crash on ours */
 static void open_rsp_zeroes_of_old_peers_are_not_trusted(void **state)
 {
-	u8 buf[RNBD_OPEN_RSP_LEN];
+	u8 buf[RNBD_OPEN_RSP_V4_LEN];
 	struct rnbd_open_rsp r;
 	u8 ver;
 
 	for (ver = 0; ver < 5; ver++) {
-		rnbd_build_open_rsp(buf, &good_rsp);
+		rnbd_build_open_rsp(buf, ver, &good_rsp);
 		assert_int_equal(rnbd_parse_open_rsp(buf, sizeof(buf), ver, &r), 0);
 		assert_int_equal(r.max_write_zeroes_sectors, ver <= 2 ? 0 : 11);
 	}
@@ -285,19 +288,123 @@ static void open_rsp_zeroes_of_old_peers_are_not_trusted(void **state)
 
 static void open_rsp_short_or_of_other_type(void **state)
 {
-	u8 buf[RNBD_OPEN_RSP_LEN];
+	u8 buf[RNBD_OPEN_RSP_V4_LEN];
 	struct rnbd_open_rsp r;
 	size_t len;
+	u8 ver;
 
-	rnbd_build_open_rsp(buf, &good_rsp);
-	for (len = 0; len < sizeof(buf); len++) {
-		void *msg = unit_dup(buf, len);
+	for (ver = 2; ver < 6; ver++) {
+		rnbd_build_open_rsp(buf, ver, &good_rsp);
+		for (len = 0; len <= sizeof(buf); len++) {
+			void *msg = unit_dup(buf, len);
 
-		assert_int_equal(rnbd_parse_open_rsp(msg, len, 2, &r), -EINVAL);
-		free(msg);
+			assert_int_equal(rnbd_parse_open_rsp(msg, len, ver, &r),
+					 len < (ver < 4 ? 56 : 96) ? -EINVAL : 0);
+			free(msg);
+		}
+		buf[0] = RNBD_MSG_OPEN;
+		assert_int_equal(rnbd_parse_open_rsp(buf, sizeof(buf), ver, &r),
+				 -EINVAL);
 	}
-	buf[0] = RNBD_MSG_OPEN;
-	assert_int_equal(rnbd_parse_open_rsp(buf, sizeof(buf), 2, &r), -EINVAL);
+}
+
+static void open_rsp_of_version_4(void **state)
+{
+	u8 buf[RNBD_OPEN_RSP_V4_LEN];
+	struct rnbd_open_rsp r;
+	size_t i;
+
+	memset(buf, 0xff, sizeof(buf));
+	rnbd_build_open_rsp(buf, 4, &good_rsp);
+	assert_int_equal(rnbd_parse_open_rsp(buf, sizeof(buf), 4, &r), 0);
+	assert_int_equal(r.device_id, 7);
+	assert_int_equal(r.cache_policy, RNBD_CACHE_WRITEBACK | RNBD_CACHE_VOLATILE);
+	assert_int_equal(r.id.kind, RNBD_ID_STACK);
+	assert_memory_equal(r.id.hash, good_rsp.id.hash, sizeof(r.id.hash));
+	assert_int_equal(r.io_min, 65536);
+	assert_int_equal(r.io_opt, 3 * 65536);
+
+	/* the bytes that docs/extensions.md names */
+	assert_int_equal(buf[45], 6);
+	assert_int_equal(buf[56], 4);
+	assert_int_equal(buf[57] | buf[58] | buf[59], 0);
+	assert_int_equal(get_unaligned_le32(buf + 60), 65536);
+	assert_int_equal(get_unaligned_le32(buf + 64), 3 * 65536);
+	assert_memory_equal(buf + 68, good_rsp.id.hash, 16);
+	for (i = 84; i < sizeof(buf); i++)
+		assert_int_equal(buf[i], 0);
+}
+
+static void open_rsp_of_older_versions_says_less(void **state)
+{
+	u8 buf[RNBD_OPEN_RSP_V4_LEN];
+	struct rnbd_open_rsp r;
+	u8 ver;
+
+	for (ver = 1; ver < 4; ver++) {
+		memset(buf, 0xff, sizeof(buf));
+		rnbd_build_open_rsp(buf, ver, &good_rsp);
+		assert_int_equal(buf[45], RNBD_CACHE_WRITEBACK);
+		assert_int_equal(buf[56], 0xff);
+		/* what lies behind the answer, and a bit that nobody said */
+		buf[45] = 0xff;
+		assert_int_equal(rnbd_parse_open_rsp(buf, sizeof(buf), ver, &r), 0);
+		assert_int_equal(r.cache_policy & RNBD_CACHE_VOLATILE, 0);
+		assert_int_equal(r.id.kind, RNBD_ID_NONE);
+		assert_int_equal(r.io_min, r.physical_block_size);
+		assert_int_equal(r.io_opt, 0);
+	}
+}
+
+static void open_rsp_unknown_kinds_are_none(void **state)
+{
+	static const struct rnbd_id none;
+	int kind;
+
+	for (kind = 0; kind < 256; kind++) {
+		struct rnbd_open_rsp r = good_rsp;
+		u8 buf[RNBD_OPEN_RSP_V4_LEN];
+
+		r.id.kind = kind;
+		rnbd_build_open_rsp(buf, 4, &r);
+		assert_int_equal(rnbd_parse_open_rsp(buf, sizeof(buf), 4, &r), 0);
+		if (kind >= RNBD_ID_PARTITION && kind <= RNBD_ID_DEVNUM)
+			assert_int_equal(r.id.kind, kind);
+		else
+			assert_memory_equal(&r.id, &none, sizeof(none));
+	}
+}
+
+static void open_rsp_hints(void **state)
+{
+	static const struct { u16 log, phys; u32 min, opt, min_out, opt_out; } tab[] = {
+		{ 512, 512, 512, 0, 512, 0 },
+		{ 512, 4096, 512, 0, 4096, 0 },
+		{ 512, 16384, 16384, 65536, 16384, 65536 },
+		{ 512, 512, 0, 0, 512, 0 },
+		{ 512, 512, 196608, 589824, 196608, 589824 },
+		{ 4096, 4096, 5000, 512, 4096, 0 },
+		{ 512, 512, 513, 513, 512, 0 },
+		{ 512, 512, 1u << 28, 1u << 28, 1u << 28, 1u << 28 },
+		{ 512, 512, 1u << 29, 1u << 29, 512, 0 },
+		{ 512, 512, U32_MAX, U32_MAX, 512, 0 },
+		{ 512, 512, 0xfffffe00, 0xfffffe00, 512, 0 },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(tab); i++) {
+		struct rnbd_open_rsp r = good_rsp;
+		u8 buf[RNBD_OPEN_RSP_V4_LEN];
+
+		r.logical_block_size = tab[i].log;
+		r.physical_block_size = tab[i].phys;
+		r.io_min = tab[i].min;
+		r.io_opt = tab[i].opt;
+		rnbd_build_open_rsp(buf, 4, &r);
+		assert_int_equal(rnbd_parse_open_rsp(buf, sizeof(buf), 4, &r), 0);
+		if (r.io_min != tab[i].min_out || r.io_opt != tab[i].opt_out)
+			fail_msg("row %zu: %u, %u", i, r.io_min, r.io_opt);
+	}
 }
 
 int main(void)
@@ -318,6 +425,10 @@ int main(void)
 		cmocka_unit_test(open_rsp_size_fits_an_offset),
 		cmocka_unit_test(open_rsp_zeroes_of_old_peers_are_not_trusted),
 		cmocka_unit_test(open_rsp_short_or_of_other_type),
+		cmocka_unit_test(open_rsp_of_version_4),
+		cmocka_unit_test(open_rsp_of_older_versions_says_less),
+		cmocka_unit_test(open_rsp_unknown_kinds_are_none),
+		cmocka_unit_test(open_rsp_hints),
 	};
 
 	return cmocka_run_group_tests_name("rnbd messages", tests, NULL, NULL);

@@ -154,6 +154,8 @@ static void parse_everything(const u8 *msg, size_t len, u8 ver)
 	if (!rnbd_parse_open_rsp(msg, len, ver, &rsp)) {
 		assert_in_range(rsp.logical_block_size, 512, 32768);
 		assert_true(rsp.physical_block_size >= rsp.logical_block_size);
+		assert_true(rsp.io_min >= rsp.physical_block_size);
+		assert_true(rsp.id.kind < RNBD_NR_ID_KINDS);
 	}
 	if (!rtrs_parse_rkey_rsp(msg, len, QD, &rkey))
 		assert_in_range(rkey.buf_id, 0, QD - 1);
@@ -168,7 +170,7 @@ static void user_messages(void **state)
 	static const struct rnbd_io io = { .len = 4096 };
 	struct { size_t len; u8 buf[RNBD_OPEN_LEN]; } good[] = {
 		{ RNBD_SESS_INFO_LEN, {} }, { RNBD_SESS_INFO_LEN, {} },
-		{ RNBD_OPEN_LEN, {} }, { RNBD_OPEN_RSP_LEN, {} },
+		{ RNBD_OPEN_LEN, {} }, { RNBD_OPEN_RSP_V4_LEN, {} },
 		{ RNBD_IO_LEN, {} }, { RNBD_CLOSE_LEN, {} },
 		{ RTRS_RKEY_RSP_LEN, {} },
 	};
@@ -177,7 +179,7 @@ static void user_messages(void **state)
 	rnbd_build_sess_info(good[0].buf, 2);
 	rnbd_build_sess_info_rsp(good[1].buf, 2);
 	rnbd_build_open(good[2].buf, "disk", RNBD_ACCESS_RW);
-	rnbd_build_open_rsp(good[3].buf, &rsp);
+	rnbd_build_open_rsp(good[3].buf, 4, &rsp);
 	rnbd_build_io(good[4].buf, &io);
 	rnbd_build_close(good[5].buf, 1);
 	rtrs_build_rkey_rsp(good[6].buf, &rkey);

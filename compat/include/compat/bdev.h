@@ -64,6 +64,14 @@ static inline unsigned int bdev_discard_granularity(struct block_device *bdev)
 }
 #endif
 
+/* 5.19, "block: add a bdev_write_cache helper" */
+#ifndef HAVE_BDEV_WRITE_CACHE
+static inline bool bdev_write_cache(struct block_device *bdev)
+{
+	return test_bit(QUEUE_FLAG_WC, &bdev_get_queue(bdev)->queue_flags);
+}
+#endif
+
 /*
  * 5.19, "block: decouple REQ_OP_SECURE_ERASE from REQ_OP_DISCARD": before, it
  * is split like a discard.

@@ -520,29 +520,35 @@ static int rnbd_clt_msg_reopen(struct rnbd_clt_dev *dev,
 	return err == -ECANCELED ? -ECONNABORTED : err;
 }
 
-/* OPEN, if the session is connected and greeted; @call says of what. */
+/*
+ * OPEN, if the session is connected and greeted; @call says of what. The version
+ * decides how long the answer is, and is that of one incarnation: as long as
+ * msg_sem is held it does not change, and neither does it from one to the other
+ * try of an OPEN that is waited for again.
+ */
 static int rnbd_clt_msg_open(struct rnbd_clt_sess *sess,
 			     struct rnbd_clt_dev *again,
 			     struct rnbd_clt_call *call,
 			     struct rnbd_open_rsp *rsp)
 {
-	u8 usr[RNBD_OPEN_LEN], answer[RNBD_OPEN_RSP_LEN];
+	u8 usr[RNBD_OPEN_LEN], answer[RNBD_OPEN_RSP_V4_LEN];
 	int err;
+	u8 ver;
 
 	err = rnbd_build_open(usr, call->name, call->mode);
 	if (err)
 		return err;
 	call->usr = (struct kvec){ usr, sizeof(usr) };
-	call->answer = answer;
-	call->answer_len = sizeof(answer);
 	err = rnbd_clt_msg_enter(sess, &call->incarnation);
 	if (err)
 		return err;
+	ver = sess->ver;
+	call->answer = answer;
+	call->answer_len = rnbd_open_rsp_len(ver);
 	err = again ? rnbd_clt_msg_reopen(again, call) :
 		      rnbd_clt_msg_send(sess, call);
 	up_read(&sess->msg_sem);
-	return err ?: rnbd_parse_open_rsp(answer, sizeof(answer), sess->ver,
-					  rsp);
+	return err ?: rnbd_parse_open_rsp(answer, call->answer_len, ver, rsp);
 }
 
 /**

@@ -70,7 +70,7 @@ enum rnbd_clt_state {
  * @incarnation: counts how often the last path was lost. What the server said
  *	of a device (its id above all) holds for one incarnation
  * @greeted: incarnation in which SESS_INFO was answered
- * @ver: protocol version both sides speak
+ * @ver: protocol version both sides speak; changes under @msg_sem
  * @reopen_work: greets the server, then has opened what is closed
  * @late_lock: protects the next three; any context
  * @late: messages that name devices which may be open on the server although

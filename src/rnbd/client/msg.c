@@ -14,6 +14,7 @@
 
 #define RNBD_MIN_BLOCK_SIZE	512
 #define RNBD_MAX_SECTORS	((u64)S64_MAX >> 9)	/* a loff_t of bytes */
+#define RNBD_MAX_IO_HINT	(1u << 28)	/* stripes are smaller than this */
 
 /* Clear the message, so that no byte of our memory travels with it. */
 static u8 *rnbd_msg_start(void *buf, size_t len, enum rnbd_msg_type type)
@@ -103,27 +104,65 @@ static void rnbd_get_open_rsp(const u8 *p, struct rnbd_open_rsp *rsp)
 	rsp->cache_policy = p[RNBD_OFF_RSP_CACHE];
 }
 
+/* What OPEN_RSP has since version 4. */
+static void rnbd_get_open_rsp_v4(const u8 *p, struct rnbd_open_rsp *rsp)
+{
+	rsp->io_min = get_unaligned_le32(p + RNBD_OFF_RSP_IO_MIN);
+	rsp->io_opt = get_unaligned_le32(p + RNBD_OFF_RSP_IO_OPT);
+	if (p[RNBD_OFF_RSP_ID_KIND] == RNBD_ID_NONE ||
+	    p[RNBD_OFF_RSP_ID_KIND] >= RNBD_NR_ID_KINDS)
+		return;
+	rsp->id.kind = p[RNBD_OFF_RSP_ID_KIND];
+	memcpy(rsp->id.hash, p + RNBD_OFF_RSP_ID_HASH, RNBD_ID_HASH_LEN);
+}
+
+/* What older servers do not say, for which there is no room in their answer. */
+static void rnbd_open_rsp_before_v4(struct rnbd_open_rsp *rsp)
+{
+	rsp->cache_policy &= ~RNBD_CACHE_VOLATILE;
+	rsp->io_min = 0;
+	rsp->io_opt = 0;
+}
+
+/* Hints that make no sense, and such that were left out. */
+static void rnbd_open_rsp_check_hints(struct rnbd_open_rsp *rsp)
+{
+	if (rsp->io_min < rsp->physical_block_size ||
+	    rsp->io_min > RNBD_MAX_IO_HINT ||
+	    rsp->io_min % rsp->logical_block_size)
+		rsp->io_min = rsp->physical_block_size;
+	if (rsp->io_opt > RNBD_MAX_IO_HINT ||
+	    rsp->io_opt % rsp->logical_block_size)
+		rsp->io_opt = 0;
+}
+
 /*
  * OPEN_RSP from a server that speaks @ver. -EINVAL if it is too short, of
  * another type, or describes no block device: the block layer trusts these
  * numbers. A physical block size or a granularity of discards that makes no
- * sense, or was left out, becomes the logical block size. In-tree servers of all
- * times say the same version, and to old ones what we call write zeroes is a
- * write that brings a block of data, which they look for even if there is none:
- * none is sent to any of them.
+ * sense, or was left out, becomes the logical block size; the smallest good I/O
+ * the physical block size, the best one 0. A kind of identity that we do not
+ * know is none. In-tree servers of all times say the same version, and to old
+ * ones what we call write zeroes is a write that brings a block of data, which
+ * they look for even if there is none: none is sent to any of them.
  */
 int rnbd_parse_open_rsp(const void *buf, size_t len, u8 ver,
 			struct rnbd_open_rsp *rsp)
 {
-	u8 p[RNBD_OPEN_RSP_LEN];
+	u8 p[RNBD_OPEN_RSP_V4_LEN];
 
-	if (len < sizeof(p))
+	if (len < rnbd_open_rsp_len(ver))
 		return -EINVAL;
-	memcpy(p, buf, sizeof(p));
+	memcpy(p, buf, rnbd_open_rsp_len(ver));
 	if (get_unaligned_le16(p + RNBD_OFF_TYPE) != RNBD_MSG_OPEN_RSP)
 		return -EINVAL;
 
+	memset(rsp, 0, sizeof(*rsp));
 	rnbd_get_open_rsp(p, rsp);
+	if (ver >= RNBD_VER_IDENTITY)
+		rnbd_get_open_rsp_v4(p, rsp);
+	else
+		rnbd_open_rsp_before_v4(rsp);
 	if (rsp->logical_block_size < RNBD_MIN_BLOCK_SIZE ||
 	    !is_power_of_2(rsp->logical_block_size) ||
 	    rsp->nsectors > RNBD_MAX_SECTORS)
@@ -134,6 +173,7 @@ int rnbd_parse_open_rsp(const void *buf, size_t len, u8 ver,
 	if (rsp->discard_granularity < rsp->logical_block_size ||
 	    !is_power_of_2(rsp->discard_granularity))
 		rsp->discard_granularity = rsp->logical_block_size;
+	rnbd_open_rsp_check_hints(rsp);
 	if (ver <= RNBD_VER_IN_TREE)
 		rsp->max_write_zeroes_sectors = 0;
 	return 0;

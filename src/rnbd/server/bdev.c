@@ -107,6 +107,10 @@ static void rnbd_srv_bdev_describe(const struct rnbd_srv_open *open,
 		.max_segments		= min_t(u32, bdev_max_segments(bdev),
 						U16_MAX),
 		.secure_discard		= !!bdev_max_secure_erase_sectors(bdev),
+		.cache_policy		= bdev_write_cache(bdev) ?
+					  RNBD_CACHE_VOLATILE : 0,
+		.io_min			= bdev_io_min(bdev),
+		.io_opt			= bdev_io_opt(bdev),
 	};
 }
 

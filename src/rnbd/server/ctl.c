@@ -94,16 +94,21 @@ static void rnbd_srv_opening_end(struct rnbd_srv_ctl *ctl)
 		queue_work(rnbd_srv_wq, &twin->work);
 }
 
+/*
+ * The answer is that of the version at this time. Should the client greet anew
+ * while the device is being opened, it gets what it had asked for.
+ */
 static int rnbd_srv_open_msg(struct rnbd_srv_ctl *ctl, size_t *answer_len)
 {
 	struct rnbd_srv_sess *sess = ctl->sess;
+	const u8 ver = READ_ONCE(sess->ver);
 	enum rnbd_access_mode mode;
 	const char *refusal = NULL;
 	struct rnbd_open_rsp rsp;
 	char name[RNBD_NAME_LEN];
 	int err;
 
-	if (ctl->data_len < RNBD_OPEN_RSP_LEN)
+	if (ctl->data_len < rnbd_open_rsp_len(ver))
 		return -EINVAL;
 	err = rnbd_parse_open(ctl->usr, ctl->usr_len, name, &mode);
 	if (err)
@@ -121,8 +126,8 @@ static int rnbd_srv_open_msg(struct rnbd_srv_ctl *ctl, size_t *answer_len)
 	}
 	pr_info_ratelimited("<%s>: opened %s as %u, mode %u\n", sess->name,
 			    name, rsp.device_id, mode);
-	rnbd_build_open_rsp(ctl->data, &rsp);
-	*answer_len = RNBD_OPEN_RSP_LEN;
+	rnbd_build_open_rsp(ctl->data, ver, &rsp);
+	*answer_len = rnbd_open_rsp_len(ver);
 	return 0;
 }
 

@@ -129,6 +129,9 @@ static void rnbd_srv_file_describe(const struct rnbd_srv_open *open,
 		.physical_block_size	= clamp_t(u32, fs_block, open->block_size,
 						  rounddown_pow_of_two(U16_MAX)),
 		.max_segments		= U16_MAX,
+		/* not even the file system's metadata is written at once */
+		.cache_policy		= RNBD_CACHE_VOLATILE,
+		.io_min			= fs_block,
 	};
 }
 

@@ -130,12 +130,22 @@ void rnbd_build_sess_info_rsp(void *buf, u8 ver)
 	p[RNBD_OFF_INFO_VER] = ver;
 }
 
-/* OPEN_RSP, RNBD_OPEN_RSP_LEN bytes. */
-void rnbd_build_open_rsp(void *buf, const struct rnbd_open_rsp *rsp)
+/* What OPEN_RSP has since version 4. */
+static void rnbd_put_open_rsp_v4(u8 *p, const struct rnbd_open_rsp *rsp)
+{
+	p[RNBD_OFF_RSP_CACHE] |= rsp->cache_policy & RNBD_CACHE_VOLATILE;
+	p[RNBD_OFF_RSP_ID_KIND] = rsp->id.kind;
+	put_unaligned_le32(rsp->io_min, p + RNBD_OFF_RSP_IO_MIN);
+	put_unaligned_le32(rsp->io_opt, p + RNBD_OFF_RSP_IO_OPT);
+	memcpy(p + RNBD_OFF_RSP_ID_HASH, rsp->id.hash, RNBD_ID_HASH_LEN);
+}
+
+/* OPEN_RSP for a client that speaks @ver; rnbd_open_rsp_len(@ver) bytes. */
+void rnbd_build_open_rsp(void *buf, u8 ver, const struct rnbd_open_rsp *rsp)
 {
 	u8 *p = buf;
 
-	memset(p, 0, RNBD_OPEN_RSP_LEN);
+	memset(p, 0, rnbd_open_rsp_len(ver));
 	put_unaligned_le16(RNBD_MSG_OPEN_RSP, p + RNBD_OFF_TYPE);
 	put_unaligned_le32(rsp->device_id, p + RNBD_OFF_RSP_ID);
 	put_unaligned_le64(rsp->nsectors, p + RNBD_OFF_RSP_NSECTORS);
@@ -153,5 +163,7 @@ void rnbd_build_open_rsp(void *buf, const struct rnbd_open_rsp *rsp)
 	put_unaligned_le16(rsp->logical_block_size, p + RNBD_OFF_RSP_LOG_BLOCK);
 	put_unaligned_le16(rsp->max_segments, p + RNBD_OFF_RSP_MAX_SEGMENTS);
 	put_unaligned_le16(rsp->secure_discard, p + RNBD_OFF_RSP_SECURE);
-	p[RNBD_OFF_RSP_CACHE] = rsp->cache_policy;
+	p[RNBD_OFF_RSP_CACHE] = rsp->cache_policy & ~RNBD_CACHE_VOLATILE;
+	if (ver >= RNBD_VER_IDENTITY)
+		rnbd_put_open_rsp_v4(p, rsp);
 }

@@ -150,7 +150,7 @@ static void rnbd_srv_open_describe(const struct rnbd_srv_open *open,
 	rsp->nsectors = rnbd_srv_open_sectors(open);
 	rsp->logical_block_size = open->block_size;
 	/* whatever the device has now: it may get one while the client has it open */
-	rsp->cache_policy = RNBD_CACHE_WRITEBACK | RNBD_CACHE_FUA;
+	rsp->cache_policy |= RNBD_CACHE_WRITEBACK | RNBD_CACHE_FUA;
 }
 
 /* Undo rnbd_srv_open_make(); frees it, unless a reader of sysfs has it. */

@@ -79,7 +79,8 @@ struct rnbd_srv_sess {
  *	and stable, or refusal if it fails. -ENOTBLK: it is of another kind.
  * @close: undo @open, completely: the client, or someone it told, may be about
  *	to do something else with the device. Kernel threads only.
- * @describe: what the client is told, but for id, size, block size and cache
+ * @describe: what the client is told, but for id, size and block size; of the
+ *	cache whether it is volatile now
  * @supports: whether an operation on a range is known. Any context.
  * @nowait: whether @submit knows io->nowait; else no I/O has it
  * @submit: execute an I/O that was checked, and call rnbd_srv_io_done(). With
