@@ -263,6 +263,15 @@ static unsigned int (*p_bds)(struct block_device *)
 static unsigned int (*p_bdg)(struct block_device *)
 	__maybe_unused = bdev_discard_granularity;
 
+/* 5.11, "block: move the partition_meta_info to struct block_device" */
+#line 1 "probe:HAVE_BD_META_INFO"
+static size_t p_bmi __maybe_unused = offsetof(struct block_device, bd_meta_info);
+
+/* 5.16, "block: add a ->get_unique_id method" */
+#line 1 "probe:HAVE_GET_UNIQUE_ID"
+static size_t p_gui __maybe_unused =
+	offsetof(struct block_device_operations, get_unique_id);
+
 /* 5.19, "block: add a bdev_write_cache helper" */
 #line 1 "probe:HAVE_BDEV_WRITE_CACHE"
 static bool (*p_bwc)(struct block_device *) __maybe_unused = bdev_write_cache;

@@ -211,9 +211,9 @@ def block_io(device, operation, length, sector=0):
     return struct.pack("<HHIQIIHH4x", IO, 0, device, sector, operation, length, 0, 0)
 
 
-def hello():
+def hello(version=2):
     """The user's message that asks for the version of its protocol."""
-    return struct.pack("<HHB31x", HELLO, 0, 2)
+    return struct.pack("<HHB31x", HELLO, 0, version)
 
 
 def read_header(usr_len, *room):

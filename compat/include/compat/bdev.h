@@ -64,6 +64,37 @@ static inline unsigned int bdev_discard_granularity(struct block_device *bdev)
 }
 #endif
 
+/* 5.11, "block: move the partition_meta_info to struct block_device" */
+#ifndef HAVE_BD_META_INFO
+#define bd_meta_info	bd_part->info
+#endif
+
+/*
+ * 5.16, "block: add a ->get_unique_id method". A driver's method has no name of
+ * its own that a shim could bring, so there is a function for both.
+ */
+#ifdef HAVE_GET_UNIQUE_ID
+static inline int disk_get_unique_id(struct gendisk *disk, u8 id[16],
+				     enum blk_unique_id type)
+{
+	if (!disk->fops->get_unique_id)
+		return -EOPNOTSUPP;
+	return disk->fops->get_unique_id(disk, id, type);
+}
+#else
+enum blk_unique_id {
+	BLK_UID_T10	= 1,
+	BLK_UID_EUI64	= 2,
+	BLK_UID_NAA	= 3,
+};
+
+static inline int disk_get_unique_id(struct gendisk *disk, u8 id[16],
+				     enum blk_unique_id type)
+{
+	return -EOPNOTSUPP;
+}
+#endif
+
 /* 5.19, "block: add a bdev_write_cache helper" */
 #ifndef HAVE_BDEV_WRITE_CACHE
 static inline bool bdev_write_cache(struct block_device *bdev)

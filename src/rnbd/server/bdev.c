@@ -114,6 +114,11 @@ static void rnbd_srv_bdev_describe(const struct rnbd_srv_open *open,
 	};
 }
 
+static struct rnbd_id rnbd_srv_bdev_identify(const struct rnbd_srv_open *open)
+{
+	return rnbd_srv_identify_bdev(open->bdev);
+}
+
 static bool rnbd_srv_bdev_supports(const struct rnbd_srv_open *open,
 				   enum rnbd_op op)
 {
@@ -192,6 +197,7 @@ const struct rnbd_srv_backend rnbd_srv_bdev = {
 	.open		= rnbd_srv_bdev_open,
 	.close		= rnbd_srv_bdev_close,
 	.describe	= rnbd_srv_bdev_describe,
+	.identify	= rnbd_srv_bdev_identify,
 	.supports	= rnbd_srv_bdev_supports,
 	.nowait		= true,
 	.submit		= rnbd_srv_bdev_submit,

@@ -43,6 +43,7 @@ static struct rnbd_srv_dev *rnbd_srv_dev_create(struct rnbd_srv_open *open)
 		return ERR_PTR(-ENOMEM);
 	dev->bdev = open->bdev;
 	dev->inode = open->bdev ? NULL : file_inode(open->file);
+	dev->identity = open->identity;
 	INIT_LIST_HEAD(&dev->opens);
 	/* owns the memory from here */
 	err = rnbd_srv_sysfs_add_dev(dev, open->file);

@@ -135,6 +135,11 @@ static void rnbd_srv_file_describe(const struct rnbd_srv_open *open,
 	};
 }
 
+static struct rnbd_id rnbd_srv_file_identify(const struct rnbd_srv_open *open)
+{
+	return rnbd_srv_identify_file(open->file);
+}
+
 static bool rnbd_srv_file_supports(const struct rnbd_srv_open *open,
 				   enum rnbd_op op)
 {
@@ -302,6 +307,7 @@ const struct rnbd_srv_backend rnbd_srv_file = {
 	.open		= rnbd_srv_file_open,
 	.close		= rnbd_srv_file_close,
 	.describe	= rnbd_srv_file_describe,
+	.identify	= rnbd_srv_file_identify,
 	.supports	= rnbd_srv_file_supports,
 	.submit		= rnbd_srv_file_submit,
 };

@@ -146,6 +146,7 @@ static void rnbd_srv_open_describe(const struct rnbd_srv_open *open,
 				   struct rnbd_open_rsp *rsp)
 {
 	open->backend->describe(open, rsp);
+	rsp->id = open->dev->identity;
 	rsp->device_id = open->id;
 	rsp->nsectors = rnbd_srv_open_sectors(open);
 	rsp->logical_block_size = open->block_size;
@@ -268,6 +269,7 @@ static struct rnbd_srv_open *rnbd_srv_open_make(struct rnbd_srv_sess *sess,
 	err = rnbd_srv_open_use_copies(open);
 	if (err)
 		goto err_release;
+	open->identity = open->backend->identify(open);
 	err = rnbd_srv_dev_attach(open);
 	if (err)
 		goto err_release;

@@ -81,6 +81,7 @@ struct rnbd_srv_sess {
  *	to do something else with the device. Kernel threads only.
  * @describe: what the client is told, but for id, size and block size; of the
  *	cache whether it is volatile now
+ * @identify: what tells the device from another one of its name. No lock is held.
  * @supports: whether an operation on a range is known. Any context.
  * @nowait: whether @submit knows io->nowait; else no I/O has it
  * @submit: execute an I/O that was checked, and call rnbd_srv_io_done(). With
@@ -92,6 +93,7 @@ struct rnbd_srv_backend {
 	void	(*close)(struct rnbd_srv_open *open);
 	void	(*describe)(const struct rnbd_srv_open *open,
 			    struct rnbd_open_rsp *rsp);
+	struct rnbd_id (*identify)(const struct rnbd_srv_open *open);
 	bool	(*supports)(const struct rnbd_srv_open *open, enum rnbd_op op);
 	bool	nowait;
 	void	(*submit)(struct rnbd_srv_io *io);
@@ -102,6 +104,7 @@ struct rnbd_srv_backend {
  * @entry: in the list of devices; rnbd_srv_devs_lock
  * @bdev: compared only; whoever has it open keeps it. NULL for a file
  * @inode: the same for a file, else NULL
+ * @identity: constant, that of its first open
  * @opens: struct rnbd_srv_open; rnbd_srv_devs_lock
  * @writers: opens that may write; rnbd_srv_devs_lock
  * @kobj: directory named like the device, and the memory
@@ -112,6 +115,7 @@ struct rnbd_srv_dev {
 	struct list_head	entry;
 	struct block_device	*bdev;
 	struct inode		*inode;
+	struct rnbd_id		identity;
 	struct list_head	opens;
 	unsigned int		writers;
 	struct kobject		kobj;
@@ -132,6 +136,7 @@ struct rnbd_srv_dev {
  * @backend: kind of the device
  * @file: the open device
  * @bdev: the same, NULL if it is a file
+ * @identity: which device it is
  * @block_size: logical block size, bytes
  * @stable: its write data must not change while it is written
  * @copies: buffers for copies of it, NULL if it is not copied
@@ -153,6 +158,7 @@ struct rnbd_srv_open {
 	const struct rnbd_srv_backend *backend;
 	struct file		*file;
 	struct block_device	*bdev;
+	struct rnbd_id		identity;
 	u32			block_size;
 	bool			stable;
 	struct rnbd_srv_copies	*copies;
@@ -278,6 +284,10 @@ static inline u64 rnbd_srv_open_sectors(const struct rnbd_srv_open *open)
 /* bdev.c, file.c */
 extern const struct rnbd_srv_backend rnbd_srv_bdev;
 extern const struct rnbd_srv_backend rnbd_srv_file;
+
+/* identity.c */
+struct rnbd_id rnbd_srv_identify_bdev(struct block_device *bdev);
+struct rnbd_id rnbd_srv_identify_file(struct file *file);
 
 /* copy.c */
 struct rnbd_srv_copies *rnbd_srv_copies_create(size_t size);

@@ -3,6 +3,7 @@
  * The files below /sys/class/rnbd-server/ctl/devices/:
  *
  *	<device>/block_dev
+ *	<device>/identity
  *	<device>/sessions/<session>/{access_mode,read_only,mapping_path,force_close}
  *
  * The name of a device is the kernel's; that of a file is its path, with "!" for
@@ -20,6 +21,7 @@
 #include <linux/string.h>
 #include <linux/sysfs.h>
 
+#include "../id.h"
 #include "srv.h"
 
 static struct class rnbd_srv_class = {
@@ -99,9 +101,27 @@ const struct kobj_type rnbd_srv_open_ktype = {
 	.default_groups	= rnbd_srv_open_groups,
 };
 
+static ssize_t identity_show(struct kobject *kobj, struct kobj_attribute *attr,
+			     char *buf)
+{
+	struct rnbd_srv_dev *dev = container_of(kobj, struct rnbd_srv_dev, kobj);
+	char text[RNBD_ID_TEXT_LEN];
+
+	return sysfs_emit(buf, "%s\n", rnbd_id_text(&dev->identity, text));
+}
+
+static struct kobj_attribute rnbd_srv_identity = __ATTR_RO(identity);
+
+static struct attribute *rnbd_srv_dev_attrs[] = {
+	&rnbd_srv_identity.attr,
+	NULL,
+};
+ATTRIBUTE_GROUPS(rnbd_srv_dev);
+
 static const struct kobj_type rnbd_srv_dev_ktype = {
 	.release	= rnbd_srv_dev_release,
 	.sysfs_ops	= &kobj_sysfs_ops,
+	.default_groups	= rnbd_srv_dev_groups,
 };
 
 static int rnbd_srv_sysfs_name_file(struct rnbd_srv_dev *dev, struct file *file)
