@@ -11,7 +11,8 @@ WRITABLE, READABLE = "644", "444"
 DISK_FILES = {
     "unmap_device": WRITABLE, "resize": WRITABLE, "remap_device": WRITABLE, "state": READABLE,
     "session": READABLE, "mapping_path": READABLE, "access_mode": READABLE,
-    "nr_poll_queues": READABLE,
+    "nr_poll_queues": READABLE, "accept_identity": WRITABLE, "identity": READABLE,
+    "offered_identity": READABLE,
 }
 SERVED_FILES = {
     "access_mode": READABLE, "read_only": READABLE, "mapping_path": READABLE,
@@ -44,7 +45,8 @@ def test_a_disk_has_its_files(pair, disk):
     said = {name: content(pair.client, f"{disk.sysfs}/{name}") for name in DISK_FILES
             if DISK_FILES[name] == READABLE}
     assert said == {"state": "open\n", "session": "sess-1\n", "mapping_path": "lab/disk\n",
-                    "access_mode": "rw\n", "nr_poll_queues": "0\n"}
+                    "access_mode": "rw\n", "nr_poll_queues": "0\n", "offered_identity": "",
+                    "identity": content(pair.server, f"{SERVER_DEVICES}/nullb0/identity")}
 
 
 def test_files_that_are_written_explain_themselves(pair, disk):
@@ -86,6 +88,7 @@ def test_the_server_shows_who_has_what(pair, disk):
     assert said == {"access_mode": "rw\n", "read_only": "0\n", "mapping_path": "lab/disk\n"}
     assert pair.server.real_path(f"{SERVER_DEVICES}/nullb0/block_dev") == \
         pair.server.real_path("/sys/block/nullb0")
+    assert modes(pair.server, f"{SERVER_DEVICES}/nullb0")["identity"] == READABLE
     disk.unmap()
     assert not pair.server.list_dir(SERVER_DEVICES)
 

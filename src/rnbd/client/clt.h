@@ -128,12 +128,14 @@ struct rnbd_clt_msg;
  * @published: its files are complete, and it may be unmapped; dev_lock
  * @refused: the server offers something else under our name, reopen_work need
  *	not try again in this incarnation; dev_lock
+ * @offered: the identity of another device that was refused last, none if there
+ *	was no such since the device was open; dev_lock
  * @complained: a failed re-open was logged in this incarnation; dev_lock
  * @open_lock: held around a re-open and the final close, from the message to
  *	what follows from its answer
  * @opening: an OPEN that was not answered yet, or NULL; open_lock
  * @rsp: the server's last description, with the administrator's size if that
- *	came later; dev_lock
+ *	came later, and the identity by which the device is known; dev_lock
  * @reopen_work: opens it again; queued under dev_lock while it is closed
  * @scan_work: ends a partition scan that takes too long
  * @update_work: brings the disk up to date with @state and @rsp
@@ -156,6 +158,7 @@ struct rnbd_clt_dev {
 	bool			announced;
 	bool			published;
 	bool			refused;
+	struct rnbd_id		offered;
 	bool			complained;
 	struct mutex		open_lock;
 	struct rnbd_clt_msg	*opening;
@@ -218,6 +221,14 @@ void rnbd_clt_dev_complain(struct rnbd_clt_dev *dev, int err);
 void rnbd_clt_dev_release(struct kobject *kobj);
 void rnbd_clt_devs_wait(void);
 const char *rnbd_clt_state_name(enum rnbd_clt_state state);
+
+/* identity.c */
+int rnbd_clt_dev_check_same(struct rnbd_clt_dev *dev,
+			    const struct rnbd_open_rsp *rsp);
+void rnbd_clt_dev_take_identity(struct rnbd_clt_dev *dev,
+				struct rnbd_open_rsp *rsp);
+int rnbd_clt_dev_accept(struct rnbd_clt_dev *dev);
+struct rnbd_id rnbd_clt_dev_identity(struct rnbd_clt_dev *dev, bool offered);
 
 /* disk.c */
 int rnbd_clt_disk_alloc(struct rnbd_clt_dev *dev,

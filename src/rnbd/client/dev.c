@@ -114,41 +114,19 @@ void rnbd_clt_dev_lost(struct rnbd_clt_dev *dev)
 
 /* An answer to OPEN holds: I/O may flow. dev_lock is held. */
 static int rnbd_clt_dev_set_open(struct rnbd_clt_dev *dev,
-				 const struct rnbd_open_rsp *rsp,
-				 u32 incarnation)
+				 struct rnbd_open_rsp *rsp, u32 incarnation)
 {
 	struct rnbd_clt_sess *sess = dev->sess;
 
 	if (!sess->connected || sess->incarnation != incarnation)
 		return -ECONNABORTED;
+	rnbd_clt_dev_take_identity(dev, rsp);
 	dev->rsp = *rsp;
 	dev->device_id = rsp->device_id;
 	dev->incarnation = incarnation;
 	if (!rnbd_clt_dev_set_state(dev, RNBD_CLT_OPEN))
 		return -ENODEV;
 	return 0;
-}
-
-/*
- * Is it still the device that was mapped? The base protocol has no identity,
- * so only what must be wrong is refused.
- */
-static int rnbd_clt_dev_check_same(struct rnbd_clt_dev *dev,
-				   const struct rnbd_open_rsp *rsp)
-{
-	const char *name = dev->disk->disk_name;
-
-	if (rsp->logical_block_size != dev->rsp.logical_block_size)
-		pr_err("%s: %s on the server now has blocks of %u bytes instead of %u, it is not the same device: I/O stays held; restore the device and write 1 to remap_device, or unmap with force\n",
-		       name, dev->path, rsp->logical_block_size,
-		       dev->rsp.logical_block_size);
-	else if (rsp->nsectors < dev->rsp.nsectors)
-		pr_err("%s: %s on the server shrank from %llu to %llu sectors, it may not be the same device: I/O stays held; restore the device, or write its size to resize if it is right, and write 1 to remap_device, or unmap with force\n",
-		       name, dev->path, dev->rsp.nsectors, rsp->nsectors);
-	else
-		return 0;
-	dev->refused = true;
-	return -ESTALE;
 }
 
 /* What follows when a device is open again. dev_lock is held. */
@@ -169,8 +147,7 @@ static void rnbd_clt_dev_opened(struct rnbd_clt_dev *dev)
 }
 
 static int rnbd_clt_dev_take_rsp(struct rnbd_clt_dev *dev,
-				 const struct rnbd_open_rsp *rsp,
-				 u32 incarnation)
+				 struct rnbd_open_rsp *rsp, u32 incarnation)
 {
 	int err = -ENODEV;
 

@@ -20,6 +20,7 @@
 #include <linux/string.h>
 #include <linux/sysfs.h>
 
+#include "../id.h"
 #include "clt.h"
 
 static struct class rnbd_clt_class = {
@@ -165,6 +166,51 @@ static ssize_t remap_device_store(struct kobject *kobj,
 	return err ?: count;
 }
 
+static ssize_t accept_identity_show(struct kobject *kobj,
+				    struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "Takes the device of offered_identity for this one, and opens it. Write 1.\n");
+}
+
+static ssize_t accept_identity_store(struct kobject *kobj,
+				     struct kobj_attribute *attr,
+				     const char *buf, size_t count)
+{
+	unsigned int noreclaim;
+	int err;
+
+	if (!sysfs_streq(buf, "1")) {
+		pr_err("accept_identity: not 1\n");
+		return -EINVAL;
+	}
+	/* as for remap_device */
+	noreclaim = memalloc_noreclaim_save();
+	err = rnbd_clt_dev_accept(rnbd_clt_dev_of(kobj));
+	memalloc_noreclaim_restore(noreclaim);
+	return err ?: count;
+}
+
+static ssize_t identity_show(struct kobject *kobj, struct kobj_attribute *attr,
+			     char *buf)
+{
+	struct rnbd_id id = rnbd_clt_dev_identity(rnbd_clt_dev_of(kobj), false);
+	char text[RNBD_ID_TEXT_LEN];
+
+	return sysfs_emit(buf, "%s\n", rnbd_id_text(&id, text));
+}
+
+/* A device without an identity is not refused for it, so none is nothing. */
+static ssize_t offered_identity_show(struct kobject *kobj,
+				     struct kobj_attribute *attr, char *buf)
+{
+	struct rnbd_id id = rnbd_clt_dev_identity(rnbd_clt_dev_of(kobj), true);
+	char text[RNBD_ID_TEXT_LEN];
+
+	if (id.kind == RNBD_ID_NONE)
+		return 0;
+	return sysfs_emit(buf, "%s\n", rnbd_id_text(&id, text));
+}
+
 static ssize_t state_show(struct kobject *kobj, struct kobj_attribute *attr,
 			  char *buf)
 {
@@ -202,6 +248,11 @@ static ssize_t nr_poll_queues_show(struct kobject *kobj,
 static struct kobj_attribute rnbd_clt_unmap_device = __ATTR_RW(unmap_device);
 static struct kobj_attribute rnbd_clt_resize = __ATTR_RW(resize);
 static struct kobj_attribute rnbd_clt_remap_device = __ATTR_RW(remap_device);
+static struct kobj_attribute rnbd_clt_accept_identity =
+	__ATTR_RW(accept_identity);
+static struct kobj_attribute rnbd_clt_identity = __ATTR_RO(identity);
+static struct kobj_attribute rnbd_clt_offered_identity =
+	__ATTR_RO(offered_identity);
 static struct kobj_attribute rnbd_clt_state = __ATTR_RO(state);
 static struct kobj_attribute rnbd_clt_session = __ATTR_RO(session);
 static struct kobj_attribute rnbd_clt_mapping_path = __ATTR_RO(mapping_path);
@@ -213,6 +264,9 @@ static struct attribute *rnbd_clt_dev_attrs[] = {
 	&rnbd_clt_unmap_device.attr,
 	&rnbd_clt_resize.attr,
 	&rnbd_clt_remap_device.attr,
+	&rnbd_clt_accept_identity.attr,
+	&rnbd_clt_identity.attr,
+	&rnbd_clt_offered_identity.attr,
 	&rnbd_clt_state.attr,
 	&rnbd_clt_session.attr,
 	&rnbd_clt_mapping_path.attr,

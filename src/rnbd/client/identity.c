@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Whether a device that is opened again is the one that was mapped.
+ *
+ * A name may lead to another device when the server is back, and the writes that
+ * were held would go there. So the server tells an identity with each answer to
+ * OPEN, and the client remembers the one that it knows best. A device of another
+ * identity is refused: its I/O stays held until the right device is back, or the
+ * administrator accepts the other one. Where identities do not compare, because
+ * the device has none or the server is an older one, only what must be wrong is
+ * refused: a smaller size, another block size.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include "../id.h"
+#include "clt.h"
+
+/*
+ * Was the server certainly not booted since its answer that we remember? The
+ * transport does not tell yet, so never.
+ */
+static bool rnbd_clt_same_boot(const struct rnbd_clt_dev *dev)
+{
+	return false;
+}
+
+static void rnbd_clt_dev_complain_identity(const struct rnbd_clt_dev *dev,
+					   const struct rnbd_id *now)
+{
+	char text[RNBD_ID_TEXT_LEN], old[RNBD_ID_TEXT_LEN];
+
+	pr_err("%s: %s on the server is another device now, \"%s\" instead of \"%s\": I/O stays held; restore the device and write 1 to remap_device, or write 1 to accept_identity to have the I/O go to this one, or unmap with force\n",
+	       dev->disk->disk_name, dev->path, rnbd_id_text(now, text),
+	       rnbd_id_text(&dev->rsp.id, old));
+}
+
+/**
+ * rnbd_clt_dev_check_same() - is it still the device that was mapped?
+ * @dev: closed device; if it is another one it is marked so, and what to do
+ *	about it was logged
+ * @rsp: what the server says of the device that it has now
+ *
+ * Context: process, dev_lock held.
+ * Return: 0 if there is no reason to doubt it, else -ESTALE.
+ */
+int rnbd_clt_dev_check_same(struct rnbd_clt_dev *dev,
+			    const struct rnbd_open_rsp *rsp)
+{
+	const char *name = dev->disk->disk_name;
+
+	lockdep_assert_held(&dev->sess->dev_lock);
+	if (rnbd_id_compare(&dev->rsp.id, &rsp->id, rnbd_clt_same_boot(dev)) ==
+	    RNBD_ID_OTHER) {
+		dev->offered = rsp->id;
+		rnbd_clt_dev_complain_identity(dev, &rsp->id);
+	} else if (rsp->logical_block_size != dev->rsp.logical_block_size) {
+		pr_err("%s: %s on the server now has blocks of %u bytes instead of %u, it is not the same device: I/O stays held; restore the device and write 1 to remap_device, or unmap with force\n",
+		       name, dev->path, rsp->logical_block_size,
+		       dev->rsp.logical_block_size);
+	} else if (rsp->nsectors < dev->rsp.nsectors) {
+		pr_err("%s: %s on the server shrank from %llu to %llu sectors, it may not be the same device: I/O stays held; restore the device, or write its size to resize if it is right, and write 1 to remap_device, or unmap with force\n",
+		       name, dev->path, dev->rsp.nsectors, rsp->nsectors);
+	} else {
+		return 0;
+	}
+	dev->refused = true;
+	return -ESTALE;
+}
+
+/**
+ * rnbd_clt_dev_take_identity() - the device of an answer is ours
+ * @dev: device, whose @rsp is still that of the answer before
+ * @rsp: the answer; gets the identity to be remembered
+ *
+ * Context: process, dev_lock held.
+ */
+void rnbd_clt_dev_take_identity(struct rnbd_clt_dev *dev,
+				struct rnbd_open_rsp *rsp)
+{
+	static const struct rnbd_id none;
+
+	if (!rnbd_id_replaces(&dev->rsp.id, &rsp->id))
+		rsp->id = dev->rsp.id;
+	dev->offered = none;
+}
+
+/* Return: -EALREADY if it is open, -ENODATA if no other device was refused. */
+static int rnbd_clt_dev_accept_offered(struct rnbd_clt_dev *dev)
+{
+	int err = 0;
+
+	mutex_lock(&dev->sess->dev_lock);
+	if (dev->state == RNBD_CLT_OPEN)
+		err = -EALREADY;
+	else if (dev->offered.kind == RNBD_ID_NONE)
+		err = -ENODATA;
+	else
+		dev->rsp.id = dev->offered;
+	mutex_unlock(&dev->sess->dev_lock);
+	return err;
+}
+
+/**
+ * rnbd_clt_dev_accept() - take another device for ours, and open it
+ * @dev: device
+ *
+ * It is the one that was refused last, and whose identity the administrator has
+ * seen. Should the server have a third one by now, that is refused again.
+ *
+ * Context: process, no lock is held.
+ * Return: -EALREADY if the device is open, -ENODATA if there is nothing to
+ * accept, else that of rnbd_clt_dev_remap().
+ */
+int rnbd_clt_dev_accept(struct rnbd_clt_dev *dev)
+{
+	int err = rnbd_clt_dev_accept_offered(dev);
+
+	if (err == -ENODATA)
+		pr_err("%s: accept_identity: no other device of the name %s was refused\n",
+		       dev->disk->disk_name, dev->path);
+	return err ?: rnbd_clt_dev_remap(dev);
+}
+
+/**
+ * rnbd_clt_dev_identity() - the identity that is remembered
+ * @dev: device
+ * @offered: instead, that of another device which was refused; none if there
+ *	was no such since the device was open
+ *
+ * Context: process.
+ */
+struct rnbd_id rnbd_clt_dev_identity(struct rnbd_clt_dev *dev, bool offered)
+{
+	struct rnbd_id id;
+
+	mutex_lock(&dev->sess->dev_lock);
+	id = offered ? dev->offered : dev->rsp.id;
+	mutex_unlock(&dev->sess->dev_lock);
+	return id;
+}
