@@ -140,7 +140,8 @@ struct rnbd_clt_msg;
  * @scan_work: ends a partition scan that takes too long
  * @update_work: brings the disk up to date with @state and @rsp
  * @online: the last event said so; update_work
- * @limits_due: @update_work has limits to set; dev_lock
+ * @limits_due: @update_work has limits to set, at the next re-open at the latest;
+ *	dev_lock, but for a completion that finds an operation refused
  * @disk: NULL until the first open was answered
  * @index: N of rnbdN
  * @mode: constant
@@ -231,6 +232,8 @@ int rnbd_clt_dev_accept(struct rnbd_clt_dev *dev);
 struct rnbd_id rnbd_clt_dev_identity(struct rnbd_clt_dev *dev, bool offered);
 
 /* disk.c */
+bool rnbd_clt_limits_differ(const struct rnbd_clt_dev *dev,
+			    const struct rnbd_open_rsp *rsp);
 int rnbd_clt_disk_alloc(struct rnbd_clt_dev *dev,
 			const struct rnbd_open_rsp *rsp);
 void rnbd_clt_disk_follow_size(struct rnbd_clt_dev *dev);

@@ -130,7 +130,7 @@ static int rnbd_clt_dev_set_open(struct rnbd_clt_dev *dev,
 }
 
 /* What follows when a device is open again. dev_lock is held. */
-static void rnbd_clt_dev_opened(struct rnbd_clt_dev *dev)
+static void rnbd_clt_dev_opened(struct rnbd_clt_dev *dev, bool limits_due)
 {
 	struct gendisk *disk = dev->disk;
 
@@ -140,7 +140,8 @@ static void rnbd_clt_dev_opened(struct rnbd_clt_dev *dev)
 			(u64)get_capacity(disk));
 	dev->refused = false;
 	dev->complained = false;
-	dev->limits_due = true;
+	if (limits_due)
+		dev->limits_due = true;
 	rnbd_clt_dev_update(dev);
 	pr_info("%s: %s of session %s is open again\n", disk->disk_name,
 		dev->path, dev->sess->name);
@@ -149,16 +150,18 @@ static void rnbd_clt_dev_opened(struct rnbd_clt_dev *dev)
 static int rnbd_clt_dev_take_rsp(struct rnbd_clt_dev *dev,
 				 struct rnbd_open_rsp *rsp, u32 incarnation)
 {
+	bool limits_due;
 	int err = -ENODEV;
 
 	mutex_lock(&dev->sess->dev_lock);
 	if (dev->sess->incarnation != incarnation) {
 		err = -ECONNABORTED;
 	} else if (dev->state == RNBD_CLT_CLOSED) {
+		limits_due = rnbd_clt_limits_differ(dev, rsp);
 		err = rnbd_clt_dev_check_same(dev, rsp) ?:
 		      rnbd_clt_dev_set_open(dev, rsp, incarnation);
 		if (!err)
-			rnbd_clt_dev_opened(dev);
+			rnbd_clt_dev_opened(dev, limits_due);
 	}
 	mutex_unlock(&dev->sess->dev_lock);
 	return err;

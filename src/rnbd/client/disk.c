@@ -3,8 +3,10 @@
  * The gendisk of a device: its queue limits, who has it open.
  *
  * Limits come from the server's answer to OPEN and from what the transport
- * takes, which never changes. They are set before the disk exists, and again
- * after each re-open by update_work: that has to freeze the queue, which waits
+ * takes, which never changes. They are set before the disk exists, and again by
+ * update_work after a re-open whose answer asks for others: not for others than
+ * the queue has, since the block layer corrects what it is asked for, and who
+ * administrates the disk may have. That has to freeze the queue, which waits
  * for requests that only move once the device is open, or not before a lost path
  * is back. New requests wait with it, so it gives up soon and tries again later.
  * Meanwhile requests that were built for the old limits go out as they are; the
@@ -119,7 +121,8 @@ static void rnbd_clt_limits_fill(const struct rnbd_clt_sess *sess,
 	lim->logical_block_size = rsp->logical_block_size;
 	lim->physical_block_size = rsp->physical_block_size;
 	lim->max_hw_sectors = max_io;
-	lim->io_opt = max_io << SECTOR_SHIFT;
+	lim->io_min = rsp->io_min;
+	lim->io_opt = rsp->io_opt;
 	lim->max_segments = sess->attrs.max_segments;
 	lim->virt_boundary_mask = PAGE_SIZE - 1;
 	lim->features |= BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA;
@@ -240,23 +243,36 @@ static void rnbd_clt_disk_event(struct rnbd_clt_dev *dev, bool online)
 		       online ? KOBJ_ONLINE : KOBJ_OFFLINE);
 }
 
+/**
+ * rnbd_clt_limits_differ() - does an answer to OPEN ask for other limits?
+ * @dev: device, whose @rsp is still that of the answer before
+ * @rsp: the new answer
+ *
+ * Context: dev_lock held.
+ */
+bool rnbd_clt_limits_differ(const struct rnbd_clt_dev *dev,
+			    const struct rnbd_open_rsp *rsp)
+{
+	struct queue_limits before, now;
+
+	memset(&before, 0, sizeof(before));
+	memset(&now, 0, sizeof(now));
+	rnbd_clt_limits_fill(dev->sess, &dev->rsp, &before);
+	rnbd_clt_limits_fill(dev->sess, rsp, &now);
+	return memcmp(&before, &now, sizeof(now));
+}
+
 /* False if it has to be tried again. */
 static bool rnbd_clt_limits_update(struct rnbd_clt_dev *dev,
 				   const struct rnbd_open_rsp *rsp)
 {
-	struct request_queue *q = dev->disk->queue;
-	struct queue_limits lim, old;
+	struct queue_limits lim;
 
 	if (rnbd_clt_limits_check(dev, rsp))
 		return true;
 
-	lim = queue_limits_start_update(q);
-	memcpy(&old, &lim, sizeof(old));
+	lim = queue_limits_start_update(dev->disk->queue);
 	rnbd_clt_limits_fill(dev->sess, rsp, &lim);
-	if (!memcmp(&old, &lim, sizeof(old))) {
-		queue_limits_cancel_update(q);
-		return true;
-	}
 	return rnbd_clt_limits_commit(dev->disk, &lim);
 }
 

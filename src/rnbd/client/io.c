@@ -239,9 +239,15 @@ static blk_status_t rnbd_clt_queue_rq(struct blk_mq_hw_ctx *hctx,
 	}
 }
 
-/* The server refuses what its limits promised: do not ask again. */
+/*
+ * The server refuses what its limits promised: do not ask again until the device
+ * was opened again, when another one may be below it.
+ */
 static void rnbd_clt_op_unsupported(struct request *rq)
 {
+	struct rnbd_clt_dev *dev = rq->q->queuedata;
+
+	WRITE_ONCE(dev->limits_due, true);
 	switch (req_op(rq)) {
 	case REQ_OP_DISCARD:
 		blk_queue_disable_discard(rq->q);
