@@ -163,6 +163,13 @@ struct rtrs_permit *rtrs_clt_tag_permit(struct rtrs_clt_sess *sess,
 bool rtrs_clt_cancel(struct rtrs_clt_sess *sess, struct rtrs_permit *permit,
 		     const void *priv);
 
+/* extensions for consumers that bound how long a request may wait for its path */
+bool rtrs_clt_in_doubt(struct rtrs_clt_sess *sess, struct rtrs_permit *permit,
+		       const void *priv, unsigned long *since);
+bool rtrs_clt_cancel_doubt(struct rtrs_clt_sess *sess,
+			   struct rtrs_permit *permit, const void *priv);
+unsigned int rtrs_clt_nr_unfenced(const struct rtrs_clt_sess *sess);
+
 int rtrs_clt_request(int dir, struct rtrs_clt_req_ops *ops,
 		     struct rtrs_clt_sess *sess, struct rtrs_permit *permit,
 		     const struct kvec *vec, size_t nr, size_t data_len,

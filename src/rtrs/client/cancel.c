@@ -161,3 +161,64 @@ bool rtrs_clt_cancel(struct rtrs_clt_sess *sess, struct rtrs_permit *permit,
 	return done;
 }
 EXPORT_SYMBOL_GPL(rtrs_clt_cancel);
+
+/**
+ * rtrs_clt_in_doubt() - does a request wait for its dead path to come back?
+ * @sess: session
+ * @permit: permit of the request
+ * @priv: the request's, as for rtrs_clt_cancel()
+ * @since: if so, jiffies when the path died
+ *
+ * Any context.
+ */
+bool rtrs_clt_in_doubt(struct rtrs_clt_sess *sess, struct rtrs_permit *permit,
+		       const void *priv, unsigned long *since)
+{
+	/* pairs with the release when the request was posted */
+	struct rtrs_clt_req *req = smp_load_acquire(&permit->req);
+
+	return req && rtrs_clt_req_is_in_doubt(req, priv, since);
+}
+EXPORT_SYMBOL_GPL(rtrs_clt_in_doubt);
+
+/**
+ * rtrs_clt_cancel_doubt() - end a request if it waits for its dead path
+ * @sess: session
+ * @permit: permit of the request
+ * @priv: the request's, as for rtrs_clt_cancel()
+ *
+ * Unlike rtrs_clt_cancel() this leaves a request of a living path alone. What is
+ * said there of the outcome and of the chunk holds here, too.
+ *
+ * Context: process or softirq; conf_fn() is called from here.
+ * Return: true if the request was confirmed with -ECANCELED.
+ */
+bool rtrs_clt_cancel_doubt(struct rtrs_clt_sess *sess,
+			   struct rtrs_permit *permit, const void *priv)
+{
+	/* pairs with the release when the request was posted */
+	struct rtrs_clt_req *req = smp_load_acquire(&permit->req);
+
+	return req && rtrs_clt_req_cancel_doubt(req, priv);
+}
+EXPORT_SYMBOL_GPL(rtrs_clt_cancel_doubt);
+
+/**
+ * rtrs_clt_nr_unfenced() - how many writes may still overtake later ones
+ * @sess: session
+ *
+ * Counts the requests of direction WRITE that were confirmed with -ECANCELED,
+ * whose path is dead, and which the server may be executing, now or later. A
+ * request is counted before its conf_fn() is called if its path was dead then,
+ * else from the death of its path on; and until that path is connected again,
+ * which the server allows only after it has finished with all of them. While
+ * the number is not 0, a write that another path carries may be executed before
+ * one that failed earlier.
+ *
+ * Any context.
+ */
+unsigned int rtrs_clt_nr_unfenced(const struct rtrs_clt_sess *sess)
+{
+	return atomic_read(&sess->nr_unfenced);
+}
+EXPORT_SYMBOL_GPL(rtrs_clt_nr_unfenced);

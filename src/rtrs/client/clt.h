@@ -156,6 +156,8 @@ enum rtrs_clt_req_state {
  *	request, before it is posted.
  * @cancel_seq: @seq of the request that is to be cancelled. Written by anybody,
  *	compared by the completion handlers.
+ * @died: jiffies when the path died under it; valid in state DOUBT
+ * @unfenced: counted in sess->nr_unfenced
  * @canceled: its key is being invalidated for a cancellation. Of the completion
  *	handlers, like @refs.
  * @refs: reply, send completion, local invalidation: what is still to come.
@@ -191,6 +193,8 @@ struct rtrs_clt_req {
 	enum rtrs_clt_req_state		state;
 	unsigned long			seq;
 	unsigned long			cancel_seq;
+	unsigned long			died;
+	bool				unfenced;
 	bool				canceled;
 	unsigned int			refs;
 	bool				answered;
@@ -376,6 +380,8 @@ enum rtrs_clt_steal {
  * @steal_next: tag to look at first
  * @steal: also read without the lock
  * @steal_rcu: turns it from WAIT to ON
+ * @nr_unfenced: writes on dead paths whose consumer left before the fence; see
+ *	failover.c
  * @io: permits for I/O outside @tags
  * @admin: permits of the admin connection
  */
@@ -410,6 +416,7 @@ struct rtrs_clt_sess {
 	unsigned int		steal_next;
 	enum rtrs_clt_steal	steal;
 	struct rcu_head		steal_rcu;
+	atomic_t		nr_unfenced;
 	struct rtrs_clt_pool	io;
 	struct rtrs_clt_pool	admin;
 };
@@ -534,6 +541,8 @@ static inline bool rtrs_clt_req_has_key(const struct rtrs_clt_req *req)
 void rtrs_clt_req_orphan(struct rtrs_clt_req *req);
 void rtrs_clt_req_fence(struct rtrs_clt_req *req);
 bool rtrs_clt_req_cancel_doubt(struct rtrs_clt_req *req, const void *priv);
+bool rtrs_clt_req_is_in_doubt(struct rtrs_clt_req *req, const void *priv,
+			      unsigned long *died);
 void rtrs_clt_path_doubt_requests(struct rtrs_clt_path *path);
 void rtrs_clt_path_fence_requests(struct rtrs_clt_path *path);
 void rtrs_clt_path_abandon_requests(struct rtrs_clt_path *path);

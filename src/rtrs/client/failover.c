@@ -11,6 +11,13 @@
  * confirmed with -ECONNABORTED. A consumer that cannot wait cancels it; its
  * chunk rests on. Requests of the admin connection are cancelled at once: the
  * sender waits, and what it waits for has to be asked again anyway.
+ *
+ * A write whose consumer left before the fence may be executed at any time until
+ * the fence, also after a later write of the same blocks that another path
+ * carried. The session counts such writes (unfenced), from before the consumer
+ * hears of the failure to the fence, so that the consumer can hold later writes
+ * meanwhile. A write that was cancelled on a living path is counted from the
+ * death of that path on; until then its late answer is still to come.
  */
 #include "clt.h"
 
@@ -22,6 +29,27 @@ static void rtrs_clt_req_set_state(struct rtrs_clt_req *req,
 	spin_lock_irqsave(&req->path->doubt_lock, flags);
 	req->state = state;
 	spin_unlock_irqrestore(&req->path->doubt_lock, flags);
+}
+
+/*
+ * The path is dead and the consumer leaves, or has left. Admin requests write
+ * nothing. The path's doubt_lock is held, or its work owns the request.
+ */
+static void rtrs_clt_req_set_unfenced(struct rtrs_clt_req *req)
+{
+	if (req->unfenced || req->dir != DMA_TO_DEVICE || req->permit->admin)
+		return;
+	req->unfenced = true;
+	atomic_inc(&req->path->sess->nr_unfenced);
+}
+
+/* Whatever the request did, it is done; the path's doubt_lock is held. */
+static void rtrs_clt_req_clear_unfenced(struct rtrs_clt_req *req)
+{
+	if (!req->unfenced)
+		return;
+	req->unfenced = false;
+	atomic_dec(&req->path->sess->nr_unfenced);
 }
 
 /* The consumer leaves; the chunk stays occupied. */
@@ -44,8 +72,10 @@ void rtrs_clt_req_fence(struct rtrs_clt_req *req)
 	spin_lock_irqsave(&req->path->doubt_lock, flags);
 	state = req->state;
 	ops = req->ops;
-	if (state >= RTRS_CLT_REQ_DOUBT)
+	if (state >= RTRS_CLT_REQ_DOUBT) {
+		rtrs_clt_req_clear_unfenced(req);
 		rtrs_clt_req_release(req);
+	}
 	spin_unlock_irqrestore(&req->path->doubt_lock, flags);
 	if (state == RTRS_CLT_REQ_OWED)
 		rtrs_clt_permit_release(req->path->sess, req->permit);
@@ -61,10 +91,12 @@ static bool rtrs_clt_req_is_unwanted(const struct rtrs_clt_req *req)
 static void rtrs_clt_req_doubt(struct rtrs_clt_req *req)
 {
 	if (rtrs_clt_req_is_unwanted(req)) {
+		rtrs_clt_req_set_unfenced(req);
 		rtrs_clt_req_orphan(req);
 		return;
 	}
 	rtrs_clt_req_unmap(req);
+	req->died = jiffies;
 	rtrs_clt_req_set_state(req, RTRS_CLT_REQ_DOUBT);
 }
 
@@ -82,11 +114,29 @@ bool rtrs_clt_req_cancel_doubt(struct rtrs_clt_req *req, const void *priv)
 	ops = req->ops;
 	doubt = req->state == RTRS_CLT_REQ_DOUBT &&
 		(!priv || ops.priv == priv);
-	if (doubt)
+	if (doubt) {
+		rtrs_clt_req_set_unfenced(req);
 		req->state = RTRS_CLT_REQ_ORPHAN;
+	}
 	spin_unlock_irqrestore(&req->path->doubt_lock, flags);
 	if (doubt)
 		ops.conf_fn(ops.priv, -ECANCELED);
+	return doubt;
+}
+
+/*
+ * Is the request of @priv in doubt? Then @died says since when, in jiffies.
+ */
+bool rtrs_clt_req_is_in_doubt(struct rtrs_clt_req *req, const void *priv,
+			      unsigned long *died)
+{
+	unsigned long flags;
+	bool doubt;
+
+	spin_lock_irqsave(&req->path->doubt_lock, flags);
+	doubt = req->state == RTRS_CLT_REQ_DOUBT && req->ops.priv == priv;
+	*died = req->died;
+	spin_unlock_irqrestore(&req->path->doubt_lock, flags);
 	return doubt;
 }
 
@@ -106,14 +156,32 @@ static void rtrs_clt_path_visit_reqs(struct rtrs_clt_path *path,
 		fn(&path->reqs[id]);
 }
 
+/* Its late answer cannot come any more. */
+static void rtrs_clt_req_lose_answer(struct rtrs_clt_req *req)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&req->path->doubt_lock, flags);
+	rtrs_clt_req_set_unfenced(req);
+	spin_unlock_irqrestore(&req->path->doubt_lock, flags);
+}
+
 static void rtrs_clt_req_recover(struct rtrs_clt_req *req)
 {
-	if (req->state != RTRS_CLT_REQ_POSTED)
-		return;
-	if (req->answered)
-		rtrs_clt_req_confirm(req, req->err);
-	else
-		rtrs_clt_req_doubt(req);
+	switch (req->state) {
+	case RTRS_CLT_REQ_POSTED:
+		if (req->answered)
+			rtrs_clt_req_confirm(req, req->err);
+		else
+			rtrs_clt_req_doubt(req);
+		break;
+	case RTRS_CLT_REQ_ORPHAN:
+	case RTRS_CLT_REQ_OWED:
+		rtrs_clt_req_lose_answer(req);
+		break;
+	default:
+		break;
+	}
 }
 
 /**
