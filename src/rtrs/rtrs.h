@@ -170,6 +170,11 @@ bool rtrs_clt_cancel_doubt(struct rtrs_clt_sess *sess,
 			   struct rtrs_permit *permit, const void *priv);
 unsigned int rtrs_clt_nr_unfenced(const struct rtrs_clt_sess *sess);
 
+/* extension: which server, and which way to it, a session was opened with */
+bool rtrs_clt_has_path(struct rtrs_clt_sess *sess, const struct rtrs_addr *addr,
+		       u16 port);
+int rtrs_clt_paths_to_str(struct rtrs_clt_sess *sess, char *buf, size_t len);
+
 int rtrs_clt_request(int dir, struct rtrs_clt_req_ops *ops,
 		     struct rtrs_clt_sess *sess, struct rtrs_permit *permit,
 		     const struct kvec *vec, size_t nr, size_t data_len,

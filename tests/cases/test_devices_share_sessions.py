@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Devices share a session, a client has several sessions, and nobody gets another's data."""
 
-from helpers import (footprint, sessions, verified_fio, wait_footprint, without_udev,
-                     write_pattern)
+from helpers import (direct_read, footprint, sessions, verified_fio, wait_footprint, wait_logged,
+                     without_udev, write_pattern)
 from labkit.pair import CTL
 
 MANY = 64
@@ -33,6 +33,24 @@ def test_two_sessions_reach_one_server(pair):
         verified_fio(disk)
     disks[0].unmap()
     verified_fio(disks[1])
+
+
+def test_a_session_is_not_joined_by_the_addresses_of_another_server(pair):
+    for name in ("nullb0", "nullb1"):
+        pair.server.null_blk(name, size_mb=4)
+    disk, (here, there) = pair.map("nullb0"), pair.paths(2)
+    mark, source, target = pair.client.mark(), *here.split("@")
+    for keys in ({"paths": [there]}, {"paths": [there.partition("@")[2]]},
+                 {"paths": [f"{there.partition('@')[0]}@{target}"]},
+                 {"paths": [here], "dest_port": 1235}, {"dest_port": 1235}):
+        assert pair.client.map_errno("nullb1", "s", **keys) == "EADDRNOTAVAIL"
+    wait_logged(pair.client, f"session s exists, and is one to {here} port 1234, not to what is given",
+                mark, count=5)
+    assert not sessions(pair, "nullb1")
+    for keys in ({}, {"paths": [here]}, {"paths": [target]}, {"paths": [there, here]},
+                 {"paths": [f"{source},{target}"]}, {"dest_port": 1234}):
+        pair.client.map("nullb1", "s", **keys).unmap()
+    direct_read(pair.client, disk.path)
 
 
 # Maps ram0 ... by some threads at a time, writes to each disk which one it is, unmaps them all.

@@ -75,6 +75,7 @@ static int rnbd_clt_map_port(struct rnbd_clt_map *map, const char *value,
 {
 	if (kstrtou16(value, 10, &map->port))
 		return rnbd_clt_map_fail(map, -EINVAL, "bad dest_port", value);
+	map->port_given = true;
 	return 0;
 }
 

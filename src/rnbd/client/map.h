@@ -24,9 +24,10 @@ struct rnbd_clt_map_path {
  * struct rnbd_clt_map - a parsed line
  * @sessname: name of the session
  * @device_path: device on the server, relative to its search path
- * @path: the paths; used only if the session has to be opened
+ * @path: the paths; used to open the session, or to see that it is the one
  * @nr_paths: entries in @path
  * @port: the last dest_port= of the line
+ * @port_given: there is one
  * @mode: access mode
  * @nr_poll_queues: 0 ... the maximum that was given to the parser
  * @why: after an error: what is wrong, a constant text
@@ -40,6 +41,7 @@ struct rnbd_clt_map {
 	struct rnbd_clt_map_path path[RNBD_CLT_MAX_PATHS];
 	unsigned int		 nr_paths;
 	u16			 port;
+	bool			 port_given;
 	enum rnbd_access_mode	 mode;
 	unsigned int		 nr_poll_queues;
 	const char		 *why;

@@ -26,6 +26,7 @@
 #define RNBD_CLT_GREET_INTERVAL	(5 * HZ)
 #define RNBD_CLT_MAX_WORKS	32	/* devices opened at once, roughly */
 #define RNBD_CLT_MAX_SEGMENTS		512u
+#define RNBD_CLT_PATHS_LEN	1024	/* six paths, as text */
 
 /* Closing waits for CM messages to a peer that may be gone, see sess_put. */
 #define RNBD_CLT_CLOSE_WAIT		(10 * HZ)
@@ -320,16 +321,66 @@ static void rnbd_clt_sess_close(struct rnbd_clt_sess *sess)
 	rnbd_clt_sess_free_tags(sess);
 }
 
+/* Has the session one of the paths that the line names? */
+static bool rnbd_clt_sess_has_path(struct rnbd_clt_sess *sess,
+				   const struct rnbd_clt_map *map,
+				   const struct rnbd_clt_addrs *addrs)
+{
+	unsigned int i;
+
+	if (!map->nr_paths)
+		return !map->port_given ||
+		       rtrs_clt_has_path(sess->rtrs, NULL, map->port);
+	for (i = 0; i < map->nr_paths; i++)
+		if (rtrs_clt_has_path(sess->rtrs, &addrs->path[i],
+				      map->path[i].port))
+			return true;
+	return false;
+}
+
+static void rnbd_clt_sess_tell_paths(struct rnbd_clt_sess *sess)
+{
+	char *paths = kmalloc(RNBD_CLT_PATHS_LEN, GFP_KERNEL);
+
+	if (paths)
+		rtrs_clt_paths_to_str(sess->rtrs, paths, RNBD_CLT_PATHS_LEN);
+	pr_err("map_device: session %s exists, and is one to %s, not to what is given; leave path= and dest_port= out, or choose another sessname\n",
+	       sess->name, paths ?: "another server");
+	kfree(paths);
+}
+
+/*
+ * The name of a session says which one is meant, its addresses that it is the
+ * right one: they may be those of another server.
+ */
+static int rnbd_clt_sess_check_paths(struct rnbd_clt_sess *sess,
+				     const struct rnbd_clt_map *map)
+{
+	struct rnbd_clt_addrs *addrs = kzalloc_obj(*addrs);
+	int err;
+
+	if (!addrs)
+		return -ENOMEM;
+	err = rnbd_clt_addrs_parse(addrs, map);
+	if (!err && !rnbd_clt_sess_has_path(sess, map, addrs)) {
+		rnbd_clt_sess_tell_paths(sess);
+		err = -EADDRNOTAVAIL;
+	}
+	kfree(addrs);
+	return err;
+}
+
 /* May another device join an open session? */
 static int rnbd_clt_sess_join(struct rnbd_clt_sess *sess,
 			      const struct rnbd_clt_map *map)
 {
-	if (!map->nr_poll_queues ||
-	    map->nr_poll_queues == sess->nr_poll_queues)
-		return 0;
-	pr_err("map_device: session %s exists with nr_poll_queues=%u\n",
-	       sess->name, sess->nr_poll_queues);
-	return -EINVAL;
+	if (map->nr_poll_queues &&
+	    map->nr_poll_queues != sess->nr_poll_queues) {
+		pr_err("map_device: session %s exists with nr_poll_queues=%u\n",
+		       sess->name, sess->nr_poll_queues);
+		return -EINVAL;
+	}
+	return rnbd_clt_sess_check_paths(sess, map);
 }
 
 /*
