@@ -56,6 +56,7 @@
  * @mode: of that device
  * @dev: the sender gives up when this is unmapped; may be NULL
  * @late: the sender gives up when the session is closed
+ * @refused: set if it is the server that answered with an errno
  */
 struct rnbd_clt_call {
 	struct kvec	usr;
@@ -67,6 +68,7 @@ struct rnbd_clt_call {
 	enum rnbd_access_mode mode;
 	const struct rnbd_clt_dev *dev;
 	bool		late;
+	bool		refused;
 };
 
 /** enum rnbd_clt_fate - what became of a message first */
@@ -315,15 +317,16 @@ static bool rnbd_clt_msg_abandon(struct rnbd_clt_msg *msg)
 
 /* The sender takes the answer. */
 static int rnbd_clt_msg_take(struct rnbd_clt_msg *msg,
-			     const struct rnbd_clt_call *call)
+			     struct rnbd_clt_call *call)
 {
+	call->refused = msg->err && msg->err != -ECANCELED;
 	if (!msg->err && call->answer)
 		memcpy(call->answer, msg->answer, call->answer_len);
 	return msg->err;
 }
 
 static int rnbd_clt_msg_try(struct rnbd_clt_sess *sess,
-			    const struct rnbd_clt_call *call)
+			    struct rnbd_clt_call *call)
 {
 	struct rnbd_clt_msg *msg = rnbd_clt_msg_begin(sess, call);
 	int err;
@@ -354,7 +357,7 @@ static bool rnbd_clt_sess_is_in(struct rnbd_clt_sess *sess, u32 incarnation)
  * id may be that of another device by now.
  */
 static int rnbd_clt_msg_send(struct rnbd_clt_sess *sess,
-			     const struct rnbd_clt_call *call)
+			     struct rnbd_clt_call *call)
 {
 	int tries = call->answer_len && !call->late ? RNBD_CLT_MSG_TRIES : 1;
 	int err;
@@ -432,7 +435,7 @@ static int rnbd_clt_send_sess_info(struct rnbd_clt_sess *sess, u8 *ver,
 {
 	const u8 offer = rnbd_clt_param_max_version();
 	u8 usr[RNBD_SESS_INFO_LEN], answer[RNBD_SESS_INFO_LEN];
-	const struct rnbd_clt_call call = {
+	struct rnbd_clt_call call = {
 		.usr		= { usr, sizeof(usr) },
 		.answer		= answer,
 		.answer_len	= sizeof(answer),
@@ -501,7 +504,7 @@ void rnbd_clt_forget_opening(struct rnbd_clt_dev *dev)
  * under way. open_lock is held.
  */
 static int rnbd_clt_msg_reopen(struct rnbd_clt_dev *dev,
-			       const struct rnbd_clt_call *call)
+			       struct rnbd_clt_call *call)
 {
 	struct rnbd_clt_msg *msg;
 	int err;
@@ -556,7 +559,8 @@ static int rnbd_clt_msg_open(struct rnbd_clt_sess *sess,
  * @dev: device
  * @again: it was open before. If the answer takes more than some seconds, that
  *	is -ETIMEDOUT, and the next call waits for the same answer. open_lock is
- *	held then, and rnbd_clt_forget_opening() due when the device is unmapped
+ *	held then, and rnbd_clt_forget_opening() due when the device is unmapped.
+ *	In any case @dev->denied says whether an errno is the server's
  * @rsp: what the server says of it
  * @incarnation: of the session, for which @rsp holds
  *
@@ -579,6 +583,7 @@ int rnbd_clt_send_open(struct rnbd_clt_dev *dev, bool again,
 
 	err = rnbd_clt_msg_open(dev->sess, again ? dev : NULL, &call, rsp);
 	*incarnation = call.incarnation;
+	dev->denied = call.refused;
 	return err;
 }
 
@@ -641,8 +646,9 @@ void rnbd_clt_send_close(struct rnbd_clt_dev *dev, u32 device_id,
 	if (rnbd_clt_is_not_sent(err))
 		rnbd_clt_late_add_dev(dev);
 	else if (err && err != -ENOENT)	/* closed there already is fine */
-		pr_warn("<%s>: cannot close %s on the server: %d\n",
-			sess->name, dev->path, err);
+		pr_warn("<%s>: cannot close %s on the server: %s%pe\n",
+			sess->name, dev->path,
+			rnbd_clt_who(call.refused), ERR_PTR(err));
 }
 
 /* --------------------------------- what was left open on the server */

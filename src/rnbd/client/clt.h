@@ -133,6 +133,8 @@ struct rnbd_clt_msg;
  * @complained: a failed re-open was logged in this incarnation; dev_lock
  * @open_lock: held around a re-open and the final close, from the message to
  *	what follows from its answer
+ * @denied: the last OPEN failed by an answer of the server's, for messages; of
+ *	whoever opens
  * @opening: an OPEN that was not answered yet, or NULL; open_lock
  * @rsp: the server's last description, with the administrator's size if that
  *	came later, and the identity by which the device is known; dev_lock
@@ -162,6 +164,7 @@ struct rnbd_clt_dev {
 	struct rnbd_id		offered;
 	bool			complained;
 	struct mutex		open_lock;
+	bool			denied;
 	struct rnbd_clt_msg	*opening;
 	struct rnbd_open_rsp	rsp;
 	struct delayed_work	reopen_work;
@@ -180,6 +183,12 @@ struct rnbd_clt_dev {
 static inline bool rnbd_clt_dev_is_mapped(const struct rnbd_clt_dev *dev)
 {
 	return dev->state == RNBD_CLT_OPEN || dev->state == RNBD_CLT_CLOSED;
+}
+
+/* What stands in front of an errno in a message: whose it is. */
+static inline const char *rnbd_clt_who(bool server)
+{
+	return server ? "the server answered " : "";
 }
 
 /* May OPEN and CLOSE be sent? dev_lock is held. */

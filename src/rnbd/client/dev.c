@@ -102,6 +102,7 @@ void rnbd_clt_dev_lost(struct rnbd_clt_dev *dev)
 {
 	dev->refused = false;
 	dev->complained = false;
+	dev->denied = false;
 	if (dev->state != RNBD_CLT_OPEN)
 		return;
 	if (!dev->announced) {
@@ -236,8 +237,9 @@ void rnbd_clt_dev_complain(struct rnbd_clt_dev *dev, int err)
 	if (dev->complained)
 		return;
 	dev->complained = true;
-	pr_err("%s: cannot open %s of session %s again: %d; I/O is held, will try again\n",
-	       dev->disk->disk_name, dev->path, dev->sess->name, err);
+	pr_err("%s: cannot open %s of session %s again: %s%pe; I/O is held, will try again\n",
+	       dev->disk->disk_name, dev->path, dev->sess->name,
+	       rnbd_clt_who(dev->denied), ERR_PTR(err));
 }
 
 /*
@@ -303,12 +305,14 @@ int rnbd_clt_dev_remap(struct rnbd_clt_dev *dev)
 	default:
 		return -EBUSY;
 	}
+	dev->denied = false;
 	err = rnbd_clt_sess_greet(dev->sess) ?: rnbd_clt_dev_reopen(dev);
 	if (err == -ETIMEDOUT)
 		rnbd_clt_dev_try_later(dev);
 	if (err)
-		pr_err("%s: remap_device: cannot open %s of session %s: %d\n",
-		       dev->disk->disk_name, dev->path, dev->sess->name, err);
+		pr_err("%s: remap_device: cannot open %s of session %s: %s%pe\n",
+		       dev->disk->disk_name, dev->path, dev->sess->name,
+		       rnbd_clt_who(dev->denied), ERR_PTR(err));
 	return err;
 }
 
@@ -625,6 +629,14 @@ err_close:
 	return err;
 }
 
+static void rnbd_clt_dev_tell_unmapped(const struct rnbd_clt_map *map, int err,
+				       bool server)
+{
+	pr_err("map_device: cannot map %s of session %s: %s%pe\n",
+	       map->device_path, map->sessname, rnbd_clt_who(server),
+	       ERR_PTR(err));
+}
+
 /* The caller is a user of the session, also when the device is gone again. */
 static int rnbd_clt_dev_map_on(struct rnbd_clt_sess *sess,
 			       const struct rnbd_clt_map *map)
@@ -633,8 +645,10 @@ static int rnbd_clt_dev_map_on(struct rnbd_clt_sess *sess,
 	int err;
 
 	dev = rnbd_clt_dev_alloc(sess, map);
-	if (IS_ERR(dev))
+	if (IS_ERR(dev)) {
+		rnbd_clt_dev_tell_unmapped(map, PTR_ERR(dev), false);
 		return PTR_ERR(dev);
+	}
 	err = rnbd_clt_dev_insert(dev);
 	if (err)
 		goto out_put;
@@ -645,6 +659,8 @@ static int rnbd_clt_dev_map_on(struct rnbd_clt_sess *sess,
 	if (err)
 		rnbd_clt_dev_destroy(dev);
 out_put:
+	if (err)
+		rnbd_clt_dev_tell_unmapped(map, err, dev->denied);
 	kobject_put(&dev->kobj);
 	return err;
 }
@@ -666,9 +682,6 @@ int rnbd_clt_dev_map(const struct rnbd_clt_map *map)
 	if (IS_ERR(sess))
 		return PTR_ERR(sess);
 	err = rnbd_clt_dev_map_on(sess, map);
-	if (err)
-		pr_err("map_device: cannot map %s of session %s: %d\n",
-		       map->device_path, map->sessname, err);
 	rnbd_clt_sess_put(sess);
 	return err;
 }

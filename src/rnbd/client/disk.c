@@ -196,8 +196,8 @@ static bool rnbd_clt_limits_commit(struct gendisk *disk,
 	if (frozen) {
 		err = queue_limits_commit_update(q, lim);
 		if (err)
-			pr_err("%s: cannot set the new limits: %d\n",
-			       disk->disk_name, err);
+			pr_err("%s: cannot set the new limits: %pe\n",
+			       disk->disk_name, ERR_PTR(err));
 	} else {
 		queue_limits_cancel_update(q);
 	}

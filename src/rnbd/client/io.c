@@ -192,9 +192,9 @@ static void rnbd_clt_rq_log(struct request *rq, int err)
 {
 	struct rnbd_clt_dev *dev = rq->q->queuedata;
 
-	pr_err_ratelimited("%s: %s of %u bytes at sector %llu failed: %d%s\n",
+	pr_err_ratelimited("%s: %s of %u bytes at sector %llu failed: %pe%s\n",
 			   dev->disk->disk_name, blk_op_str(req_op(rq)),
-			   blk_rq_bytes(rq), (u64)blk_rq_pos(rq), err,
+			   blk_rq_bytes(rq), (u64)blk_rq_pos(rq), ERR_PTR(err),
 			   err == -ENOTCONN ?
 			   " (closed on the server; unmap and map it)" : "");
 }

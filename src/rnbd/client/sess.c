@@ -257,7 +257,8 @@ static int rnbd_clt_sess_connect(struct rnbd_clt_sess *sess,
 			     RNBD_CLT_RECONNECT_FOR_EVER, map->nr_poll_queues);
 	if (IS_ERR(rtrs)) {
 		err = PTR_ERR(rtrs);
-		pr_err("<%s>: cannot open the session: %d\n", sess->name, err);
+		pr_err("<%s>: cannot open the session: %pe\n", sess->name,
+		       rtrs);
 		destroy_workqueue(sess->wq);
 		goto out_free;
 	}
@@ -310,7 +311,8 @@ static int rnbd_clt_sess_open(struct rnbd_clt_sess *sess,
 err_free_tags:
 	rnbd_clt_sess_free_tags(sess);
 err_disconnect:
-	pr_err("<%s>: cannot set the session up: %d\n", sess->name, err);
+	pr_err("<%s>: cannot set the session up: %pe\n", sess->name,
+	       ERR_PTR(err));
 	rnbd_clt_sess_disconnect(sess);
 	return err;
 }

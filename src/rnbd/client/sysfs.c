@@ -116,7 +116,7 @@ static ssize_t unmap_device_store(struct kobject *kobj,
 	err = rnbd_clt_unmap_self(kobj, attr, force);
 	memalloc_noio_restore(noio);
 	if (err)
-		pr_err("unmap_device: cannot unmap: %d\n", err);
+		pr_err("unmap_device: cannot unmap: %pe\n", ERR_PTR(err));
 	module_put(THIS_MODULE);
 	return err ?: count;
 }
@@ -138,7 +138,7 @@ static ssize_t resize_store(struct kobject *kobj, struct kobj_attribute *attr,
 	      rnbd_clt_dev_resize(rnbd_clt_dev_of(kobj), nsectors);
 	memalloc_noio_restore(noio);
 	if (err)
-		pr_err("resize: cannot resize: %d\n", err);
+		pr_err("resize: cannot resize: %pe\n", ERR_PTR(err));
 	return err ?: count;
 }
 
