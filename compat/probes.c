@@ -169,6 +169,11 @@ static blk_opf_t p_opf __maybe_unused;
 static bool p_bi2(struct request *rq, void *data);
 static busy_tag_iter_fn *p_bif __maybe_unused = p_bi2;
 
+/* 6.0, "blk-mq: Drop blk_mq_ops.timeout 'reserved' arg" */
+#line 1 "probe:HAVE_MQ_TIMEOUT_1ARG"
+static enum blk_eh_timer_return p_mt1(struct request *rq);
+static struct blk_mq_ops p_mto __maybe_unused = { .timeout = p_mt1 };
+
 /* 6.9, "block: pass a queue_limits argument to blk_mq_alloc_disk" */
 #line 1 "probe:HAVE_BLK_MQ_ALLOC_DISK_3ARG"
 static void *__maybe_unused p_bad(struct blk_mq_tag_set *set)

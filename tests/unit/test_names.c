@@ -44,6 +44,50 @@ static void a_port_holds_for_the_paths_behind_it(void **state)
 	assert_int_equal(map.port, 65535);
 }
 
+static void times_have_defaults_and_go_together(void **state)
+{
+	static const struct {
+		const char *text;
+		int err, fast_io_fail, dev_loss;
+	} rows[] = {
+		{ "", 0, 600, -1 },
+		{ " fast_io_fail_tmo=0", 0, 0, -1 },
+		{ " fast_io_fail_tmo=-1 dev_loss_tmo=1", 0, -1, 1 },
+		{ " dev_loss_tmo=600", 0, 600, 600 },
+		{ " dev_loss_tmo=5 fast_io_fail_tmo=5", 0, 5, 5 },
+		{ " dev_loss_tmo=-1 fast_io_fail_tmo=2147483647", 0, 2147483647, -1 },
+		{ " dev_loss_tmo=599", -EINVAL }, { " dev_loss_tmo=4 fast_io_fail_tmo=5", -EINVAL },
+		{ " dev_loss_tmo=0", -EINVAL }, { " dev_loss_tmo=-2", -EINVAL },
+		{ " dev_loss_tmo=off", -EINVAL }, { " fast_io_fail_tmo=-2", -EINVAL },
+		{ " fast_io_fail_tmo=", -EINVAL }, { " fast_io_fail_tmo=2147483648", -EINVAL },
+	};
+	struct rnbd_clt_map map;
+	char text[128];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		snprintf(text, sizeof(text), "sessname=s device_path=d%s", rows[i].text);
+		assert_int_equal(parse(text, &map), rows[i].err);
+		if (rows[i].err) {
+			assert_non_null(map.why);
+			continue;
+		}
+		assert_int_equal(map.tmo.fast_io_fail, rows[i].fast_io_fail);
+		assert_int_equal(map.tmo.dev_loss, rows[i].dev_loss);
+	}
+}
+
+static void what_the_line_says_is_told_from_defaults(void **state)
+{
+	struct rnbd_clt_map map;
+
+	assert_int_equal(parse("sessname=s device_path=d", &map), 0);
+	assert_false(map.port_given || map.fast_io_fail_given || map.dev_loss_given);
+	assert_int_equal(parse("sessname=s device_path=d dest_port=1234 fast_io_fail_tmo=600 "
+			       "dev_loss_tmo=-1", &map), 0);
+	assert_true(map.port_given && map.fast_io_fail_given && map.dev_loss_given);
+}
+
 static void a_word_that_comes_twice_counts_the_last_time(void **state)
 {
 	struct rnbd_clt_map map;
@@ -211,6 +255,8 @@ int main(void)
 		cmocka_unit_test(a_word_that_comes_twice_counts_the_last_time),
 		cmocka_unit_test(a_value_may_contain_what_separates_others),
 		cmocka_unit_test(poll_queues_have_bounds),
+		cmocka_unit_test(times_have_defaults_and_go_together),
+		cmocka_unit_test(what_the_line_says_is_told_from_defaults),
 		cmocka_unit_test(wrong_words_are_named),
 		cmocka_unit_test(names_as_long_as_the_wire_takes),
 		cmocka_unit_test(modes_have_names),

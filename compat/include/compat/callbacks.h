@@ -47,6 +47,26 @@
 
 #define rnbd_clt_rq_cancel(rq, data) \
 	compat_def_busy_iter(rnbd_clt_rq_cancel, rq, data)
+#define rnbd_clt_rq_expire(rq, data) \
+	compat_def_busy_iter(rnbd_clt_rq_expire, rq, data)
+#define rnbd_clt_rq_count_doubt(rq, data) \
+	compat_def_busy_iter(rnbd_clt_rq_count_doubt, rq, data)
+#define rnbd_clt_rq_find_oldest(rq, data) \
+	compat_def_busy_iter(rnbd_clt_rq_find_oldest, rq, data)
+#endif
+
+/* 6.0, "blk-mq: Drop blk_mq_ops.timeout 'reserved' arg" */
+#ifndef HAVE_MQ_TIMEOUT_1ARG
+#define compat_def_mq_timeout(fn, rq)					\
+	fn##_newest(rq);						\
+	static enum blk_eh_timer_return fn(struct request *r, bool reserved) \
+	{								\
+		return fn##_newest(r);					\
+	}								\
+	static enum blk_eh_timer_return fn##_newest(rq)
+
+#define rnbd_clt_rq_timeout(rq) \
+	compat_def_mq_timeout(rnbd_clt_rq_timeout, rq)
 #endif
 
 /* 5.16, "fs: get rid of the res2 iocb->ki_complete argument" */

@@ -4,7 +4,8 @@
  *
  * Objects: a session (sess.c) is one relation to a server; a device (dev.c) is
  * one device of that server and its gendisk (disk.c); requests (io.c) live in
- * the pdu of blk-mq's requests; admin messages (admin.c) open and close.
+ * the pdu of blk-mq's requests, and may be held (held.c); admin messages
+ * (admin.c) open and close.
  *
  * Lock order, outer first: rnbd_clt_sess::open_lock or rnbd_clt_dev::open_lock,
  * then rnbd_clt_sess::late_mutex, rnbd_clt_sess::msg_sem, rnbd_clt_sess_mutex,
@@ -19,6 +20,7 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
+#include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
 #include "../../rtrs/proto.h"
@@ -66,7 +68,10 @@ enum rnbd_clt_state {
  *	is under way once that one is answered
  * @dev_lock: protects the members below, and the state of all devices
  * @devs: the devices
+ * @tmo: how long I/O is held; also read without the lock
  * @connected: a path is up
+ * @lost_since: when it was up for the last time, as in struct rnbd_clt_held
+ * @tick_work: see rnbd_clt_tick_work(); queued while there are devices
  * @incarnation: counts how often the last path was lost. What the server said
  *	of a device (its id above all) holds for one incarnation
  * @greeted: incarnation in which SESS_INFO was answered
@@ -97,7 +102,10 @@ struct rnbd_clt_sess {
 	struct rw_semaphore	msg_sem;
 	struct mutex		dev_lock;
 	struct list_head	devs;
+	struct rnbd_clt_tmo	tmo;
 	bool			connected;
+	u32			lost_since;
+	struct delayed_work	tick_work;
 	u32			incarnation;
 	u32			greeted;
 	u8			ver;
@@ -112,6 +120,38 @@ struct rnbd_clt_sess {
 };
 
 struct rnbd_clt_msg;
+
+/**
+ * struct rnbd_clt_held - what a device holds, see held.c
+ * @nr: requests in blk-mq's requeue list
+ * @since: since when, in seconds of the monotonic clock: of a closed device when
+ *	it was closed, of an open one the first of them
+ * @told: that its time is over was logged; dev_lock
+ * @lock: protects the next; any context
+ * @unfenced: writes wait if the transport has unfenced ones; also read without
+ *	the lock
+ */
+struct rnbd_clt_held {
+	atomic_t	nr;
+	u32		since;
+	bool		told;
+	spinlock_t	lock;
+	bool		unfenced;
+};
+
+/**
+ * struct rnbd_clt_held_now - what a device holds at some time
+ * @holds: it holds something, or would
+ * @nr: requests
+ * @secs: since when
+ * @left: seconds until they fail, -1: never
+ */
+struct rnbd_clt_held_now {
+	bool		holds;
+	unsigned int	nr;
+	u32		secs;
+	int		left;
+};
 
 /**
  * struct rnbd_clt_dev - a mapped device
@@ -144,6 +184,9 @@ struct rnbd_clt_msg;
  * @online: the last event said so; update_work
  * @limits_due: @update_work has limits to set, at the next re-open at the latest;
  *	dev_lock, but for a completion that finds an operation refused
+ * @loss_work: unmaps it, see loss.c
+ * @held: I/O that waits for it
+ * @nr_slow: requests that took long, see slow.c
  * @disk: NULL until the first open was answered
  * @index: N of rnbdN
  * @mode: constant
@@ -172,6 +215,9 @@ struct rnbd_clt_dev {
 	struct delayed_work	update_work;
 	bool			online;
 	bool			limits_due;
+	struct work_struct	loss_work;
+	struct rnbd_clt_held	held;
+	atomic_t		nr_slow;
 	struct gendisk		*disk;
 	int			index;
 	enum rnbd_access_mode	mode;
@@ -200,6 +246,7 @@ static inline bool rnbd_clt_sess_is_greeted(const struct rnbd_clt_sess *sess)
 /* main.c */
 extern struct workqueue_struct *rnbd_clt_update_wq;
 extern struct workqueue_struct *rnbd_clt_close_wq;
+extern struct workqueue_struct *rnbd_clt_tick_wq;
 extern int rnbd_clt_major;
 u8 rnbd_clt_param_max_version(void);
 
@@ -210,6 +257,9 @@ void rnbd_clt_sysfs_no_map(void);
 void rnbd_clt_sysfs_exit(void);
 int rnbd_clt_sysfs_add_dev(struct rnbd_clt_dev *dev);
 void rnbd_clt_sysfs_del_dev(struct rnbd_clt_dev *dev);
+
+/* sysfs_held.c */
+extern const struct attribute_group rnbd_clt_held_group;
 
 /* sess.c */
 struct rnbd_clt_sess *rnbd_clt_sess_get(const struct rnbd_clt_map *map);
@@ -248,9 +298,36 @@ int rnbd_clt_disk_alloc(struct rnbd_clt_dev *dev,
 void rnbd_clt_disk_follow_size(struct rnbd_clt_dev *dev);
 void rnbd_clt_update_work(struct work_struct *work);
 
+/* held.c */
+void rnbd_clt_held_init(struct rnbd_clt_dev *dev);
+void rnbd_clt_held_follow(struct rnbd_clt_dev *dev);
+bool rnbd_clt_held_allowed(const struct rnbd_clt_dev *dev,
+			   const struct request *rq, bool closed);
+void rnbd_clt_held_enter(struct rnbd_clt_dev *dev, struct request *rq);
+void rnbd_clt_held_leave(struct rnbd_clt_dev *dev, struct request *rq);
+void rnbd_clt_held_mark(struct rnbd_clt_dev *dev);
+bool rnbd_clt_held_keeps_writes(struct rnbd_clt_dev *dev);
+void rnbd_clt_held_sess_lost(struct rnbd_clt_sess *sess);
+void rnbd_clt_held_show(struct rnbd_clt_dev *dev, struct rnbd_clt_held_now *show);
+void rnbd_clt_tick_work(struct work_struct *work);
+void rnbd_clt_tick_soon(struct rnbd_clt_sess *sess);
+int rnbd_clt_sess_set_tmo(struct rnbd_clt_sess *sess, const int *fast_io_fail,
+			  const int *dev_loss);
+
+/* loss.c */
+void rnbd_clt_loss_work(struct work_struct *work);
+void rnbd_clt_dev_lost_for_good(struct rnbd_clt_dev *dev);
+
+/* slow.c */
+void rnbd_clt_rq_look_slow(struct request *rq);
+unsigned int rnbd_clt_oldest_age(struct rnbd_clt_dev *dev);
+
 /* io.c */
 extern const struct blk_mq_ops rnbd_clt_mq_ops;
 size_t rnbd_clt_rq_size(u32 max_segments);
+struct rtrs_permit *rnbd_clt_rq_permit(struct request *rq);
+unsigned long rnbd_clt_rq_sent(const struct request *rq);
+bool rnbd_clt_rq_first_slow(struct request *rq);
 unsigned int rnbd_clt_cancel_dev(struct rnbd_clt_dev *dev, bool cancel);
 
 /* admin.c */

@@ -74,6 +74,7 @@ static bool rnbd_clt_dev_set_state(struct rnbd_clt_dev *dev,
 
 	if (!(rnbd_clt_next_states[dev->state] & BIT(state)))
 		return false;
+	rnbd_clt_held_follow(dev);
 	/* whoever sees the state open sees the device id, see queue_rq */
 	smp_store_release(&dev->state, state);
 	/* state before the list, see rnbd_clt_rq_hold() */
@@ -496,6 +497,8 @@ static struct rnbd_clt_dev *rnbd_clt_dev_alloc(struct rnbd_clt_sess *sess,
 	INIT_DELAYED_WORK(&dev->reopen_work, rnbd_clt_dev_reopen_work);
 	INIT_DELAYED_WORK(&dev->scan_work, rnbd_clt_dev_scan_work);
 	INIT_DELAYED_WORK(&dev->update_work, rnbd_clt_update_work);
+	INIT_WORK(&dev->loss_work, rnbd_clt_loss_work);
+	rnbd_clt_held_init(dev);
 	strscpy(dev->path, map->device_path);
 	dev->link = rnbd_clt_dev_link_name(dev);
 	if (!dev->link)
@@ -540,6 +543,7 @@ static int rnbd_clt_dev_insert(struct rnbd_clt_dev *dev)
 		list_add_tail(&dev->entry, &sess->devs);
 	mutex_unlock(&sess->dev_lock);
 	mutex_unlock(&sess->late_mutex);
+	rnbd_clt_tick_soon(sess);
 	return err;
 }
 

@@ -4,9 +4,9 @@
  *
  * A request is owned by blk-mq, by the transport (between a successful
  * rtrs_clt_request() and its conf_fn), or it is held: on blk-mq's requeue list
- * while the device is closed. Whoever changes the state away from closed kicks
- * that list, and whoever puts a request there looks at the state afterwards;
- * so none is left behind.
+ * while the device is closed, see held.c. Whoever changes the state away from
+ * closed kicks that list, and whoever puts a request there looks at the state
+ * afterwards; so none is left behind.
  *
  * Holding happens inside an RCU read-side section: blk-mq has one around
  * queue_rq, conf_fn has its own. Unmapping waits for those sections before it
@@ -14,6 +14,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/jiffies.h>
 #include <linux/overflow.h>
 #include <linux/ratelimit.h>
 #include <linux/rcupdate.h>
@@ -21,19 +22,50 @@
 #include "clt.h"
 
 #define RNBD_CLT_NO_PATH_RETRY_MS	100
+#define RNBD_CLT_UNFENCED_RETRY_MS	250
 
 /**
  * struct rnbd_clt_rq - the pdu of a request
  * @permit: while the transport has the request, else NULL; blk-mq allocates
  *	it zeroed. READ_ONCE.
  * @err: its answer
+ * @sent: jiffies when the transport got it
+ * @slow: it was counted as one that takes long
  * @sgl: its data, as many entries as the transport takes
  */
 struct rnbd_clt_rq {
 	struct rtrs_permit	*permit;
 	int			err;
+	unsigned long		sent;
+	bool			slow;
 	struct scatterlist	sgl[];
 };
+
+/* The permit of a request that the transport has, else NULL. */
+struct rtrs_permit *rnbd_clt_rq_permit(struct request *rq)
+{
+	struct rnbd_clt_rq *crq = blk_mq_rq_to_pdu(rq);
+
+	return READ_ONCE(crq->permit);
+}
+
+/* When the transport got the request, in jiffies. */
+unsigned long rnbd_clt_rq_sent(const struct request *rq)
+{
+	const struct rnbd_clt_rq *crq = blk_mq_rq_to_pdu((struct request *)rq);
+
+	return READ_ONCE(crq->sent);
+}
+
+/* The request takes long: is that the first time that somebody says so? */
+bool rnbd_clt_rq_first_slow(struct request *rq)
+{
+	struct rnbd_clt_rq *crq = blk_mq_rq_to_pdu(rq);
+	bool first = !crq->slow;
+
+	crq->slow = true;
+	return first;
+}
 
 /**
  * struct rnbd_clt_op - how an operation of the block layer goes out
@@ -62,13 +94,21 @@ static const struct rnbd_clt_op rnbd_clt_ops[] = {
 	[RNBD_CLT_OP(REQ_OP_WRITE_ZEROES)] = { true, RNBD_OP_WRITE_ZEROES, WRITE, false, true },
 };
 
-static const struct rnbd_clt_op *rnbd_clt_op_find(struct request *rq)
+static const struct rnbd_clt_op *rnbd_clt_op_find(const struct request *rq)
 {
 	u32 op = RNBD_CLT_OP(req_op(rq));
 
 	if (op >= ARRAY_SIZE(rnbd_clt_ops) || !rnbd_clt_ops[op].valid)
 		return NULL;
 	return &rnbd_clt_ops[op];
+}
+
+/* Does it change what is on the device? */
+static bool rnbd_clt_rq_writes(const struct request *rq)
+{
+	const struct rnbd_clt_op *op = rnbd_clt_op_find(rq);
+
+	return op && op->dir == WRITE;
 }
 
 /* Bytes of the pdu of a request with up to @max_segments segments. */
@@ -104,13 +144,30 @@ static u32 rnbd_clt_rq_flags(const struct request *rq)
 static void rnbd_clt_rq_hold(struct rnbd_clt_dev *dev, struct request *rq,
 			     unsigned int delay_ms)
 {
+	bool allowed = rnbd_clt_held_allowed(dev, rq, true);
 	struct request_queue *q = rq->q;
 
+	rnbd_clt_held_enter(dev, rq);
 	blk_mq_requeue_request(rq, false);
 	/* list before the state, see rnbd_clt_dev_set_state() */
 	smp_mb();
-	if (READ_ONCE(dev->state) != RNBD_CLT_CLOSED)
+	if (READ_ONCE(dev->state) != RNBD_CLT_CLOSED || !allowed)
 		blk_mq_delay_kick_requeue_list(q, delay_ms);
+}
+
+/* Hold a request, or fail it if it was held for too long. */
+static blk_status_t rnbd_clt_rq_wait(struct rnbd_clt_dev *dev,
+				     struct request *rq, bool closed,
+				     unsigned int delay_ms)
+{
+	if (rnbd_clt_held_allowed(dev, rq, closed)) {
+		rnbd_clt_rq_hold(dev, rq, delay_ms);
+		return BLK_STS_OK;
+	}
+	rnbd_clt_held_leave(dev, rq);
+	/* before 5.11 blk-mq makes another error of what queue_rq returns */
+	blk_mq_end_request(rq, BLK_STS_TRANSPORT);
+	return BLK_STS_OK;
 }
 
 /* Softirq or process context. */
@@ -123,6 +180,8 @@ static void rnbd_clt_rq_conf(void *priv, int err)
 	rcu_read_lock();
 	WRITE_ONCE(crq->permit, NULL);
 	crq->err = err;
+	if (unlikely(err == -ECANCELED) && rnbd_clt_rq_writes(rq))
+		rnbd_clt_held_mark(dev);
 	if (unlikely(err == -ECONNABORTED))	/* it was not and will not be done */
 		rnbd_clt_rq_hold(dev, rq, 0);
 	else
@@ -181,6 +240,8 @@ static int rnbd_clt_rq_send(struct rnbd_clt_dev *dev, struct request *rq,
 	permit = rtrs_clt_tag_permit(dev->sess->rtrs, rq->tag, queue);
 	if (!permit)
 		return -EBUSY;
+	crq->sent = jiffies;
+	crq->slow = false;
 	WRITE_ONCE(crq->permit, permit);
 	err = rnbd_clt_rq_post(dev, rq, op, permit);
 	if (unlikely(err))
@@ -204,8 +265,8 @@ static blk_status_t rnbd_clt_rq_failed(struct rnbd_clt_dev *dev,
 {
 	switch (err) {
 	case -ENOTCONN:		/* the link event that closes us is on its way */
-		rnbd_clt_rq_hold(dev, rq, RNBD_CLT_NO_PATH_RETRY_MS);
-		return BLK_STS_OK;
+		return rnbd_clt_rq_wait(dev, rq, false,
+					RNBD_CLT_NO_PATH_RETRY_MS);
 	case -EBUSY:
 	case -EAGAIN:
 	case -ENOMEM:
@@ -227,14 +288,19 @@ static blk_status_t rnbd_clt_queue_rq(struct blk_mq_hw_ctx *hctx,
 	/* the device id was written before the state became open */
 	switch (smp_load_acquire(&dev->state)) {
 	case RNBD_CLT_OPEN:
+		if (unlikely(rnbd_clt_rq_writes(rq) &&
+			     rnbd_clt_held_keeps_writes(dev)))
+			return rnbd_clt_rq_wait(dev, rq, false,
+						RNBD_CLT_UNFENCED_RETRY_MS);
+		rnbd_clt_held_leave(dev, rq);
 		err = rnbd_clt_rq_send(dev, rq, hctx->queue_num);
 		if (likely(!err))
 			return BLK_STS_OK;
 		return rnbd_clt_rq_failed(dev, rq, err);
 	case RNBD_CLT_CLOSED:
-		rnbd_clt_rq_hold(dev, rq, 0);
-		return BLK_STS_OK;
+		return rnbd_clt_rq_wait(dev, rq, true, 0);
 	default:
+		rnbd_clt_held_leave(dev, rq);
 		return BLK_STS_IOERR;
 	}
 }
@@ -263,6 +329,12 @@ static void rnbd_clt_op_unsupported(struct request *rq)
 	}
 }
 
+/* A request that was cancelled failed on its way; the server did not fail it. */
+static blk_status_t rnbd_clt_rq_status(int err)
+{
+	return err == -ECANCELED ? BLK_STS_TRANSPORT : errno_to_blk_status(err);
+}
+
 static void rnbd_clt_rq_complete(struct request *rq)
 {
 	struct rnbd_clt_rq *crq = blk_mq_rq_to_pdu(rq);
@@ -272,12 +344,20 @@ static void rnbd_clt_rq_complete(struct request *rq)
 			rnbd_clt_op_unsupported(rq);
 		rnbd_clt_rq_log(rq, crq->err);
 	}
-	blk_mq_end_request(rq, errno_to_blk_status(crq->err));
+	blk_mq_end_request(rq, rnbd_clt_rq_status(crq->err));
+}
+
+/* Whatever takes long is left alone. */
+static enum blk_eh_timer_return rnbd_clt_rq_timeout(struct request *rq)
+{
+	rnbd_clt_rq_look_slow(rq);
+	return BLK_EH_RESET_TIMER;
 }
 
 const struct blk_mq_ops rnbd_clt_mq_ops = {
 	.queue_rq	= rnbd_clt_queue_rq,
 	.complete	= rnbd_clt_rq_complete,
+	.timeout	= rnbd_clt_rq_timeout,
 };
 
 struct rnbd_clt_cancel {

@@ -11,6 +11,9 @@ struct workqueue_struct *rnbd_clt_update_wq;
 
 /* Closes sessions, which no I/O waits for. */
 struct workqueue_struct *rnbd_clt_close_wq;
+
+/* Ends I/O that was held for too long, which memory may wait for. */
+struct workqueue_struct *rnbd_clt_tick_wq;
 int rnbd_clt_major;
 
 static unsigned int max_version = RNBD_PROTO_VER;
@@ -38,10 +41,17 @@ static int __init rnbd_clt_init(void)
 		goto err_destroy_update_wq;
 	}
 
+	rnbd_clt_tick_wq = alloc_workqueue("rnbd_client_tick",
+					   WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	if (!rnbd_clt_tick_wq) {
+		err = -ENOMEM;
+		goto err_destroy_close_wq;
+	}
+
 	rnbd_clt_major = register_blkdev(0, "rnbd");
 	if (rnbd_clt_major < 0) {
 		err = rnbd_clt_major;
-		goto err_destroy_close_wq;
+		goto err_destroy_tick_wq;
 	}
 
 	err = rnbd_clt_sysfs_init();
@@ -51,6 +61,8 @@ static int __init rnbd_clt_init(void)
 
 err_unregister_blkdev:
 	unregister_blkdev(rnbd_clt_major, "rnbd");
+err_destroy_tick_wq:
+	destroy_workqueue(rnbd_clt_tick_wq);
 err_destroy_close_wq:
 	destroy_workqueue(rnbd_clt_close_wq);
 err_destroy_update_wq:
@@ -78,6 +90,7 @@ static void __exit rnbd_clt_exit(void)
 	rnbd_clt_sysfs_exit();
 	unregister_blkdev(rnbd_clt_major, "rnbd");
 	destroy_workqueue(rnbd_clt_close_wq);	/* finishes what is closing */
+	destroy_workqueue(rnbd_clt_tick_wq);
 	destroy_workqueue(rnbd_clt_update_wq);
 }
 

@@ -70,6 +70,57 @@ static int rnbd_clt_map_add_path(struct rnbd_clt_map *map, const char *value,
 	return 0;
 }
 
+/* -1 or a number of seconds of at least @min. */
+static int rnbd_clt_parse_secs(const char *text, int min, int *secs)
+{
+	int n;
+
+	if (kstrtoint(text, 10, &n) || (n < min && n != RNBD_CLT_NEVER))
+		return -EINVAL;
+	*secs = n;
+	return 0;
+}
+
+/* A fast_io_fail_tmo as it is written; -EINVAL if that is none. */
+int rnbd_clt_parse_fast_io_fail(const char *text, int *secs)
+{
+	return rnbd_clt_parse_secs(text, 0, secs);
+}
+
+/* A dev_loss_tmo as it is written; -EINVAL if that is none. */
+int rnbd_clt_parse_dev_loss(const char *text, int *secs)
+{
+	return rnbd_clt_parse_secs(text, 1, secs);
+}
+
+/* -EINVAL if disks would be unmapped while their I/O is still held. */
+int rnbd_clt_tmo_check(const struct rnbd_clt_tmo *tmo)
+{
+	return tmo->dev_loss != RNBD_CLT_NEVER &&
+	       tmo->fast_io_fail != RNBD_CLT_NEVER &&
+	       tmo->dev_loss < tmo->fast_io_fail ? -EINVAL : 0;
+}
+
+static int rnbd_clt_map_fast_io_fail(struct rnbd_clt_map *map, const char *value,
+				     unsigned int max_poll_queues)
+{
+	if (rnbd_clt_parse_fast_io_fail(value, &map->tmo.fast_io_fail))
+		return rnbd_clt_map_fail(map, -EINVAL, "bad fast_io_fail_tmo",
+					 value);
+	map->fast_io_fail_given = true;
+	return 0;
+}
+
+static int rnbd_clt_map_dev_loss(struct rnbd_clt_map *map, const char *value,
+				 unsigned int max_poll_queues)
+{
+	if (rnbd_clt_parse_dev_loss(value, &map->tmo.dev_loss))
+		return rnbd_clt_map_fail(map, -EINVAL, "bad dev_loss_tmo",
+					 value);
+	map->dev_loss_given = true;
+	return 0;
+}
+
 static int rnbd_clt_map_port(struct rnbd_clt_map *map, const char *value,
 			     unsigned int max_poll_queues)
 {
@@ -116,6 +167,8 @@ static const struct {
 	{ "dest_port",		rnbd_clt_map_port },
 	{ "access_mode",	rnbd_clt_map_mode },
 	{ "nr_poll_queues",	rnbd_clt_map_poll_queues },
+	{ "fast_io_fail_tmo",	rnbd_clt_map_fast_io_fail },
+	{ "dev_loss_tmo",	rnbd_clt_map_dev_loss },
 };
 
 /* One word of the line; it is cut at its "=". */
@@ -133,6 +186,22 @@ static int rnbd_clt_map_word(struct rnbd_clt_map *map, char *word,
 			return rnbd_clt_map_keys[i].set(map, value,
 							max_poll_queues);
 	return rnbd_clt_map_fail(map, -EINVAL, "unknown key", word);
+}
+
+/* All words were read: do they make sense together? */
+static int rnbd_clt_map_check(struct rnbd_clt_map *map)
+{
+	if (!map->sessname)
+		return rnbd_clt_map_fail(map, -EINVAL, "sessname= is missing",
+					 "");
+	if (!map->device_path)
+		return rnbd_clt_map_fail(map, -EINVAL,
+					 "device_path= is missing", "");
+	if (rnbd_clt_tmo_check(&map->tmo))
+		return rnbd_clt_map_fail(map, -EINVAL,
+					 "dev_loss_tmo is less than fast_io_fail_tmo, which is 600 unless given",
+					 "");
+	return 0;
 }
 
 /**
@@ -154,6 +223,8 @@ int rnbd_clt_map_parse(char *line, unsigned int max_poll_queues,
 	memset(map, 0, sizeof(*map));
 	map->port = RNBD_CLT_DEFAULT_PORT;
 	map->mode = RNBD_ACCESS_RW;
+	map->tmo.fast_io_fail = RNBD_CLT_FAST_IO_FAIL_TMO;
+	map->tmo.dev_loss = RNBD_CLT_NEVER;
 	map->where = "";
 
 	while ((word = strsep(&rest, " "))) {
@@ -163,11 +234,5 @@ int rnbd_clt_map_parse(char *line, unsigned int max_poll_queues,
 		if (err)
 			return err;
 	}
-	if (!map->sessname)
-		return rnbd_clt_map_fail(map, -EINVAL, "sessname= is missing",
-					 "");
-	if (!map->device_path)
-		return rnbd_clt_map_fail(map, -EINVAL,
-					 "device_path= is missing", "");
-	return 0;
+	return rnbd_clt_map_check(map);
 }

@@ -26,6 +26,7 @@
 #define RNBD_CLT_GREET_INTERVAL	(5 * HZ)
 #define RNBD_CLT_MAX_WORKS	32	/* devices opened at once, roughly */
 #define RNBD_CLT_MAX_SEGMENTS		512u
+#define RNBD_CLT_SLOW_AFTER		(30 * HZ)	/* see slow.c */
 #define RNBD_CLT_PATHS_LEN	1024	/* six paths, as text */
 
 /* Closing waits for CM messages to a peer that may be gone, see sess_put. */
@@ -43,6 +44,7 @@ static void rnbd_clt_sess_lost(struct rnbd_clt_sess *sess)
 	mutex_lock(&sess->dev_lock);
 	sess->connected = false;
 	sess->incarnation++;
+	rnbd_clt_held_sess_lost(sess);
 	list_for_each_entry(dev, &sess->devs, entry)
 		rnbd_clt_dev_lost(dev);
 
@@ -64,14 +66,27 @@ static void rnbd_clt_sess_found(struct rnbd_clt_sess *sess)
 	mod_delayed_work(sess->wq, &sess->reopen_work, 0);
 }
 
+static void rnbd_clt_sess_tell_lost(struct rnbd_clt_sess *sess)
+{
+	int tmo = READ_ONCE(sess->tmo.fast_io_fail);
+
+	if (tmo < 0)
+		pr_warn("<%s>: lost, I/O is held until it is back\n",
+			sess->name);
+	else if (tmo)
+		pr_warn("<%s>: lost, I/O is held until it is back, but for %d s at most\n",
+			sess->name, tmo);
+	else
+		pr_warn("<%s>: lost, I/O fails until it is back\n", sess->name);
+}
+
 static void rnbd_clt_link_ev(void *priv, enum rtrs_clt_link_ev ev)
 {
 	struct rnbd_clt_sess *sess = priv;
 
 	switch (ev) {
 	case RTRS_CLT_LINK_EV_DISCONNECTED:
-		pr_warn("<%s>: lost, I/O is held until it is back\n",
-			sess->name);
+		rnbd_clt_sess_tell_lost(sess);
 		rnbd_clt_sess_lost(sess);
 		break;
 	case RTRS_CLT_LINK_EV_RECONNECTED:
@@ -161,9 +176,10 @@ static int rnbd_clt_sess_alloc_tags(struct rnbd_clt_sess *sess)
 	set->queue_depth = min(nr_tags, BLK_MQ_MAX_DEPTH);
 	set->cmd_size = rnbd_clt_rq_size(sess->attrs.max_segments);
 	set->numa_node = NUMA_NO_NODE;
+	set->timeout = RNBD_CLT_SLOW_AFTER;
 	/*
 	 * Stacking: a CPU that goes offline must not wait for requests, which
-	 * may be held for ever, and no completion is bound to it.
+	 * may be held for long, and no completion is bound to it.
 	 */
 	set->flags = BLK_MQ_F_TAG_HCTX_SHARED | BLK_MQ_F_NO_SCHED_BY_DEFAULT |
 		     BLK_MQ_F_STACKING;
@@ -279,6 +295,7 @@ static void rnbd_clt_sess_disconnect(struct rnbd_clt_sess *sess)
 	rtrs_clt_close(sess->rtrs);
 	sess->rtrs = NULL;
 	cancel_delayed_work_sync(&sess->reopen_work);
+	cancel_delayed_work_sync(&sess->tick_work);
 	destroy_workqueue(sess->wq);
 }
 
@@ -292,6 +309,7 @@ static int rnbd_clt_sess_open(struct rnbd_clt_sess *sess,
 	sess->connected = true;
 	mutex_unlock(&sess->dev_lock);
 	sess->nr_poll_queues = map->nr_poll_queues;
+	sess->tmo = map->tmo;
 	rnbd_clt_late_start(sess);
 
 	err = rnbd_clt_sess_connect(sess, map);
@@ -372,6 +390,23 @@ static int rnbd_clt_sess_check_paths(struct rnbd_clt_sess *sess,
 	return err;
 }
 
+static int rnbd_clt_sess_check_tmo(struct rnbd_clt_sess *sess,
+				   const struct rnbd_clt_map *map)
+{
+	struct rnbd_clt_tmo tmo;
+
+	mutex_lock(&sess->dev_lock);
+	tmo = sess->tmo;
+	mutex_unlock(&sess->dev_lock);
+	if ((!map->fast_io_fail_given ||
+	     map->tmo.fast_io_fail == tmo.fast_io_fail) &&
+	    (!map->dev_loss_given || map->tmo.dev_loss == tmo.dev_loss))
+		return 0;
+	pr_err("map_device: session %s exists with fast_io_fail_tmo=%d dev_loss_tmo=%d; change them in a file of one of its disks\n",
+	       sess->name, tmo.fast_io_fail, tmo.dev_loss);
+	return -EINVAL;
+}
+
 /* May another device join an open session? */
 static int rnbd_clt_sess_join(struct rnbd_clt_sess *sess,
 			      const struct rnbd_clt_map *map)
@@ -382,7 +417,8 @@ static int rnbd_clt_sess_join(struct rnbd_clt_sess *sess,
 		       sess->name, sess->nr_poll_queues);
 		return -EINVAL;
 	}
-	return rnbd_clt_sess_check_paths(sess, map);
+	return rnbd_clt_sess_check_tmo(sess, map) ?:
+	       rnbd_clt_sess_check_paths(sess, map);
 }
 
 /*
@@ -437,6 +473,7 @@ static struct rnbd_clt_sess *rnbd_clt_sess_alloc(const char *name)
 	init_rwsem(&sess->msg_sem);
 	INIT_LIST_HEAD(&sess->devs);
 	INIT_DELAYED_WORK(&sess->reopen_work, rnbd_clt_reopen_work);
+	INIT_DELAYED_WORK(&sess->tick_work, rnbd_clt_tick_work);
 	rnbd_clt_late_init(sess);
 	INIT_WORK(&sess->close_work, rnbd_clt_close_work);
 	sess->ops.priv = sess;

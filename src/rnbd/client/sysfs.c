@@ -39,6 +39,8 @@ static ssize_t map_device_show(struct device *ctl,
 			  "  path=[SRC@]DST        path to the server, up to 6 of them; needed for a new session\n"
 			  "  device_path=PATH      device, relative to the server's dev_search_path\n"
 			  "  access_mode=MODE      ro, rw (default) or migration\n"
+			  "  fast_io_fail_tmo=S    I/O fails that was held for S seconds, -1 for never, default 600\n"
+			  "  dev_loss_tmo=S        a session without a path for S seconds loses its disks, default -1 for never\n"
 			  "  dest_port=PORT        port of the path= words that follow, default 1234\n"
 			  "  nr_poll_queues=N      N more connections for each path, -1 for one per CPU, default 0;\n"
 			  "                        no I/O uses them yet\n"
@@ -274,7 +276,16 @@ static struct attribute *rnbd_clt_dev_attrs[] = {
 	&rnbd_clt_nr_poll_queues.attr,
 	NULL,
 };
-ATTRIBUTE_GROUPS(rnbd_clt_dev);
+
+static const struct attribute_group rnbd_clt_dev_group = {
+	.attrs = rnbd_clt_dev_attrs,
+};
+
+static const struct attribute_group *rnbd_clt_dev_groups[] = {
+	&rnbd_clt_dev_group,
+	&rnbd_clt_held_group,
+	NULL,
+};
 
 const struct kobj_type rnbd_clt_dev_ktype = {
 	.release	= rnbd_clt_dev_release,

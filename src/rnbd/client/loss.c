@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Devices whose session has been without a path for dev_loss_tmo seconds: they
+ * are unmapped by force, as by the administrator, each by a work of its own.
+ *
+ * A work has a reference of its device, and holds the module like a writer of
+ * unmap_device, so that unloading does not wait in a loop for what it unmaps.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/module.h>
+#include <linux/sched/mm.h>
+
+#include "clt.h"
+
+/* A path may have come back since the work was queued. */
+static bool rnbd_clt_dev_is_lost(struct rnbd_clt_dev *dev)
+{
+	bool lost;
+
+	mutex_lock(&dev->sess->dev_lock);
+	lost = !dev->sess->connected;
+	mutex_unlock(&dev->sess->dev_lock);
+	return lost;
+}
+
+void rnbd_clt_loss_work(struct work_struct *work)
+{
+	struct rnbd_clt_dev *dev = container_of(work, struct rnbd_clt_dev,
+						loss_work);
+	unsigned int noio = memalloc_noio_save();
+
+	if (rnbd_clt_dev_is_lost(dev) && !rnbd_clt_dev_retire(dev, true)) {
+		pr_err("%s: session %s has had no path for %d s, which is its dev_loss_tmo: unmapping %s by force\n",
+		       dev->disk->disk_name, dev->sess->name,
+		       dev->sess->tmo.dev_loss, dev->path);
+		rnbd_clt_dev_unmap(dev, true);
+	}
+	memalloc_noio_restore(noio);
+	kobject_put(&dev->kobj);
+	/* the module's exit waits for the workqueue that this runs on */
+	module_put(THIS_MODULE);
+}
+
+/**
+ * rnbd_clt_dev_lost_for_good() - have a device unmapped
+ * @dev: device; one that is being mapped or unmapped is left alone
+ *
+ * Context: process, dev_lock held.
+ */
+void rnbd_clt_dev_lost_for_good(struct rnbd_clt_dev *dev)
+{
+	if (!dev->published || dev->state == RNBD_CLT_UNMAPPED)
+		return;
+	/* else the module is unloaded, which unmaps as well */
+	if (!try_module_get(THIS_MODULE))
+		return;
+	kobject_get(&dev->kobj);
+	if (queue_work(rnbd_clt_close_wq, &dev->loss_work))
+		return;
+	kobject_put(&dev->kobj);
+	module_put(THIS_MODULE);
+}
