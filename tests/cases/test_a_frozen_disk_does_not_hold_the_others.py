@@ -17,6 +17,7 @@ from labkit.patience import patient
 SOON = 12       # seconds a forced unmap may take
 PAUSE = 2       # seconds an I/O of the other disk may take; guests on a busy host are slow
 SIZE_MB = 16
+TAGS = 52       # of a session, with SMALL
 
 # Threads that write or read pages which are not adjacent, so that a memory registration is needed.
 SCATTERED = """
@@ -87,6 +88,31 @@ def stuck(disk, depth, way="write", pages=1):
     return job
 
 
+def flood(disk, threads=64):
+    """More writes at a time than the session has tags; waits until none moves any more."""
+    job = disk.client.start(f"python3 -c '{SCATTERED}' {disk.path} write {threads} 1", 120)
+    wait_until(lambda: in_flight(disk.client, disk.name) > 4 and still(disk), 30, "I/O is stuck")
+    return job
+
+
+def still(disk):
+    """Whether as many requests are under way as a moment ago."""
+    before = in_flight(disk.client, disk.name)
+    time.sleep(0.5)
+    return in_flight(disk.client, disk.name) == before
+
+
+def become_idle(*disks):
+    """Wait until blk-mq takes the disks for idle, which do nothing meanwhile."""
+    for disk in disks:
+        disk.client.write_file(f"/sys/block/{disk.name}/queue/io_timeout", 1000)
+        direct_read(disk.client, disk.path)
+    for disk in disks:
+        state = f"/sys/kernel/debug/block/{disk.name}/state"
+        wait_until(lambda file=state: "HCTX_ACTIVE" not in disk.client.read_file(file), 60,
+                   f"{disk.name} is idle")
+
+
 def force(disk, job):
     """Unmap by force, in time; every I/O has to end by an error."""
     start = time.monotonic()
@@ -139,6 +165,37 @@ def test_a_frozen_disk_is_forced_away(pair, backends, geometry, load):
     disk.unmap()
     other.unmap()
     wait_footprint(pair, before)
+
+
+def test_a_frozen_disk_leaves_tags_for_one_that_was_idle(pair, backends):
+    pair.reload_modules(**SMALL)
+    disk, other = map_frozen(pair), pair.map("nullb1")
+    become_idle(disk, other)
+    with frozen(pair):
+        job = flood(disk)
+        start = time.monotonic()
+        assert not pair.client.run(f"dd if={other.path} of=/dev/null bs=4k count=1 iflag=direct",
+                                   timeout=15, check=False).timed_out
+        assert time.monotonic() - start < patient(SOON)
+        assert in_flight(pair.client, disk.name) == TAGS // 2
+        verified_fio(other, size="2m", iodepth=16)
+        force(disk, job)
+        verified_fio(other, size="2m", iodepth=64)
+    wait_closed(pair)
+
+
+def test_the_only_disk_of_a_session_has_all_tags(pair, backends):
+    pair.reload_modules(**SMALL)
+    disk, other = map_frozen(pair), pair.map("nullb1")
+    become_idle(disk, other)
+    other.unmap()
+    # the tags are shared until a timer has found that nobody else wants them
+    become_idle(disk)
+    with frozen(pair):
+        job = flood(disk)
+        wait_until(lambda: in_flight(pair.client, disk.name) == TAGS, 20, "all tags are in use")
+        force(disk, job)
+    wait_closed(pair)
 
 
 def test_late_data_of_a_large_read_finds_no_memory(pair, backends):

@@ -60,7 +60,8 @@ enum rnbd_clt_state {
  *	other one's disks from being opened again while memory is short
  * @ops: callbacks given to the transport
  * @tag_set: one for all devices, so tags are unique in the session
- * @keeper: a disk that is never added; keeps @tag_set shared
+ * @keeper: a disk that is never added; keeps @tag_set shared, see tags.c
+ * @keeper_active: it takes part in sharing; dev_lock
  * @attrs: of @rtrs; constant as long as that is open
  * @nr_poll_queues: constant
  * @msg_sem: held for reading around each admin message, for writing around
@@ -97,6 +98,7 @@ struct rnbd_clt_sess {
 	struct rtrs_clt_ops	ops;
 	struct blk_mq_tag_set	tag_set;
 	struct gendisk		*keeper;
+	bool			keeper_active;
 	struct rtrs_attrs	attrs;
 	unsigned int		nr_poll_queues;
 	struct rw_semaphore	msg_sem;
@@ -297,6 +299,11 @@ int rnbd_clt_disk_alloc(struct rnbd_clt_dev *dev,
 			const struct rnbd_open_rsp *rsp);
 void rnbd_clt_disk_follow_size(struct rnbd_clt_dev *dev);
 void rnbd_clt_update_work(struct work_struct *work);
+
+/* tags.c */
+int rnbd_clt_tags_make(struct rnbd_clt_sess *sess);
+void rnbd_clt_tags_free(struct rnbd_clt_sess *sess);
+void rnbd_clt_tags_share(struct rnbd_clt_sess *sess);
 
 /* held.c */
 void rnbd_clt_held_init(struct rnbd_clt_dev *dev);

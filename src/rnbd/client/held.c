@@ -219,7 +219,8 @@ static bool rnbd_clt_rq_expire(struct request *rq, void *data)
 	struct rtrs_permit *permit = rnbd_clt_rq_permit(rq);
 	u32 secs;
 
-	if (!rnbd_clt_rq_in_doubt(dev, rq, permit, &secs))
+	/* the keeper has requests, but is no device */
+	if (!dev || !rnbd_clt_rq_in_doubt(dev, rq, permit, &secs))
 		return true;
 	if ((rq->cmd_flags & REQ_FAILFAST_TRANSPORT) ||
 	    rnbd_clt_held_is_over(dev->sess, secs))
@@ -279,6 +280,7 @@ void rnbd_clt_tick_work(struct work_struct *work)
 	list_for_each_entry(dev, &sess->devs, entry)
 		rnbd_clt_held_expire(dev);
 	if (!list_empty(&sess->devs)) {
+		rnbd_clt_tags_share(sess);
 		blk_mq_tagset_busy_iter(&sess->tag_set, rnbd_clt_rq_expire,
 					NULL);
 		rnbd_clt_held_unmap(sess);

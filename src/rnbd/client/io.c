@@ -347,10 +347,11 @@ static void rnbd_clt_rq_complete(struct request *rq)
 	blk_mq_end_request(rq, rnbd_clt_rq_status(crq->err));
 }
 
-/* Whatever takes long is left alone. */
+/* Whatever takes long is left alone; the keeper's requests are of no device. */
 static enum blk_eh_timer_return rnbd_clt_rq_timeout(struct request *rq)
 {
-	rnbd_clt_rq_look_slow(rq);
+	if (rq->q->queuedata)
+		rnbd_clt_rq_look_slow(rq);
 	return BLK_EH_RESET_TIMER;
 }
 

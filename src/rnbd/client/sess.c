@@ -26,7 +26,6 @@
 #define RNBD_CLT_GREET_INTERVAL	(5 * HZ)
 #define RNBD_CLT_MAX_WORKS	32	/* devices opened at once, roughly */
 #define RNBD_CLT_MAX_SEGMENTS		512u
-#define RNBD_CLT_SLOW_AFTER		(30 * HZ)	/* see slow.c */
 #define RNBD_CLT_PATHS_LEN	1024	/* six paths, as text */
 
 /* Closing waits for CM messages to a peer that may be gone, see sess_put. */
@@ -161,60 +160,6 @@ static int rnbd_clt_sess_query(struct rnbd_clt_sess *sess)
 	return -EINVAL;
 }
 
-static int rnbd_clt_sess_alloc_tags(struct rnbd_clt_sess *sess)
-{
-	struct blk_mq_tag_set *set = &sess->tag_set;
-	int nr_tags;
-
-	nr_tags = rtrs_clt_use_tags(sess->rtrs);
-	if (nr_tags < 0)
-		return nr_tags;
-
-	memset(set, 0, sizeof(*set));
-	set->ops = &rnbd_clt_mq_ops;
-	set->nr_hw_queues = sess->attrs.nr_queues;
-	set->queue_depth = min(nr_tags, BLK_MQ_MAX_DEPTH);
-	set->cmd_size = rnbd_clt_rq_size(sess->attrs.max_segments);
-	set->numa_node = NUMA_NO_NODE;
-	set->timeout = RNBD_CLT_SLOW_AFTER;
-	/*
-	 * Stacking: a CPU that goes offline must not wait for requests, which
-	 * may be held for long, and no completion is bound to it.
-	 */
-	set->flags = BLK_MQ_F_TAG_HCTX_SHARED | BLK_MQ_F_NO_SCHED_BY_DEFAULT |
-		     BLK_MQ_F_STACKING;
-	return blk_mq_alloc_tag_set(set);
-}
-
-/*
- * When a second queue joins a tag set, and when only one is left, blk-mq freezes
- * the other one: it waits for requests that may be held for ever. So the first
- * to join and the last to leave is a queue without requests.
- */
-static int rnbd_clt_sess_make_tags(struct rnbd_clt_sess *sess)
-{
-	struct queue_limits lim = {};
-	struct gendisk *keeper;
-	int err;
-
-	err = rnbd_clt_sess_alloc_tags(sess);
-	if (err)
-		return err;
-	keeper = blk_mq_alloc_disk(&sess->tag_set, &lim, NULL);
-	if (IS_ERR(keeper)) {
-		blk_mq_free_tag_set(&sess->tag_set);
-		return PTR_ERR(keeper);
-	}
-	sess->keeper = keeper;
-	return 0;
-}
-
-static void rnbd_clt_sess_free_tags(struct rnbd_clt_sess *sess)
-{
-	put_disk(sess->keeper);
-	blk_mq_free_tag_set(&sess->tag_set);
-}
-
 /* The addresses of a session, with the memory that struct rtrs_addr points to. */
 struct rnbd_clt_addrs {
 	struct rtrs_addr	path[RNBD_CLT_MAX_PATHS];
@@ -318,7 +263,7 @@ static int rnbd_clt_sess_open(struct rnbd_clt_sess *sess,
 	err = rnbd_clt_sess_query(sess);
 	if (err)
 		goto err_disconnect;
-	err = rnbd_clt_sess_make_tags(sess);
+	err = rnbd_clt_tags_make(sess);
 	if (err)
 		goto err_disconnect;
 	err = rnbd_clt_sess_greet(sess);
@@ -327,7 +272,7 @@ static int rnbd_clt_sess_open(struct rnbd_clt_sess *sess,
 	return 0;
 
 err_free_tags:
-	rnbd_clt_sess_free_tags(sess);
+	rnbd_clt_tags_free(sess);
 err_disconnect:
 	pr_err("<%s>: cannot set the session up: %pe\n", sess->name,
 	       ERR_PTR(err));
@@ -338,7 +283,7 @@ err_disconnect:
 static void rnbd_clt_sess_close(struct rnbd_clt_sess *sess)
 {
 	rnbd_clt_sess_disconnect(sess);
-	rnbd_clt_sess_free_tags(sess);
+	rnbd_clt_tags_free(sess);
 }
 
 /* Has the session one of the paths that the line names? */
