@@ -174,6 +174,17 @@ static busy_tag_iter_fn *p_bif __maybe_unused = p_bi2;
 static enum blk_eh_timer_return p_mt1(struct request *rq);
 static struct blk_mq_ops p_mto __maybe_unused = { .timeout = p_mt1 };
 
+/* 6.1, "block: Change the return type of blk_mq_map_queues() into void" */
+#line 1 "probe:HAVE_MQ_MAP_QUEUES_VOID"
+static void p_mqv(struct blk_mq_tag_set *set);
+static struct blk_mq_ops p_mqm __maybe_unused = { .map_queues = p_mqv };
+
+/* 5.16, "block: add a struct io_comp_batch argument to fops->iopoll()" */
+#line 1 "probe:HAVE_MQ_POLL_2ARG"
+struct io_comp_batch;
+static int p_mp2(struct blk_mq_hw_ctx *hctx, struct io_comp_batch *iob);
+static struct blk_mq_ops p_mpo __maybe_unused = { .poll = p_mp2 };
+
 /* 6.9, "block: pass a queue_limits argument to blk_mq_alloc_disk" */
 #line 1 "probe:HAVE_BLK_MQ_ALLOC_DISK_3ARG"
 static void *__maybe_unused p_bad(struct blk_mq_tag_set *set)

@@ -69,6 +69,37 @@
 	compat_def_mq_timeout(rnbd_clt_rq_timeout, rq)
 #endif
 
+/* 6.1, "block: Change the return type of blk_mq_map_queues() into void" */
+#ifndef HAVE_MQ_MAP_QUEUES_VOID
+#define compat_def_map_queues(fn, set)					\
+	fn##_newest(set);						\
+	static int fn(struct blk_mq_tag_set *s)				\
+	{								\
+		fn##_newest(s);						\
+		return 0;						\
+	}								\
+	static void fn##_newest(set)
+
+#define rnbd_clt_map_queues(set) \
+	compat_def_map_queues(rnbd_clt_map_queues, set)
+#endif
+
+/* 5.16, "block: add a struct io_comp_batch argument to fops->iopoll()" */
+#ifndef HAVE_MQ_POLL_2ARG
+struct io_comp_batch;
+
+#define compat_def_mq_poll(fn, hctx, iob)				\
+	fn##_newest(hctx, iob);						\
+	static int fn(struct blk_mq_hw_ctx *h)				\
+	{								\
+		return fn##_newest(h, NULL);				\
+	}								\
+	static int fn##_newest(hctx, iob)
+
+#define rnbd_clt_poll(hctx, iob) \
+	compat_def_mq_poll(rnbd_clt_poll, hctx, iob)
+#endif
+
 /* 5.16, "fs: get rid of the res2 iocb->ki_complete argument" */
 #ifndef HAVE_KI_COMPLETE_2ARG
 #define compat_def_ki_complete(fn, iocb, ret)				\

@@ -355,10 +355,43 @@ static enum blk_eh_timer_return rnbd_clt_rq_timeout(struct request *rq)
 	return BLK_EH_RESET_TIMER;
 }
 
+/*
+ * Hardware queue, connection and completion queue are one; the polled ones are
+ * behind the others, as the transport counts them. blk-mq sends there what its
+ * submitter polls for.
+ */
+static void rnbd_clt_map_queues(struct blk_mq_tag_set *set)
+{
+	const struct rnbd_clt_sess *sess = set->driver_data;
+	struct blk_mq_queue_map *poll = &set->map[HCTX_TYPE_POLL];
+	struct blk_mq_queue_map *rest = &set->map[HCTX_TYPE_DEFAULT];
+
+	/* without polled ones, blk-mq takes one for each CPU at the most */
+	rest->nr_queues = set->nr_hw_queues - sess->nr_poll_queues;
+	blk_mq_map_queues(rest);
+	if (!sess->nr_poll_queues)
+		return;
+	poll->nr_queues = sess->nr_poll_queues;
+	poll->queue_offset = rest->nr_queues;
+	blk_mq_map_queues(poll);
+}
+
+/* Return: how many requests completed. */
+static int rnbd_clt_poll(struct blk_mq_hw_ctx *hctx, struct io_comp_batch *iob)
+{
+	struct rnbd_clt_dev *dev = hctx->queue->queuedata;
+	struct rnbd_clt_sess *sess = dev->sess;
+
+	return rtrs_clt_rdma_cq_direct(sess->rtrs, hctx->queue_num -
+						   sess->attrs.nr_queues);
+}
+
 const struct blk_mq_ops rnbd_clt_mq_ops = {
 	.queue_rq	= rnbd_clt_queue_rq,
 	.complete	= rnbd_clt_rq_complete,
 	.timeout	= rnbd_clt_rq_timeout,
+	.map_queues	= rnbd_clt_map_queues,
+	.poll		= rnbd_clt_poll,
 };
 
 struct rnbd_clt_cancel {

@@ -42,8 +42,8 @@ static ssize_t map_device_show(struct device *ctl,
 			  "  fast_io_fail_tmo=S    I/O fails that was held for S seconds, -1 for never, default 600\n"
 			  "  dev_loss_tmo=S        a session without a path for S seconds loses its disks, default -1 for never\n"
 			  "  dest_port=PORT        port of the path= words that follow, default 1234\n"
-			  "  nr_poll_queues=N      N more connections for each path, -1 for one per CPU, default 0;\n"
-			  "                        no I/O uses them yet\n"
+			  "  nr_poll_queues=N      N more connections for each path, for I/O that is polled for;\n"
+			  "                        -1 for one per CPU, default 0\n"
 			  "SRC and DST are ip:IPV4, ip:IPV6 or gid:GID.\n");
 }
 

@@ -39,7 +39,9 @@ static int rnbd_clt_tags_alloc(struct rnbd_clt_sess *sess)
 
 	memset(set, 0, sizeof(*set));
 	set->ops = &rnbd_clt_mq_ops;
-	set->nr_hw_queues = sess->attrs.nr_queues;
+	set->driver_data = sess;
+	set->nr_hw_queues = sess->attrs.nr_queues + sess->nr_poll_queues;
+	set->nr_maps = sess->nr_poll_queues ? HCTX_MAX_TYPES : 1;
 	set->queue_depth = min(nr_tags, BLK_MQ_MAX_DEPTH);
 	set->cmd_size = rnbd_clt_rq_size(sess->attrs.max_segments);
 	set->numa_node = NUMA_NO_NODE;
