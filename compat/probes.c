@@ -245,6 +245,13 @@ static void *__maybe_unused p_gb3(void)
 	return blkdev_get_by_path("x", 0, NULL);
 }
 
+/* 5.12, "block: remove the gfp_mask argument from blkdev_issue_flush()" */
+#line 1 "probe:HAVE_BLKDEV_ISSUE_FLUSH_1ARG"
+static int __maybe_unused p_bis(struct block_device *bdev)
+{
+	return blkdev_issue_flush(bdev);
+}
+
 /* 5.16, "block: add a bdev_nr_sectors helper"; 5.15 too */
 #line 1 "probe:HAVE_BDEV_NR_SECTORS"
 static sector_t (*p_bnr)(struct block_device *) __maybe_unused = bdev_nr_sectors;

@@ -40,6 +40,7 @@
 #define RSP_OFF_MAX_HDR_SIZE	12
 #define RSP_OFF_FLAGS		16
 #define RSP_OFF_FEATURES	20
+#define RSP_OFF_INSTANCE	24
 
 /* every message behind the handshake of the CM starts with its type */
 #define MSG_OFF_TYPE		0
@@ -164,8 +165,8 @@ EXPORT_SYMBOL_GPL(rtrs_parse_conn_req);
 /**
  * rtrs_build_conn_rsp() - build the private data of a CM reply or reject
  * @buf: where to, RTRS_CONN_MSG_LEN bytes
- * @rsp: what to say; for a reject everything but @rsp->version and @rsp->err
- *       should be 0
+ * @rsp: what to say; for a reject everything but @rsp->version, @rsp->err,
+ *       @rsp->features and @rsp->instance should be 0
  *
  * Context: any.
  */
@@ -182,6 +183,7 @@ void rtrs_build_conn_rsp(void *buf, const struct rtrs_conn_rsp *rsp)
 	put_unaligned_le32(rsp->max_hdr_size, p + RSP_OFF_MAX_HDR_SIZE);
 	put_unaligned_le32(rsp->new_rkey ? FLAG_NEW_RKEY : 0, p + RSP_OFF_FLAGS);
 	put_unaligned_le32(rsp->features, p + RSP_OFF_FEATURES);
+	put_unaligned_le64(rsp->instance, p + RSP_OFF_INSTANCE);
 }
 EXPORT_SYMBOL_GPL(rtrs_build_conn_rsp);
 
@@ -200,6 +202,9 @@ static s16 rtrs_reject_errno(u16 wire)
  * @buf: private data, may be longer than the message (the CM pads it)
  * @len: bytes at @buf
  * @rsp: result, undefined after an error; a reject has @rsp->err < 0
+ *
+ * An instance counts only if the peer says that it sends one: in a peer that does
+ * not, the bytes are reserved and may hold anything.
  *
  * Says nothing about the sizes in it: see rtrs_check_geometry(), which applies
  * to the reply to connection 0 only.
@@ -222,12 +227,28 @@ int rtrs_parse_conn_rsp(const void *buf, size_t len, struct rtrs_conn_rsp *rsp)
 	rsp->max_hdr_size = get_unaligned_le32(p + RSP_OFF_MAX_HDR_SIZE);
 	rsp->new_rkey = get_unaligned_le32(p + RSP_OFF_FLAGS) & FLAG_NEW_RKEY;
 	rsp->features = get_unaligned_le32(p + RSP_OFF_FEATURES);
+	rsp->instance = 0;
+	if (rsp->features & RTRS_FEATURE_INSTANCE)
+		rsp->instance = get_unaligned_le64(p + RSP_OFF_INSTANCE);
 
 	if (!rtrs_peer_known(get_unaligned_le16(p + RSP_OFF_MAGIC), rsp->version))
 		return -ECONNRESET;
 	return 0;
 }
 EXPORT_SYMBOL_GPL(rtrs_parse_conn_rsp);
+
+/**
+ * rtrs_instance_from_boot_id() - the number a server tells its clients
+ * @uuid: the boot's id, random but for the bits that make a UUID of it
+ *
+ * Context: any.
+ * Return: never 0, which stands for an unknown instance.
+ */
+u64 rtrs_instance_from_boot_id(const u8 uuid[RTRS_UUID_LEN])
+{
+	return (get_unaligned_le64(uuid) ^ get_unaligned_le64(uuid + 8)) ?: 1;
+}
+EXPORT_SYMBOL_GPL(rtrs_instance_from_boot_id);
 
 /**
  * rtrs_check_geometry() - can a session have these sizes?

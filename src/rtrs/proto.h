@@ -44,7 +44,11 @@
  * uses those that it knows and received; in-tree peers send none.
  */
 #define RTRS_FEATURE_PROMPT_HB	(1u << 0)	/* heartbeats are answered at once */
-#define RTRS_FEATURES		RTRS_FEATURE_PROMPT_HB
+#define RTRS_FEATURE_INSTANCE	(1u << 1)	/* the server says which boot it is */
+#define RTRS_FEATURE_ORDERLY_END (1u << 2)	/* the server says that it lost nothing */
+#define RTRS_FEATURES		(RTRS_FEATURE_PROMPT_HB | \
+				 RTRS_FEATURE_INSTANCE | \
+				 RTRS_FEATURE_ORDERLY_END)
 
 /* Timing of a peer without RTRS_FEATURE_PROMPT_HB */
 #define RTRS_SLOW_HB_INTERVAL_MS	5000
@@ -67,6 +71,7 @@ enum rtrs_dir {
  * @RTRS_IMM_IO_RSP_INV: the same, behind a SEND_WITH_INV of the request's key
  * @RTRS_IMM_HB_MSG: heartbeat
  * @RTRS_IMM_HB_ACK: answer to a heartbeat
+ * @RTRS_IMM_END: the server ends in order: whatever it answered is durable
  */
 enum rtrs_imm_type {
 	RTRS_IMM_IO_REQ		= 0,
@@ -74,6 +79,7 @@ enum rtrs_imm_type {
 	RTRS_IMM_IO_RSP_INV	= 2,
 	RTRS_IMM_HB_MSG		= 8,
 	RTRS_IMM_HB_ACK		= 9,
+	RTRS_IMM_END		= 10,
 };
 
 /**
@@ -106,7 +112,8 @@ struct rtrs_conn_req {
  * @max_io_size: bytes of data a chunk takes
  * @max_hdr_size: bytes behind it for the user message and the RTRS header
  * @new_rkey: every response carries the chunk's next key (always_invalidate=Y)
- * @features: extension bits the server knows, 0 from an in-tree peer
+ * @features: extension bits both sides know, 0 from an in-tree peer
+ * @instance: the server's boot, 0 if it is unknown or the client did not ask
  */
 struct rtrs_conn_rsp {
 	u16	version;
@@ -116,6 +123,7 @@ struct rtrs_conn_rsp {
 	u32	max_hdr_size;
 	bool	new_rkey;
 	u32	features;
+	u64	instance;
 };
 
 /**
@@ -173,6 +181,7 @@ int rtrs_parse_conn_req(const void *buf, size_t len, struct rtrs_conn_req *req);
 
 void rtrs_build_conn_rsp(void *buf, const struct rtrs_conn_rsp *rsp);
 int rtrs_parse_conn_rsp(const void *buf, size_t len, struct rtrs_conn_rsp *rsp);
+u64 rtrs_instance_from_boot_id(const u8 uuid[RTRS_UUID_LEN]);
 int rtrs_check_geometry(u32 queue_depth, u32 max_io_size, u32 max_hdr_size);
 
 bool rtrs_name_valid(const char *name);

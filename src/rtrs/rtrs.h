@@ -150,6 +150,10 @@ struct rtrs_clt_sess *rtrs_clt_open(struct rtrs_clt_ops *ops,
 void rtrs_clt_close(struct rtrs_clt_sess *sess);
 int rtrs_clt_query(struct rtrs_clt_sess *sess, struct rtrs_attrs *attrs);
 
+/* extensions: which boot of the server it is, and how the last one ended */
+u64 rtrs_clt_instance(struct rtrs_clt_sess *sess);
+bool rtrs_clt_ended_orderly(struct rtrs_clt_sess *sess);
+
 struct rtrs_permit *rtrs_clt_get_permit(struct rtrs_clt_sess *sess,
 					enum rtrs_clt_con_type con_type,
 					enum wait_type wait);
@@ -214,6 +218,10 @@ enum rtrs_srv_link_ev {
  * @link_ev: see enum rtrs_srv_link_ev; process context, may sleep. Those of one
  *	@priv come one after the other. A non-zero return to CONNECTED closes the
  *	path.
+ * @flush: extension: the server ends, and answers no request from now on. Make durable whatever was answered, and return 0: clients are told
+ *	then that they lose nothing by this end. Any errno if that fails or takes more
+ *	than some seconds, since a reboot waits for it. NULL: clients are never told.
+ *	Process context, may sleep.
  * @pdu_sz: extension: bytes of rtrs_srv_op_to_pdu() in each operation
  */
 struct rtrs_srv_ops {
@@ -221,6 +229,7 @@ struct rtrs_srv_ops {
 			   size_t datalen, const void *usr, size_t usrlen);
 	int	(*link_ev)(struct rtrs_srv_sess *sess,
 			   enum rtrs_srv_link_ev ev, void *priv);
+	int	(*flush)(void);
 	size_t	pdu_sz;
 };
 

@@ -128,8 +128,56 @@ static void conn_rsp_round_trip(void **state)
 	assert_int_equal(out.max_hdr_size, 4096);
 	assert_true(out.new_rkey);
 	assert_int_equal(out.features, 5);
+	assert_int_equal(out.instance, 0);
 	assert_int_equal(get_unaligned_le32(buf + 16), 2);
+	assert_int_equal(get_unaligned_le64(buf + 24), 0);
 	assert_int_equal(get_unaligned_le64(buf + 48), 0);
+}
+
+static void conn_rsp_instance(void **state)
+{
+	struct rtrs_conn_rsp out, rsp = good_rsp;
+	u8 buf[RTRS_CONN_MSG_LEN];
+	unsigned int features;
+
+	rsp.instance = 0x8877665544332211ull;
+	for (features = 0; features < 8; features++) {
+		rsp.features = features;
+		memset(buf, 0xff, sizeof(buf));
+		rtrs_build_conn_rsp(buf, &rsp);
+		assert_int_equal(buf[24], 0x11);
+		assert_int_equal(buf[31], 0x88);
+		assert_int_equal(get_unaligned_le64(buf + 32), 0);
+		assert_int_equal(rtrs_parse_conn_rsp(buf, sizeof(buf), &out), 0);
+		assert_true(out.instance == (features & RTRS_FEATURE_INSTANCE ?
+					     rsp.instance : 0));
+	}
+}
+
+static void conn_rsp_instance_in_a_reject(void **state)
+{
+	const struct rtrs_conn_rsp rsp = {
+		.version = RTRS_VERSION, .err = -ENXIO, .instance = 1ull << 63,
+		.features = RTRS_FEATURE_INSTANCE,
+	};
+	u8 buf[RTRS_CONN_MSG_LEN];
+	struct rtrs_conn_rsp out;
+
+	rtrs_build_conn_rsp(buf, &rsp);
+	assert_int_equal(rtrs_parse_conn_rsp(buf, sizeof(buf), &out), 0);
+	assert_int_equal(out.err, -ENXIO);
+	assert_true(out.instance == 1ull << 63);
+}
+
+static void instance_is_never_0(void **state)
+{
+	u8 id[RTRS_UUID_LEN] = { 1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8 };
+
+	assert_true(rtrs_instance_from_boot_id(id) == 1);
+	id[15] = 0x48;
+	assert_true(rtrs_instance_from_boot_id(id) == 0x40ull << 56);
+	id[0] = 3;
+	assert_true(rtrs_instance_from_boot_id(id) == (0x40ull << 56 | 2));
 }
 
 static const struct patch conn_rsp_patches[] = {
@@ -425,6 +473,9 @@ int main(void)
 		cmocka_unit_test(conn_req_short_and_padded),
 		cmocka_unit_test(conn_req_reserved_bytes_are_zero),
 		cmocka_unit_test(conn_rsp_round_trip),
+		cmocka_unit_test(conn_rsp_instance),
+		cmocka_unit_test(conn_rsp_instance_in_a_reject),
+		cmocka_unit_test(instance_is_never_0),
 		cmocka_unit_test(conn_rsp_bounds),
 		cmocka_unit_test(conn_rsp_short_and_padded),
 		cmocka_unit_test(conn_rsp_without_new_rkey),

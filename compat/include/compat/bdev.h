@@ -3,6 +3,11 @@
 #ifndef COMPAT_BDEV_H
 #define COMPAT_BDEV_H
 
+/* 5.12, "block: remove the gfp_mask argument from blkdev_issue_flush()" */
+#ifndef HAVE_BLKDEV_ISSUE_FLUSH_1ARG
+#define blkdev_issue_flush(bdev)	(blkdev_issue_flush)(bdev, GFP_KERNEL)
+#endif
+
 /* 5.16, "block: add a bdev_nr_sectors helper"; 5.15 too */
 #ifndef HAVE_BDEV_NR_SECTORS
 static inline sector_t bdev_nr_sectors(struct block_device *bdev)

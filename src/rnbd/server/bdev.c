@@ -119,6 +119,11 @@ static struct rnbd_id rnbd_srv_bdev_identify(const struct rnbd_srv_open *open)
 	return rnbd_srv_identify_bdev(open->bdev);
 }
 
+static int rnbd_srv_bdev_flush(const struct rnbd_srv_open *open)
+{
+	return blkdev_issue_flush(open->bdev);
+}
+
 static bool rnbd_srv_bdev_supports(const struct rnbd_srv_open *open,
 				   enum rnbd_op op)
 {
@@ -198,6 +203,7 @@ const struct rnbd_srv_backend rnbd_srv_bdev = {
 	.close		= rnbd_srv_bdev_close,
 	.describe	= rnbd_srv_bdev_describe,
 	.identify	= rnbd_srv_bdev_identify,
+	.flush		= rnbd_srv_bdev_flush,
 	.supports	= rnbd_srv_bdev_supports,
 	.nowait		= true,
 	.submit		= rnbd_srv_bdev_submit,

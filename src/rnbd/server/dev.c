@@ -174,6 +174,41 @@ out_unlock:
 	return err;
 }
 
+/* An open that may write and has a reference now, or NULL if all are being closed. */
+static struct rnbd_srv_open *rnbd_srv_dev_get_writer(struct rnbd_srv_dev *dev)
+{
+	struct rnbd_srv_open *open;
+
+	list_for_each_entry(open, &dev->opens, dev_entry)
+		if (open->mode != RNBD_ACCESS_RO &&
+		    percpu_ref_tryget_live(&open->ref))
+			return open;
+	return NULL;
+}
+
+/**
+ * rnbd_srv_devs_visit_writers() - do something with each device that is written
+ * @fn: called with one open of each, which it is to give back with
+ *	rnbd_srv_open_put(); does not sleep for long
+ * @data: handed to @fn
+ *
+ * Context: process.
+ */
+void rnbd_srv_devs_visit_writers(void (*fn)(struct rnbd_srv_open *open,
+					    void *data), void *data)
+{
+	struct rnbd_srv_open *open;
+	struct rnbd_srv_dev *dev;
+
+	mutex_lock(&rnbd_srv_devs_lock);
+	list_for_each_entry(dev, &rnbd_srv_devs, entry) {
+		open = rnbd_srv_dev_get_writer(dev);
+		if (open)
+			fn(open, data);
+	}
+	mutex_unlock(&rnbd_srv_devs_lock);
+}
+
 /**
  * rnbd_srv_dev_detach() - undo rnbd_srv_dev_attach()
  * @open: open

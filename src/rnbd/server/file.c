@@ -140,6 +140,11 @@ static struct rnbd_id rnbd_srv_file_identify(const struct rnbd_srv_open *open)
 	return rnbd_srv_identify_file(open->file);
 }
 
+static int rnbd_srv_file_flush(const struct rnbd_srv_open *open)
+{
+	return vfs_fsync(open->file, 1);
+}
+
 static bool rnbd_srv_file_supports(const struct rnbd_srv_open *open,
 				   enum rnbd_op op)
 {
@@ -290,7 +295,7 @@ static void rnbd_srv_file_submit(struct rnbd_srv_io *io)
 		rnbd_srv_file_write(io);
 		break;
 	case RNBD_OP_FLUSH:
-		rnbd_srv_io_done(io, vfs_fsync(io->open->file, 1));
+		rnbd_srv_io_done(io, rnbd_srv_file_flush(io->open));
 		break;
 	case RNBD_OP_DISCARD:
 		rnbd_srv_io_done(io, rnbd_srv_file_fallocate(io, FALLOC_FL_PUNCH_HOLE));
@@ -308,6 +313,7 @@ const struct rnbd_srv_backend rnbd_srv_file = {
 	.close		= rnbd_srv_file_close,
 	.describe	= rnbd_srv_file_describe,
 	.identify	= rnbd_srv_file_identify,
+	.flush		= rnbd_srv_file_flush,
 	.supports	= rnbd_srv_file_supports,
 	.submit		= rnbd_srv_file_submit,
 };

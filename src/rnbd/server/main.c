@@ -111,6 +111,7 @@ static int __init rnbd_srv_init(void)
 	static struct rtrs_srv_ops ops = {
 		.rdma_ev	= rnbd_srv_rdma_ev,
 		.link_ev	= rnbd_srv_link_ev,
+		.flush		= rnbd_srv_flush_all,
 		.pdu_sz		= sizeof(union rnbd_srv_pdu),
 	};
 	int err;

@@ -431,6 +431,7 @@ void rnbd_srv_open_force_close(struct rnbd_srv_open *open)
 	if (!ours)
 		return;
 	pr_info("<%s>: closing %s by force\n", sess->name, open->name);
+	rnbd_srv_flush_miss(open);
 	rnbd_srv_open_close(open, NULL);
 }
 

@@ -82,6 +82,7 @@ struct rnbd_srv_sess {
  * @describe: what the client is told, but for id, size and block size; of the
  *	cache whether it is volatile now
  * @identify: what tells the device from another one of its name. No lock is held.
+ * @flush: make durable what was written. May wait for ever
  * @supports: whether an operation on a range is known. Any context.
  * @nowait: whether @submit knows io->nowait; else no I/O has it
  * @submit: execute an I/O that was checked, and call rnbd_srv_io_done(). With
@@ -94,6 +95,7 @@ struct rnbd_srv_backend {
 	void	(*describe)(const struct rnbd_srv_open *open,
 			    struct rnbd_open_rsp *rsp);
 	struct rnbd_id (*identify)(const struct rnbd_srv_open *open);
+	int	(*flush)(const struct rnbd_srv_open *open);
 	bool	(*supports)(const struct rnbd_srv_open *open, enum rnbd_op op);
 	bool	nowait;
 	void	(*submit)(struct rnbd_srv_io *io);
@@ -296,8 +298,14 @@ bool rnbd_srv_copy_get(struct rnbd_srv_io *io);
 void rnbd_srv_copy_put(struct rnbd_srv_io *io);
 void rnbd_srv_copy_data(struct rnbd_srv_io *io);
 
+/* flush.c */
+void rnbd_srv_flush_miss(const struct rnbd_srv_open *open);
+int rnbd_srv_flush_all(void);
+
 /* dev.c */
 int rnbd_srv_dev_attach(struct rnbd_srv_open *open);
+void rnbd_srv_devs_visit_writers(void (*fn)(struct rnbd_srv_open *open,
+					    void *data), void *data);
 void rnbd_srv_dev_detach(struct rnbd_srv_open *open);
 bool rnbd_srv_dev_has_name(const char *name);
 void rnbd_srv_dev_release(struct kobject *kobj);

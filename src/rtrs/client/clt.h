@@ -245,10 +245,12 @@ enum rtrs_clt_path_state {
  * @state: readers are racy but for those that a transition waited for, see
  *	rtrs_clt_path_teardown()
  * @wait: state changes and ends of connect attempts
+ * @instance: what the server said last, 0 if it never did; sess->link_lock
  * @wq: for @work alone, because the works of two paths wait for each other
  * @work: the path's only thread of control; connects, tears down, retries
  * @torn_down: nothing of an incarnation exists. Of @work only.
- * @up: counted in sess->nr_up. Of @work only.
+ * @up: counted in sess->nr_up. Of @work; a completion may read it, too: it is set
+ *	after the path was counted and cleared before it is no longer
  * @up_since: jiffies64 when that happened. Of @work only.
  * @attempts: attempts since the path was last up for some time that failed, or
  *	after which it broke soon. Of @work only.
@@ -293,6 +295,7 @@ struct rtrs_clt_path {
 	spinlock_t			state_lock;
 	enum rtrs_clt_path_state	state;
 	wait_queue_head_t		wait;
+	u64				instance;
 	struct workqueue_struct		*wq;
 	struct delayed_work		work;
 	bool				torn_down;
@@ -359,12 +362,14 @@ enum rtrs_clt_steal {
  * @nr_cons: all connections of a path
  * @paths: RCU list; changed under @paths_lock
  * @paths_lock: also serialises the first connect
- * @link_lock: protects the next five
+ * @link_lock: protects the next seven
  * @nr_up: connected paths
  * @downs: how often @nr_up fell to zero
  * @opened: the consumer has the session, so events may be reported
  * @told_up: the consumer takes the session for connected
  * @told_downs: @downs as of the last time it was told so
+ * @instance: of the server, see instance.c
+ * @ended: it said that it ends in order
  * @link_wait: woken when one of them, or a path's state, changes
  * @link_work: reports link events
  * @queue_depth: chunks; this and all below is fixed by the first connect
@@ -403,6 +408,8 @@ struct rtrs_clt_sess {
 	bool			opened;
 	bool			told_up;
 	unsigned int		told_downs;
+	u64			instance;
+	bool			ended;
 	wait_queue_head_t	link_wait;
 	struct work_struct	link_work;
 	u16			queue_depth;
@@ -463,6 +470,12 @@ u32 rtrs_clt_param_features(void);
 int rtrs_clt_sess_take_geometry(struct rtrs_clt_path *path);
 bool rtrs_clt_sess_path_up(struct rtrs_clt_path *path);
 void rtrs_clt_sess_path_down(struct rtrs_clt_sess *sess);
+
+/* instance.c */
+void rtrs_clt_instance_found(struct rtrs_clt_path *path, u64 instance);
+bool rtrs_clt_instance_fits(const struct rtrs_clt_path *path);
+void rtrs_clt_instance_take(const struct rtrs_clt_path *path);
+void rtrs_clt_instance_ended(const struct rtrs_clt_con *con);
 
 /* permit.c */
 int rtrs_clt_permits_alloc(struct rtrs_clt_sess *sess);

@@ -119,6 +119,7 @@ static int rtrs_clt_con_established(struct rtrs_clt_con *con,
 				con->c.cid);
 		return -ECONNRESET;
 	}
+	rtrs_clt_instance_found(con->path, rsp.instance);
 	if (!con->c.cid)
 		con->path->rsp = rsp;
 	rtrs_clt_con_reached(con, RTRS_CLT_CON_UP);
@@ -145,6 +146,7 @@ static int rtrs_clt_con_rejected(struct rtrs_clt_con *con,
 				rdma_reject_msg(con->c.cm_id, ev->status));
 		return -ECONNREFUSED;
 	}
+	rtrs_clt_instance_found(con->path, rsp.instance);
 	rtrs_clt_err_rl(con->path, "connection %u rejected by the server: %pe\n",
 			con->c.cid, ERR_PTR(rsp.err));
 	return rsp.err < 0 ? rsp.err : -ECONNRESET;

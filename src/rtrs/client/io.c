@@ -358,6 +358,9 @@ static void rtrs_clt_con_imm(struct rtrs_clt_con *con, const struct ib_wc *wc,
 	case RTRS_IMM_HB_ACK:
 		rtrs_hb_received(&con->path->hb, &con->c, rtrs_imm_type(imm));
 		break;
+	case RTRS_IMM_END:
+		rtrs_clt_instance_ended(con);
+		break;
 	default:
 		rtrs_clt_err_rl(con->path, "unknown message type %u ignored\n",
 				rtrs_imm_type(imm));

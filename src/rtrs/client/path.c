@@ -137,7 +137,7 @@ static void rtrs_clt_path_retry_later(struct rtrs_clt_path *path)
 /* From now on the consumer may cancel what is in doubt. */
 static void rtrs_clt_path_is_down(struct rtrs_clt_path *path)
 {
-	path->up = false;
+	WRITE_ONCE(path->up, false);
 	if (time_after64(get_jiffies_64(), path->up_since + RTRS_CLT_STABLE))
 		path->attempts = 0;
 	else
@@ -168,7 +168,7 @@ static void rtrs_clt_path_is_up(struct rtrs_clt_path *path)
 {
 	const struct rtrs_hb_timing timing = rtrs_clt_param_hb_timing();
 
-	path->up = true;
+	WRITE_ONCE(path->up, true);
 	path->up_since = get_jiffies_64();
 	rtrs_clt_info(path, "connected, device %s port %u, %u connections\n",
 		      path->dev->name, path->cons[0].c.cm_id->port_num,

@@ -107,17 +107,21 @@ static bool rtrs_clt_sess_takes_path(const struct rtrs_clt_path *path)
 static bool rtrs_clt_sess_try_path_up(struct rtrs_clt_path *path, bool *up)
 {
 	struct rtrs_clt_sess *sess = path->sess;
-	bool wait;
+	bool wait, fits;
 
 	spin_lock_irq(&sess->link_lock);
 	wait = rtrs_clt_sess_is_going_down(sess) &&
 	       READ_ONCE(path->state) == RTRS_CLT_CONNECTING;
-	if (!wait) {
-		*up = rtrs_clt_sess_takes_path(path) &&
-		      rtrs_clt_path_set_connected(path);
-		sess->nr_up += *up;
+	fits = rtrs_clt_instance_fits(path);
+	if (!wait && fits && rtrs_clt_sess_takes_path(path) &&
+	    rtrs_clt_path_set_connected(path)) {
+		rtrs_clt_instance_take(path);
+		sess->nr_up++;
+		*up = true;
 	}
 	spin_unlock_irq(&sess->link_lock);
+	if (!wait && !fits)
+		rtrs_clt_err_rl(path, "leads to another server than the session's other paths, or to a later boot of it\n");
 	return !wait;
 }
 
@@ -130,7 +134,8 @@ static bool rtrs_clt_sess_try_path_up(struct rtrs_clt_path *path, bool *up)
  * one must not be sent to the new one.
  *
  * Context: the path's work; waits for the other paths' works and for link_ev().
- * Return: false if the path broke, is to be closed, or has to ask the server again.
+ * Return: false if the path broke, is to be closed, leads to another server, or has
+ * to ask the server again.
  */
 bool rtrs_clt_sess_path_up(struct rtrs_clt_path *path)
 {

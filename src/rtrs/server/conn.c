@@ -313,16 +313,25 @@ void rtrs_srv_con_destroy(struct rtrs_srv_con *con)
 
 /* ----------------------------------------------------------- requests */
 
-static int rtrs_srv_con_accept(struct rtrs_srv_con *con)
+/* An answer says nothing of what the client did not offer: in-tree bytes then. */
+static void rtrs_srv_rsp_extend(struct rtrs_conn_rsp *rsp,
+				const struct rtrs_conn_req *req)
+{
+	rsp->features = req->features & RTRS_FEATURES;
+	if (rsp->features & RTRS_FEATURE_INSTANCE)
+		rsp->instance = rtrs_srv_instance;
+}
+
+static int rtrs_srv_con_accept(struct rtrs_srv_con *con,
+			       const struct rtrs_conn_req *req)
 {
 	struct rtrs_srv_sess *sess = con->path->sess;
-	const struct rtrs_conn_rsp rsp = {
+	struct rtrs_conn_rsp rsp = {
 		.version	= RTRS_VERSION,
 		.queue_depth	= sess->queue_depth,
 		.max_io_size	= rtrs_srv_get_max_io_size(sess),
 		.max_hdr_size	= sess->hdr_size,
 		.new_rkey	= sess->invalidate,
-		.features	= RTRS_FEATURES,
 	};
 	u8 msg[RTRS_CONN_MSG_LEN];
 	struct rdma_conn_param param = {
@@ -332,6 +341,7 @@ static int rtrs_srv_con_accept(struct rtrs_srv_con *con)
 		.rnr_retry_count	= RTRS_RETRY_COUNT,
 	};
 
+	rtrs_srv_rsp_extend(&rsp, req);
 	rtrs_build_conn_rsp(msg, &rsp);
 	return rdma_accept(con->c.cm_id, &param);
 }
@@ -361,7 +371,7 @@ static int rtrs_srv_con_add(struct rtrs_srv_path *path,
 	cm_id->context = con;
 	cm_id->event_handler = rtrs_srv_con_event;
 	rtrs_srv_path_expect(path);
-	err = rtrs_srv_con_accept(con);
+	err = rtrs_srv_con_accept(con, req);
 	if (err)
 		rtrs_srv_path_close(path, "connection %u: cannot accept: %pe",
 				    cid, ERR_PTR(err));
@@ -405,14 +415,17 @@ static void rtrs_srv_con_log_reject(const struct rdma_cm_id *cm_id, int err)
 			    ERR_PTR(err));
 }
 
-static void rtrs_srv_con_reject(struct rdma_cm_id *cm_id, int err)
+/* @req: the request, features 0 if it could not be understood */
+static void rtrs_srv_con_reject(struct rdma_cm_id *cm_id, int err,
+				const struct rtrs_conn_req *req)
 {
-	const struct rtrs_conn_rsp rsp = {
+	struct rtrs_conn_rsp rsp = {
 		.version	= RTRS_VERSION,
 		.err		= err,
 	};
 	u8 msg[RTRS_CONN_MSG_LEN];
 
+	rtrs_srv_rsp_extend(&rsp, req);
 	rtrs_build_conn_rsp(msg, &rsp);
 	rdma_reject(cm_id, msg, sizeof(msg), RTRS_REJECT_REASON);
 }
@@ -435,11 +448,13 @@ int rtrs_srv_con_request(struct rtrs_srv_ctx *ctx, struct rdma_cm_id *cm_id,
 
 	err = rtrs_parse_conn_req(param->private_data, param->private_data_len,
 				  &req);
-	if (!err)
+	if (err)
+		req.features = 0;
+	else
 		err = rtrs_srv_con_join(ctx, cm_id, &req);
 	if (err) {
 		rtrs_srv_con_log_reject(cm_id, err);
-		rtrs_srv_con_reject(cm_id, err);
+		rtrs_srv_con_reject(cm_id, err, &req);
 	}
 	return err;
 }

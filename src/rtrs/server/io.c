@@ -38,6 +38,9 @@
  * which is signalled. What finds no room waits in con->waiting for the next
  * completion.
  *
+ * An orderly end, see end.c: a path that is ENDING begins no operation and posts no
+ * response, so that its client sends again what was not answered.
+ *
  * End of a path. path->inflight counts operations from begin until after the
  * post. What finds the path not CONNECTED, under chunk->lock or con->lock, is
  * dropped instead of queued; rtrs_srv_ops_abandon() takes these locks after
@@ -115,7 +118,7 @@ static void rtrs_srv_op_drop(struct rtrs_srv_op *op)
 /*
  * Take operation and chunk. 0: both; -EINPROGRESS: the operation is held until
  * it gets the chunk; -EBUSY: the client broke the rules; -ENOTCONN: the path
- * takes no requests.
+ * takes no requests yet; -ESHUTDOWN: it takes none any more.
  */
 static int rtrs_srv_op_claim(struct rtrs_srv_op *op, struct rtrs_srv_con *con,
 			     u32 off)
@@ -124,7 +127,8 @@ static int rtrs_srv_op_claim(struct rtrs_srv_op *op, struct rtrs_srv_con *con,
 
 	lockdep_assert_held(&chunk->lock);
 	if (!rtrs_srv_path_connected(op->path))
-		return -ENOTCONN;
+		return READ_ONCE(op->path->state) == RTRS_SRV_PATH_CONNECTING ?
+		       -ENOTCONN : -ESHUTDOWN;
 	/* pairs with the release in rtrs_srv_op_unbusy() */
 	if (smp_load_acquire(&op->busy))
 		return -EBUSY;
@@ -548,7 +552,7 @@ void rtrs_srv_op_begin(struct rtrs_srv_con *con, u32 id, u32 off)
 	if (err == -EBUSY)
 		rtrs_srv_path_close(path, "connection %u: a second request for chunk %u",
 				    con->c.cid, id);
-	else
+	else if (err == -ENOTCONN)
 		rtrs_srv_path_close(path, "connection %u: request before the info response",
 				    con->c.cid);
 	percpu_ref_put(&path->inflight);

@@ -19,6 +19,8 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
+#include <linux/notifier.h>
+#include <linux/reboot.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
@@ -367,17 +369,24 @@ static void rtrs_srv_ctx_free(struct rtrs_srv_ctx *ctx)
 	kfree(ctx);
 }
 
-/* Undo ib_register_client() and everything that came of it. */
-static void rtrs_srv_ctx_stop(struct rtrs_srv_ctx *ctx)
+/* Nobody gets in any more, and whoever is in is disconnected. */
+void rtrs_srv_ctx_begin_stop(struct rtrs_srv_ctx *ctx)
 {
 	mutex_lock(&ctx->listen_mutex);
 	ctx->closing = true;
 	rtrs_srv_listeners_destroy(ctx);
 	mutex_unlock(&ctx->listen_mutex);
 
+	rtrs_srv_ctx_end(ctx);
 	mutex_lock(&ctx->mutex);
 	rtrs_srv_ctx_close_paths(ctx, NULL, "the server is closed");
 	mutex_unlock(&ctx->mutex);
+}
+
+/* Undo ib_register_client() and everything that came of it. */
+static void rtrs_srv_ctx_stop(struct rtrs_srv_ctx *ctx)
+{
+	rtrs_srv_ctx_begin_stop(ctx);
 	wait_event(ctx->path_gone, !READ_ONCE(ctx->nr_paths));
 
 	ib_unregister_client(&rtrs_srv_ib_client);
@@ -433,13 +442,34 @@ out_unlock:
 }
 EXPORT_SYMBOL_GPL(rtrs_srv_open);
 
+/*
+ * Whoever holds the mutex is about to end the server, in order, or has not even
+ * made it; and the first may wait for a frozen device, which a reboot must not.
+ */
+static int rtrs_srv_reboot(struct notifier_block *nb, unsigned long event,
+			   void *data)
+{
+	if (!mutex_trylock(&rtrs_srv_open_mutex))
+		return NOTIFY_DONE;
+	if (rtrs_srv_ctx)
+		rtrs_srv_ctx_reboot(rtrs_srv_ctx);
+	mutex_unlock(&rtrs_srv_open_mutex);
+	return NOTIFY_DONE;
+}
+
+/* Early: what the consumer flushes to has to work. */
+static struct notifier_block rtrs_srv_reboot_nb = {
+	.notifier_call	= rtrs_srv_reboot,
+	.priority	= INT_MAX,
+};
+
 /**
  * rtrs_srv_close() - stop to serve
  * @ctx: what rtrs_srv_open() returned
  *
- * Closes all paths and waits for them, so also for each operation that is
- * still to be answered. Sessions are reported as disconnected. No callback
- * runs after the return.
+ * Ends in order, if the consumer has a flush(). Closes all paths and waits for them,
+ * so also for each operation that is still to be answered. Sessions are reported as
+ * disconnected. No callback runs after the return.
  *
  * Context: process, may sleep; not from a callback.
  */
@@ -503,12 +533,17 @@ static int __init rtrs_srv_init(void)
 {
 	int err = rtrs_srv_params_check_sizes(&rtrs_srv_params);
 
-	return err ?: rtrs_srv_params_check_times(&rtrs_srv_params);
+	err = err ?: rtrs_srv_params_check_times(&rtrs_srv_params);
+	if (err)
+		return err;
+	rtrs_srv_instance_init();
+	return register_reboot_notifier(&rtrs_srv_reboot_nb);
 }
 
 /* A server holds a reference to this module through the symbols it uses. */
 static void __exit rtrs_srv_exit(void)
 {
+	unregister_reboot_notifier(&rtrs_srv_reboot_nb);
 }
 
 module_init(rtrs_srv_init);

@@ -5,6 +5,7 @@
  * States:
  *	CONNECTING -> CONNECTED -> CLOSING -> CLOSED
  *	CONNECTING -> CLOSING
+ *	CONNECTED -> ENDING -> CLOSING
  * A path enters CLOSING once, from any context, and that queues close_work.
  * When no operation is left, free_work follows, so that nothing waits for a
  * device that may be frozen. The two own the path from there on: nothing else
@@ -35,7 +36,9 @@
 static const u8 rtrs_srv_path_next[RTRS_SRV_PATH_NR_STATES] = {
 	[RTRS_SRV_PATH_CONNECTING]	= BIT(RTRS_SRV_PATH_CONNECTED) |
 					  BIT(RTRS_SRV_PATH_CLOSING),
-	[RTRS_SRV_PATH_CONNECTED]	= BIT(RTRS_SRV_PATH_CLOSING),
+	[RTRS_SRV_PATH_CONNECTED]	= BIT(RTRS_SRV_PATH_ENDING) |
+					  BIT(RTRS_SRV_PATH_CLOSING),
+	[RTRS_SRV_PATH_ENDING]		= BIT(RTRS_SRV_PATH_CLOSING),
 	[RTRS_SRV_PATH_CLOSING]		= BIT(RTRS_SRV_PATH_CLOSED),
 };
 
@@ -83,6 +86,20 @@ void rtrs_srv_path_close(struct rtrs_srv_path *path, const char *why, ...)
 	rtrs_srv_path_log(path, info, "closing: %pV\n", &vaf);
 	va_end(args);
 	queue_work(path->sess->ctx->wq, &path->close_work);
+}
+
+/**
+ * rtrs_srv_path_end() - begin and answer no more requests on a path
+ * @path: a member of its session
+ *
+ * One that is not connected yet has nothing to say, and is closed.
+ *
+ * Context: any.
+ */
+void rtrs_srv_path_end(struct rtrs_srv_path *path)
+{
+	if (!rtrs_srv_path_move(path, RTRS_SRV_PATH_ENDING))
+		rtrs_srv_path_close(path, "the server ends");
 }
 
 static void rtrs_srv_path_release(struct kref *ref)

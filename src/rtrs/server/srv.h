@@ -77,7 +77,9 @@ extern struct rtrs_srv_params rtrs_srv_params;
  * @sessions: struct rtrs_srv_sess
  * @devices: struct rtrs_srv_dev
  * @nr_paths: paths of all sessions
- * @path_gone: woken whenever a path is gone, or a link begins or ends
+ * @path_gone: woken whenever a path is gone, or a link begins or ends, or clients
+ *	have heard of an orderly end
+ * @nr_ends: messages that say so and did not complete
  * @listen_mutex: protects the next five
  * @listen_ip: listener of IP paths, NULL while there is no device
  * @listen_ib: listener of GID paths, NULL also if the kernel cannot have it
@@ -100,6 +102,7 @@ struct rtrs_srv_ctx {
 	struct list_head	devices;
 	unsigned int		nr_paths;
 	wait_queue_head_t	path_gone;
+	atomic_t		nr_ends;
 
 	struct mutex		listen_mutex;
 	struct rdma_cm_id	*listen_ip;
@@ -200,12 +203,14 @@ struct rtrs_srv_link {
  * enum rtrs_srv_path_state - see the table in path.c
  * @RTRS_SRV_PATH_CONNECTING: connections are made, the info request is awaited
  * @RTRS_SRV_PATH_CONNECTED: requests are accepted
+ * @RTRS_SRV_PATH_ENDING: requests are neither begun nor answered, see end.c
  * @RTRS_SRV_PATH_CLOSING: close_work is queued or running
  * @RTRS_SRV_PATH_CLOSED: nothing is left, not a member of its session
  */
 enum rtrs_srv_path_state {
 	RTRS_SRV_PATH_CONNECTING,
 	RTRS_SRV_PATH_CONNECTED,
+	RTRS_SRV_PATH_ENDING,
 	RTRS_SRV_PATH_CLOSING,
 	RTRS_SRV_PATH_CLOSED,
 	RTRS_SRV_PATH_NR_STATES,
@@ -256,6 +261,7 @@ enum rtrs_srv_path_state {
  * @handshake: gives a path up that does not get CONNECTED
  * @info_work: answers the info request
  * @deadline: of the whole handshake, in jiffies
+ * @end_cqe: completion of the word that this is an orderly end
  * @close_work: stops everything
  * @free_work: frees everything
  */
@@ -304,6 +310,7 @@ struct rtrs_srv_path {
 	struct delayed_work		handshake;
 	struct work_struct		info_work;
 	unsigned long			deadline;
+	struct ib_cqe			end_cqe;
 	struct work_struct		close_work;
 	struct work_struct		free_work;
 };
@@ -427,9 +434,18 @@ static inline bool rtrs_srv_path_connected(const struct rtrs_srv_path *path)
 	return smp_load_acquire(&path->state) == RTRS_SRV_PATH_CONNECTED;
 }
 
+/* instance.c */
+extern u64 rtrs_srv_instance;
+void rtrs_srv_instance_init(void);
+
 /* main.c */
 struct rtrs_srv_dev *rtrs_srv_dev_find(struct rtrs_srv_ctx *ctx,
 				       const struct ib_device *ib);
+void rtrs_srv_ctx_begin_stop(struct rtrs_srv_ctx *ctx);
+
+/* end.c */
+void rtrs_srv_ctx_end(struct rtrs_srv_ctx *ctx);
+void rtrs_srv_ctx_reboot(struct rtrs_srv_ctx *ctx);
 
 /* sess.c */
 struct rtrs_srv_path *rtrs_srv_sess_join(struct rtrs_srv_ctx *ctx,
@@ -451,6 +467,7 @@ int rtrs_srv_path_check_req(struct rtrs_srv_path *path,
 			    const struct rtrs_conn_req *req);
 void rtrs_srv_path_expect(struct rtrs_srv_path *path);
 void rtrs_srv_path_info(struct rtrs_srv_path *path, u32 len);
+void rtrs_srv_path_end(struct rtrs_srv_path *path);
 __printf(2, 3)
 void rtrs_srv_path_close(struct rtrs_srv_path *path, const char *why, ...);
 
