@@ -156,6 +156,37 @@ struct rnbd_clt_held_now {
 };
 
 /**
+ * enum rnbd_clt_lost - were acknowledged writes lost, and was anybody told?
+ * @RNBD_CLT_LOST_NOTHING: no
+ * @RNBD_CLT_LOST_UNTOLD: yes; flushes fail
+ * @RNBD_CLT_LOST_TOLD: yes, and one has failed
+ */
+enum rnbd_clt_lost {
+	RNBD_CLT_LOST_NOTHING,
+	RNBD_CLT_LOST_UNTOLD,
+	RNBD_CLT_LOST_TOLD,
+};
+
+/**
+ * struct rnbd_clt_cache - what the server may lose with its power, see cache.c
+ * @epoch: the current one; a flush that is sent begins the next
+ * @dirty: the last one in which a write was acknowledged that needs a flush
+ * @durable: what was acknowledged before this one is durable
+ * @lost: changed under dev_lock, by cmpxchg() or xchg() without; READ_ONCE
+ * @instance: the server that acknowledged what is dirty, 0 if it does not tell;
+ *	dev_lock
+ * @ver: protocol version it spoke when the device was opened last; dev_lock
+ */
+struct rnbd_clt_cache {
+	atomic_long_t		epoch;
+	atomic_long_t		dirty;
+	atomic_long_t		durable;
+	enum rnbd_clt_lost	lost;
+	u64			instance;
+	u8			ver;
+};
+
+/**
  * struct rnbd_clt_dev - a mapped device
  * @kobj: the directory "rnbd" of the disk, and the reference count
  * @sess: session; the device is a user of it until it is unmapped
@@ -189,6 +220,7 @@ struct rnbd_clt_held_now {
  * @loss_work: unmaps it, see loss.c
  * @held: I/O that waits for it
  * @nr_slow: requests that took long, see slow.c
+ * @cache: what the server may lose
  * @disk: NULL until the first open was answered
  * @index: N of rnbdN
  * @mode: constant
@@ -220,6 +252,7 @@ struct rnbd_clt_dev {
 	struct work_struct	loss_work;
 	struct rnbd_clt_held	held;
 	atomic_t		nr_slow;
+	struct rnbd_clt_cache	cache;
 	struct gendisk		*disk;
 	int			index;
 	enum rnbd_access_mode	mode;
@@ -336,6 +369,18 @@ struct rtrs_permit *rnbd_clt_rq_permit(struct request *rq);
 unsigned long rnbd_clt_rq_sent(const struct request *rq);
 bool rnbd_clt_rq_first_slow(struct request *rq);
 unsigned int rnbd_clt_cancel_dev(struct rnbd_clt_dev *dev, bool cancel);
+
+/* cache.c */
+extern struct kobj_attribute rnbd_clt_lost_writes;
+void rnbd_clt_cache_init(struct rnbd_clt_cache *cache);
+bool rnbd_clt_cache_refuses(struct rnbd_clt_dev *dev, const struct request *rq);
+void rnbd_clt_cache_send(struct rnbd_clt_dev *dev, const struct request *rq,
+			 long *epoch);
+void rnbd_clt_cache_answered(struct rnbd_clt_dev *dev, const struct request *rq,
+			     long epoch);
+void rnbd_clt_cache_ended(struct rnbd_clt_dev *dev);
+void rnbd_clt_cache_open(struct rnbd_clt_dev *dev);
+void rnbd_clt_cache_closed(struct rnbd_clt_dev *dev);
 
 /* admin.c */
 int rnbd_clt_sess_greet(struct rnbd_clt_sess *sess);

@@ -123,6 +123,7 @@ static int rnbd_clt_dev_set_open(struct rnbd_clt_dev *dev,
 	if (!sess->connected || sess->incarnation != incarnation)
 		return -ECONNABORTED;
 	rnbd_clt_dev_take_identity(dev, rsp);
+	rnbd_clt_cache_open(dev);
 	dev->rsp = *rsp;
 	dev->device_id = rsp->device_id;
 	dev->incarnation = incarnation;
@@ -493,6 +494,7 @@ static struct rnbd_clt_dev *rnbd_clt_dev_alloc(struct rnbd_clt_sess *sess,
 	dev->sess = sess;
 	dev->mode = map->mode;
 	atomic_set(&dev->openers, 0);
+	rnbd_clt_cache_init(&dev->cache);
 	mutex_init(&dev->open_lock);
 	INIT_DELAYED_WORK(&dev->reopen_work, rnbd_clt_dev_reopen_work);
 	INIT_DELAYED_WORK(&dev->scan_work, rnbd_clt_dev_scan_work);

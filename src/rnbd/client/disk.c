@@ -51,7 +51,8 @@ static void rnbd_clt_disk_release(struct gendisk *disk)
 {
 	struct rnbd_clt_dev *dev = disk->private_data;
 
-	atomic_dec(&dev->openers);
+	if (atomic_dec_and_test(&dev->openers))
+		rnbd_clt_cache_closed(dev);
 }
 
 static const struct block_device_operations rnbd_clt_disk_ops = {

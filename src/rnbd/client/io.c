@@ -31,6 +31,7 @@
  * @err: its answer
  * @sent: jiffies when the transport got it
  * @slow: it was counted as one that takes long
+ * @epoch: of a flush, when it was sent last; see cache.c
  * @sgl: its data, as many entries as the transport takes
  */
 struct rnbd_clt_rq {
@@ -38,6 +39,7 @@ struct rnbd_clt_rq {
 	int			err;
 	unsigned long		sent;
 	bool			slow;
+	long			epoch;
 	struct scatterlist	sgl[];
 };
 
@@ -182,6 +184,8 @@ static void rnbd_clt_rq_conf(void *priv, int err)
 	crq->err = err;
 	if (unlikely(err == -ECANCELED) && rnbd_clt_rq_writes(rq))
 		rnbd_clt_held_mark(dev);
+	if (likely(!err))
+		rnbd_clt_cache_answered(dev, rq, crq->epoch);
 	if (unlikely(err == -ECONNABORTED))	/* it was not and will not be done */
 		rnbd_clt_rq_hold(dev, rq, 0);
 	else
@@ -243,6 +247,7 @@ static int rnbd_clt_rq_send(struct rnbd_clt_dev *dev, struct request *rq,
 	crq->sent = jiffies;
 	crq->slow = false;
 	WRITE_ONCE(crq->permit, permit);
+	rnbd_clt_cache_send(dev, rq, &crq->epoch);
 	err = rnbd_clt_rq_post(dev, rq, op, permit);
 	if (unlikely(err))
 		WRITE_ONCE(crq->permit, NULL);
@@ -293,6 +298,8 @@ static blk_status_t rnbd_clt_queue_rq(struct blk_mq_hw_ctx *hctx,
 			return rnbd_clt_rq_wait(dev, rq, false,
 						RNBD_CLT_UNFENCED_RETRY_MS);
 		rnbd_clt_held_leave(dev, rq);
+		if (rnbd_clt_cache_refuses(dev, rq))
+			return BLK_STS_IOERR;
 		err = rnbd_clt_rq_send(dev, rq, hctx->queue_num);
 		if (likely(!err))
 			return BLK_STS_OK;

@@ -44,8 +44,13 @@ static void rnbd_clt_sess_lost(struct rnbd_clt_sess *sess)
 	sess->connected = false;
 	sess->incarnation++;
 	rnbd_clt_held_sess_lost(sess);
-	list_for_each_entry(dev, &sess->devs, entry)
+	list_for_each_entry(dev, &sess->devs, entry) {
+		/* what is not open may have lost writes before */
+		if (dev->state == RNBD_CLT_OPEN &&
+		    rtrs_clt_ended_orderly(sess->rtrs))
+			rnbd_clt_cache_ended(dev);
 		rnbd_clt_dev_lost(dev);
+	}
 
 	/* after this no queue_rq still believes that its device is open */
 	synchronize_rcu();

@@ -274,6 +274,7 @@ static struct attribute *rnbd_clt_dev_attrs[] = {
 	&rnbd_clt_mapping_path.attr,
 	&rnbd_clt_access_mode.attr,
 	&rnbd_clt_nr_poll_queues.attr,
+	&rnbd_clt_lost_writes.attr,
 	NULL,
 };
 

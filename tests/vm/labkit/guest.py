@@ -391,11 +391,17 @@ class Guest:
 
     def power_cycle(self) -> None:
         """Pull the plug and boot again; the guest starts empty, without any of our modules."""
+        with self.rebooted():
+            self.monitor.command("system_reset")
+
+    @contextlib.contextmanager
+    def rebooted(self):
+        """What is done meanwhile boots the guest again; it starts as after a power_cycle()."""
         with self.news:
             hellos = self.hellos
         self.monitor.command("set-action", reboot="reset")
-        self.monitor.command("system_reset")
         try:
+            yield
             self.wait_ready(hellos + 1)
         finally:
             if not self.gone:
