@@ -58,6 +58,12 @@ check-all: host-packages
 check-debug: host-packages
 	@tests/vm/lab check --debug --resume
 
+# MINUTES, SEED, COMBO and MODE as tests/vm/lab soak has them.
+MINUTES ?= 60
+soak: host-packages
+	@tests/vm/lab soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) \
+		$(if $(COMBO),--combo $(COMBO)) $(if $(MODE),--mode $(MODE))
+
 demo: host-packages
 	@tests/vm/lab demo
 
@@ -97,6 +103,8 @@ help:
 	@echo 'make check-all      every case on every kernel and in all pairs worth testing; many hours,'
 	@echo '                    goes on where it was stopped'
 	@echo 'make check-debug    the virtual-machine tests on a kernel that looks for bugs; hours'
+	@echo 'make soak           random trouble under verified load, MINUTES=$(MINUTES); SEED= repeats it,'
+	@echo '                    COMBO=6.1-7.3 and MODE=auto are kernels and always_invalidate; needs root'
 	@echo 'make check-package  the packages on Debian 11, 12, 13, from installation to removal; needs root'
 	@echo 'make matrix         build for every kernel of the table, from 5.10 on; needs root'
 	@echo 'make demo           two virtual machines, one disk between them; needs root'
@@ -106,8 +114,8 @@ help:
 	@echo 'Also: C=1, W=1, V=1, CC=, LLVM=1 as for any external module;'
 	@echo 'MODULES="rtrs-core ..." builds some modules only.'
 	@echo 'BENCH="--quick ..." are options for `tests/vm/lab bench`, MATRIX="--verify ..." for matrix.'
-	@echo 'deb, rpm, unit, lint, compat-verify, check..., matrix, demo and bench install missing'
+	@echo 'deb, rpm, unit, lint, compat-verify, check..., soak, matrix, demo and bench install missing'
 	@echo 'Debian packages (root).'
 
 .PHONY: modules install uninstall install-dkms clean deb rpm unit lint compat-verify check check-all \
-	check-debug check-package matrix demo bench host-packages help
+	check-debug check-package soak matrix demo bench host-packages help

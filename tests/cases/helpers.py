@@ -2,11 +2,12 @@
 """What several cases need: load that verifies itself, and what a mapping leaves behind."""
 
 import contextlib
-import json
 import re
 
+from labkit.footprint import footprint, rdma_objects, sessions, wait_footprint
 from labkit.guest import FileError
-from labkit.pair import CTL, SERVER_DEVICES, wait_until
+from labkit.pair import SERVER_DEVICES, wait_until
+from labkit.trouble import plug_cable, pull_cable
 
 MIB = 1 << 20
 NOTICED = 15    # a silent peer is noticed within 5 s; guests on a busy host are slower
@@ -98,43 +99,6 @@ def parameter(node, module, name, value):
 # -- what is there --------------------------------------------------------------------------
 
 
-def footprint(pair):
-    """What mappings leave on both sides: disks, links, opened devices, RDMA objects."""
-    return {
-        "disks": [n for n in pair.client.list_dir("/sys/block") if n.startswith("rnbd")],
-        "links": pair.client.list_dir(f"{CTL}/devices"),
-        "served": {name: sessions(pair, name) for name in pair.server.list_dir(SERVER_DEVICES)},
-        "client rdma": rdma_objects(pair.client),
-        "server rdma": rdma_objects(pair.server),
-    }
-
-
-def sessions(pair, backend):
-    """The sessions that have a backend (its kernel name) open."""
-    return pair.server.list_dir(f"{SERVER_DEVICES}/{backend}/sessions")
-
-
-def rdma_objects(node):
-    """How many objects of each kind each rdma device holds."""
-    devices = json.loads(node.run("rdma -j res show").out)
-    return {device["ifname"]: {kind: device[kind] for kind in ("pd", "cq", "qp", "cm_id", "mr")}
-            for device in devices}
-
-
-def wait_footprint(pair, before, timeout=20):
-    """Wait until both sides are as they were; the difference is what a failure shows."""
-    seen = {}
-
-    def back():
-        seen.update(footprint(pair))
-        return seen == before
-
-    try:
-        wait_until(back, timeout, interval=0.3)
-    except AssertionError:
-        assert seen == before
-
-
 def qps(node, link=0):
     """How many queue pairs an rdma device has."""
     return rdma_objects(node)[f"rxe{link}"]["qp"]
@@ -150,22 +114,6 @@ def map_twice(pair, device="nullb0"):
 
 
 # -- the network ----------------------------------------------------------------------------
-
-
-def pull_cable(node, link=0):
-    """Take the carrier from an interface; unlike link_down() its addresses stay.
-
-    Packets wait for the address of a neighbour that does not answer, and soft RoCE of 5.10 falls
-    over one that is freed after its queue pair (see known.KNOWN_BUGS): there, none has to wait.
-    """
-    if node.series == "5.10":
-        node.keep_neighbours(link)
-    node.monitor.command("set_link", name=f"n{link}", up=False)
-
-
-def plug_cable(node, link=0):
-    """Give an interface its carrier back."""
-    node.monitor.command("set_link", name=f"n{link}", up=True)
 
 
 @contextlib.contextmanager

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The lab notices what goes wrong in a guest, and its guests reach each other by RDMA."""
 
+import signal
 import time
 
 import pytest
 
-from helpers import TRACING
-from labkit import known, scan
+from helpers import TRACING, completed
+from labkit import known, scan, trouble
 from labkit.guest import CommandFailed, GuestDied, GuestTimeout
 from labkit.pair import KMEMLEAK, wait_until
 from labkit.patience import patient
@@ -210,6 +211,38 @@ def test_a_guest_that_does_not_answer_tells_what_it_is_at(guests):
     with pytest.raises(GuestTimeout, match="(?s)Not continuing.*Call Trace"):
         while True:
             guests.server.request("stat", timeout=5, path="/")
+
+
+def stamped(node, device):
+    """Put a device under load for a moment; what its sectors hold is known then."""
+    load = trouble.start_load(node, device, "lab")
+    wait_until(lambda: completed(node, device.rpartition("/")[2])[1] > 100, 30, "it is under load")
+    load.kill(signal.SIGTERM)
+    load.wait()
+
+
+# What a disk may do wrong with a sector whose write it acknowledged; /tmp/old is what it held before.
+WRONG = {
+    "write lost": "dd if=/tmp/old of={disk} skip={n} seek={n} count=1",
+    "write of another sector": "dd if={disk} of=/tmp/one skip={n} count=1; "
+                               "dd if=/tmp/one of={disk} seek=$(({n} + 1))",
+    "half of it written": "dd if=/tmp/old of={disk} bs=256 skip=$(({n} * 2)) seek=$(({n} * 2)) count=1",
+    "zeroes": "dd if=/dev/zero of={disk} seek={n} count=1",
+}
+
+
+def test_a_load_knows_what_its_disk_must_hold(guests):
+    disk, client = guests.client.null_blk(size_mb=1), guests.client
+    check = f"python3 /lab/stamp.py verify {disk} {trouble.state_file('lab')}"
+    stamped(client, disk)
+    client.run(f"dd if={disk} of=/tmp/old bs=1M iflag=direct")
+    stamped(client, disk)
+    client.run(f"{check} && dd if={disk} of=/tmp/new bs=1M iflag=direct")
+    changed = int(client.run("cmp -l /tmp/old /tmp/new | head -1", check=False).out.split()[0])
+    for what, command in WRONG.items():
+        client.run(command.format(disk=disk, n=(changed - 1) // 512) + "; sync")
+        assert client.run(check, check=False).status == 1, what
+        client.run(f"dd if=/tmp/new of={disk} bs=1M oflag=direct; {check}")
 
 
 NVMET = "/sys/kernel/config/nvmet"

@@ -162,5 +162,5 @@ def follow(reader: int, combo: str, report: Report,
             seen.append(event["name"])
             history.add(combo, event["name"], event["outcome"], event["seconds"])
             report.verdict(f"{combo} {event['name']}", event["outcome"], event["seconds"],
-                           event["text"], event["logs"])
+                           event["text"], event["logs"], event["note"] and f", {event['note']}")
     return planned, seen

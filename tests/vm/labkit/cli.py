@@ -5,7 +5,7 @@ import argparse
 import os
 import sys
 
-from . import bench, build, check, demo, host, kernels, matrix, package, roots, shell
+from . import bench, build, check, demo, host, kernels, matrix, package, roots, shell, soak
 
 # What the cache holds.
 IMAGES = ("roots", "kernels", "guest", "hosts")
@@ -46,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
                               help="do not build nor load our modules")
     bench.add(commands, series)
     matrix.add(commands, series)
+    soak.add(commands)
     package.add(commands)
     clean = commands.add_parser("clean", help="remove builds, runs and results")
     clean.add_argument("--all", action="store_true", help="images and coverage, too")

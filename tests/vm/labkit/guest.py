@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One QEMU guest: its process, its control channel, its kernel log.
 
-Threads: one reader per guest takes what the agent sends; everything else happens in the caller.
-All shared state is guarded by Guest.news, a condition that is notified on every change.
+Threads: one reader per guest takes what the agent sends; everything else happens in the caller,
+and there may be several.  All shared state is guarded by Guest.news, a condition that is notified
+on every change; the two channels to the guest have a lock each.
 """
 
 import base64
@@ -123,7 +124,9 @@ class Guest:
         self.console = run_dir / f"{self.name}.console"
         self.news = threading.Condition()
         self.numbers = itertools.count(1)
+        self.sending = threading.Lock()
         self.replies: dict[int, dict] = {}
+        self.unwanted: set[int] = set()     # requests whose replies nobody waits for
         self.log: list[str] = []
         self.hellos = 0
         self.gone = ""
@@ -231,18 +234,23 @@ class Guest:
                 log.write("".join(f"{line}\n" for line in message["log"]))
             elif "hello" in message:
                 self.hellos += 1
+            elif message["id"] in self.unwanted:
+                self.unwanted.remove(message["id"])
             else:
                 self.replies[message["id"]] = message
             self.news.notify_all()
 
-    def send(self, op: str, **fields) -> int:
-        """Send a request; the number it returns is what await_reply wants."""
+    def send(self, op: str, wanted: bool = True, **fields) -> int:
+        """Send a request; the number it returns is what await_reply wants, if it is wanted."""
         number = next(self.numbers)
+        if not wanted:
+            self.unwanted.add(number)
         data = json.dumps({"id": number, "op": op, **fields}).encode() + b"\n"
         if self.gone:
             raise self.death()
         try:
-            self.port.sendall(data)
+            with self.sending:
+                self.port.sendall(data)
         except OSError:
             raise self.death() from None
         return number
@@ -357,6 +365,10 @@ class Guest:
         """Write a line to the kernel log (without the newline it would wait for the next)."""
         self.write_file("/dev/kmsg", f"<{level}>{text}\n")
 
+    def say_soon(self, text: str) -> None:
+        """The same without waiting for it; the guest may be paused."""
+        self.send("write", wanted=False, path="/dev/kmsg", text=f"<6>{text}\n")
+
     def mark(self) -> int:
         """A mark in the kernel log; kernel_log(mark) is what came since."""
         text = f"lab: mark {next(self.numbers)}"
@@ -427,13 +439,19 @@ class Monitor:
 
     def __init__(self, sock: socket.socket):
         self.sock = sock
+        self.lock = threading.Lock()
         self.lines = sock.makefile("r", encoding="utf-8")
         self.lines.readline()
         self.command("qmp_capabilities")
 
     def command(self, name: str, /, **arguments) -> dict:
         """Run a monitor command; events that come in between are of no interest."""
-        request = {"execute": name, "arguments": arguments}
+        with self.lock:
+            return self.execute({"execute": name, "arguments": arguments})
+
+    def execute(self, request: dict) -> dict:
+        """Send a request and take its answer."""
+        name = request["execute"]
         self.sock.sendall(json.dumps(request).encode() + b"\n")
         for line in self.lines:
             reply = json.loads(line)

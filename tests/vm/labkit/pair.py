@@ -234,11 +234,11 @@ class Node(Guest):
 
     # -- our modules ------------------------------------------------------------------------
 
-    def unload(self) -> None:
+    def unload(self, timeout: float = 60) -> None:
         """Remove our modules, in the order that is always possible."""
         for module in OUR_MODULES:
             if self.module_loaded(module):
-                self.run(f"rmmod {module}", timeout=60)
+                self.run(f"rmmod {module}", timeout)
 
     def disks(self) -> list["Disk"]:
         """The disks this client has mapped."""

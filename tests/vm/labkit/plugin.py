@@ -253,7 +253,7 @@ def file_report(lab: Lab, report) -> None:
     if report.when == "teardown":
         lab.report(event="case", name=case_name(report.nodeid), outcome=entry["outcome"],
                    seconds=round(time.monotonic() - lab.started[report.nodeid], 1),
-                   text=entry["text"],
+                   text=entry["text"], note=dict(report.user_properties).get("note", ""),
                    logs=str(lab.run_dir / "cases" / case_name(report.nodeid)))
 
 
