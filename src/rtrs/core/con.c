@@ -9,6 +9,7 @@
 
 #include <linux/delay.h>
 #include <linux/export.h>
+#include <linux/moduleparam.h>
 #include <linux/rcupdate.h>
 
 #include "core.h"
@@ -29,6 +30,15 @@
 
 #define RTRS_STOP_RETRY_MS	20	/* at first, doubled each time up to */
 #define RTRS_STOP_RETRY_MAX_MS	1000u
+
+/* No chain of work requests that is posted at once is longer. */
+#define RTRS_MIN_SEND_WR	8
+
+/* Soft RoCE takes all we ask for; this is how tests reach a full send queue. */
+static unsigned int rtrs_max_send_wr;
+module_param_named(max_send_wr, rtrs_max_send_wr, uint, 0644);
+MODULE_PARM_DESC(max_send_wr,
+		 "For tests: most work requests in a send queue, at least 8 (default 0: as many as the adapter takes)");
 
 static int rtrs_con_create_cq(struct rtrs_con *con, u32 nr_cqe,
 			      const struct rtrs_con_attr *attr)
@@ -61,6 +71,15 @@ static int rtrs_con_try_qp(struct rtrs_con *con, struct ib_pd *pd,
 	return err;
 }
 
+static u32 rtrs_con_send_wr(const struct rtrs_con_attr *attr, u32 max_wr)
+{
+	u32 param = READ_ONCE(rtrs_max_send_wr);
+
+	if (param)
+		max_wr = min_t(u32, max_wr, max_t(u32, param, RTRS_MIN_SEND_WR));
+	return min(attr->send_wr, max_wr);
+}
+
 /**
  * rtrs_con_create_qp() - give a connection its CQ and QP
  * @con: connection whose CM id is bound to a device
@@ -76,7 +95,7 @@ int rtrs_con_create_qp(struct rtrs_con *con, struct ib_pd *pd,
 	const struct ib_device_attr *dev = &con->cm_id->device->attrs;
 	u32 max_wr = min_t(u32, dev->max_qp_wr, dev->max_cqe / 2) -
 		     RTRS_OWN_WR;
-	u32 send_wr = min(attr->send_wr, max_wr);
+	u32 send_wr = rtrs_con_send_wr(attr, max_wr);
 	u32 recv_wr = min(attr->recv_wr, max_wr);
 	struct ib_qp_init_attr init = {
 		.qp_context	= con,
