@@ -18,6 +18,7 @@
 #include <linux/slab.h>
 #include <linux/uuid.h>
 
+#include "../mr.h"
 #include "clt.h"
 
 /* How long rtrs_clt_open() may take, whatever the number of paths */
@@ -161,16 +162,10 @@ void rtrs_clt_sess_path_down(struct rtrs_clt_sess *sess)
 	queue_work(rtrs_clt_link_wq, &sess->link_work);
 }
 
-/* One page more than the data fills: it may start anywhere in its first page. */
 static u32 rtrs_clt_path_max_io(const struct rtrs_clt_path *path)
 {
-	u64 pages = path->dev->attrs.max_fast_reg_page_list_len;
-
-	if (pages < 2)
-		return 0;
-	return round_down(min_t(u64, path->rsp.max_io_size,
-				(pages - 1) * RTRS_CLT_MR_PAGE),
-			  RTRS_CLT_MR_PAGE);
+	return rtrs_mr_max_io(path->rsp.max_io_size, RTRS_CLT_MR_PAGE,
+			      path->dev->attrs.max_fast_reg_page_list_len);
 }
 
 static int rtrs_clt_sess_first_geometry(struct rtrs_clt_path *path)

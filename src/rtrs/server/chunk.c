@@ -21,11 +21,11 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/gfp.h>
-#include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
 
+#include "../mr.h"
 #include "srv.h"
 
 /* registrations posted at once; any send queue takes them */
@@ -117,15 +117,11 @@ static u32 rtrs_srv_chunks_per_mr(const struct rtrs_srv_path *path)
 {
 	const struct ib_device_attr *attrs = &path->dev->ib->attrs;
 	const struct rtrs_srv_sess *sess = path->sess;
-	u32 by_pages = attrs->max_fast_reg_page_list_len /
-		       (sess->chunk_size >> PAGE_SHIFT);
-	u64 by_size = div_u64(attrs->max_mr_size ?: U64_MAX, sess->chunk_size);
-	u32 max = sess->invalidate ? 1 : sess->queue_depth;
 
-	max = min_t(u64, min(max, by_pages), by_size);
-	while (max && sess->queue_depth % max)
-		max--;
-	return max;
+	return rtrs_mr_chunks(sess->invalidate ? 1 : sess->queue_depth,
+			      sess->chunk_size, PAGE_SIZE,
+			      attrs->max_fast_reg_page_list_len,
+			      attrs->max_mr_size);
 }
 
 static void rtrs_srv_mr_fill_sgl(const struct rtrs_srv_path *path, u32 first,
