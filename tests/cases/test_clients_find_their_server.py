@@ -22,6 +22,14 @@ def test_a_high_port_is_no_negative_number(pair, port):
     assert pair.client.map_errno(session="t", paths=pair.paths(1)) == "ECONNREFUSED"
 
 
+def test_a_high_port_is_no_negative_number_in_a_path_by_gid(pair):
+    # soft RoCE has no such paths, but the address gets as far as the connection manager
+    with probed(pair.client, "rdma_resolve_addr service=+24($arg3):x64") as seen:
+        assert pair.client.map_errno(paths=["gid:fe80::1@gid:fe80::2"], dest_port=65535)
+    service, = re.findall(r"service=0x([0-9a-f]+)", seen[0])
+    assert int.from_bytes(int(service, 16).to_bytes(8, "little"), "big") == 0x13f0000 | 65535
+
+
 def test_clients_that_lost_a_server_try_again_apart(pair):
     pair.server.null_blk(size_mb=4)
     disks = [pair.map(session=name, access_mode="ro") for name in SESSIONS]

@@ -83,11 +83,13 @@ def test_another_device_of_the_name_is_not_opened(pair, disk, other):
 
 
 @pytest.mark.long
-def test_a_server_with_fewer_chunks_waits_to_be_set_right(pair, disk):
+@pytest.mark.parametrize("less", ({"sess_queue_depth": 256}, {"max_chunk_size": 65536}),
+                         ids=("fewer chunks", "smaller chunks"))
+def test_a_server_with_less_room_waits_to_be_set_right(pair, disk, less):
     pair.server.unload()
     wait_state(disk, "closed", NOTICED)
     mark = pair.client.mark()
-    pair.load_server(sess_queue_depth=256)
+    pair.load_server(**less)
     wait_logged(pair.client, "restore the server's parameters", mark, timeout=RESUMED)
     assert disk.attribute("state") == "closed"
     pair.server.unload()

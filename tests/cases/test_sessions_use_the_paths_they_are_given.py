@@ -49,6 +49,42 @@ def test_paths_of_any_family_join_one_session(pair, before, ipv6):
     verified_fio(disk)
 
 
+def test_paths_over_one_adapter_share_no_memory(pair, before):
+    paths = [pair.paths(1, ipv6)[0] for ipv6 in (False, True)]
+    idle = qps(pair.server)
+    one_path = pair.client.map(paths=paths[:1])
+    queues = qps(pair.server) - idle
+    one_path.unmap()
+    wait_footprint(pair, before)
+    pair.client.map(paths=paths)
+    wait_until(lambda: qps(pair.server) - idle == 2 * queues, 15, "both paths are connected")
+    now = footprint(pair)
+    for side in ("client rdma", "server rdma"):
+        assert now[side]["rxe0"]["pd"] - before[side]["rxe0"]["pd"] == 2, side
+
+
+def test_an_address_that_is_given_twice_is_refused_once(pair, before):
+    marks = pair.marks()
+    verified_fio(pair.client.map(paths=2 * pair.paths(1)), size="256k")
+    wait_logged(pair.client, "connection 0 rejected by the server: -EEXIST", marks["client"])
+    wait_logged(pair.server, f"connection request from ip:{pair.client.address()} rejected: -EEXIST",
+                marks["server"])
+
+
+def test_heartbeats_wait_until_the_other_side_can_answer(pair, before):
+    # the handshake takes longer than a peer may be silent, each of its messages does not
+    pair.reload_modules(hb_interval_ms=100, hb_missed_max=20)
+    pair.map().unmap()                  # so that the addresses are known
+    since = pair.client.mark()
+    with parameter(pair.client, "rtrs_client", "hb_interval_ms", 100), \
+            parameter(pair.client, "rtrs_client", "hb_missed_max", 20):
+        pair.server.netem("delay 700ms")
+        disk = pair.map()
+        pair.server.netem("")
+    direct_read(pair.client, disk.path)
+    assert not any("silent" in line for line in pair.client.kernel_log(since))
+
+
 @pytest.mark.parametrize("down", (0, 1))
 def test_a_session_opens_if_one_of_its_paths_is_up(pair, before, down):
     pair.client.link_down(down)

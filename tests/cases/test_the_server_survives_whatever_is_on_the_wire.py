@@ -6,6 +6,7 @@ import errno
 import os
 import struct
 import time
+from concurrent import futures
 
 import pytest
 
@@ -13,8 +14,9 @@ from helpers import (FROZEN, MIB, SMALL, array_is_consistent, completed, footpri
                      loop_that_hangs, qps, raid5, verified_fio, wait_footprint, wait_in,
                      wait_logged)
 from labkit.pair import wait_until
-from wire import (IO_RSP, PAGE, READ, UNKNOWN, WRITE, WireClient, block_io, closing, hello, info,
-                  opening, read_header)
+from labkit.patience import patient
+from wire import (IO_RSP, PAGE, PROMPT, READ, UNKNOWN, WRITE, WireClient, block_io, closing, hello, info,
+                  opening, read_header, sniffed)
 
 CHUNK, DEPTH, OFF_BITS = WireClient.CHUNK, WireClient.DEPTH, WireClient.OFF_BITS   # SMALL's
 SIZE_MB = 16
@@ -22,6 +24,8 @@ BLOCK_WRITE = 1     # an operation of the block server
 RESET = -errno.ECONNRESET
 KNOCKS = 15         # as many as rtrs_raw can make, but one
 LARGEST = 4096      # connections of a path
+AT_ONCE = 10    # rounds
+TALKING = 15    # seconds; a silent client is given up after 5
 
 
 @pytest.fixture
@@ -89,7 +93,7 @@ def test_wrong_connection_requests_are_rejected(pair, wire):
             ({"version": 0x0100}, RESET), ({"version": 0x0300}, RESET),
             ({"cid": 2}, RESET), ({"cid": 0xffff}, RESET), ({"cid_num": 0}, RESET),
             ({"cid_num": LARGEST + 1}, RESET), ({"first_conn": 0}, -errno.ENXIO),
-            ({"cid": 1, "first_conn": 0}, -errno.ENXIO)):
+            ({"cid": 1}, -errno.ENXIO), ({"cid": 1, "first_conn": 0}, -errno.ENXIO)):
         assert wire.renew().connect(**wrong) == error, wrong
     # and those that do not fit what was there before
     assert wire.renew().connect() == 0
@@ -100,6 +104,21 @@ def test_wrong_connection_requests_are_rejected(pair, wire):
     assert wire.connect(path=bytes(16)) == -errno.EEXIST, "one path for a pair of addresses"
     with ends(pair, "the client connects it anew"):
         assert wire.connect(recon_cnt=2) == RESET
+
+
+def test_two_that_begin_a_session_at_once_are_in_one(pair, wire):
+    # the server itself is the second one, over another pair of addresses
+    other = WireClient(pair.server, f"ip:{pair.server.address()}")
+    with futures.ThreadPoolExecutor() as both:
+        for _ in range(AT_ONCE):
+            wire.renew()
+            other.renew().session = wire.session
+            assert list(both.map(WireClient.connect, (wire, other))) == [0, 0]
+            for client in wire, other:
+                assert client.connect(cid=1, first_conn=0) == 0
+            for client in wire, other:      # another session would not get the name
+                assert client.send(info()) is None and len(client.answer()) > 12
+    other.remove()
 
 
 def test_too_many_handshakes_are_refused(pair, wire):
@@ -224,6 +243,32 @@ def test_an_open_that_waits_does_not_look_at_its_message_again(pair, wire, freez
         assert len(opened(pair, "loop0", since)) == 1
 
 
+def test_an_answer_without_data_names_no_memory(pair):
+    pair.server.null_blk(size_mb=4)
+    pair.reload_modules("N")
+    disk = pair.map()
+    pair.client.settle()
+    with sniffed(pair.server) as writes:
+        report = verified_fio(disk, size="64k", bs="4k")
+    # one for each that was written, beside heartbeats
+    assert len(writes) >= report.total("write")
+    assert {tuple(write) for write in writes} == {(0, 0, 0)}
+
+
+@pytest.mark.parametrize("wire", ("Y",), indirect=True)
+def test_what_the_client_can_still_change_is_not_executed(pair, wire, freezable):
+    wire.greet()
+    device = open_device(wire, "nullb1")
+    for node in pair.nodes:
+        node.settle()
+    pair.server.modprobe("rtrs_fail", function="rxe_invalidate_mr", times=1)
+    with ends(pair, "invalidation of a chunk's key"):
+        tell(wire, 1, block_io(device, BLOCK_WRITE, PAGE), PAGE)
+    assert pair.server.read_file("/sys/module/rtrs_fail/parameters/times") == "0"
+    assert not completed(pair.server, "nullb1")[1]
+    pair.server.run("rmmod rtrs_fail")
+
+
 def test_a_busy_chunk_takes_no_second_request(pair, wire, freezable):
     wire.greet()
     with loop_that_hangs(pair, FROZEN), ends(pair, "connection 1: a second request for chunk 3"):
@@ -298,6 +343,18 @@ def test_an_unfinished_handshake_comes_to_an_end(pair):
         wire.join()
     wait_until(lambda: qps(pair.server) == before, 20, "its connections are gone")
     wire.remove()
+
+
+def test_a_client_that_asks_is_not_silent(pair, wire):
+    wire.features = PROMPT              # but it answers no heartbeat
+    wire.greet()
+    end = time.monotonic() + patient(TALKING)
+    while time.monotonic() < end:
+        assert wire.request(7, 72, hello() + read_header(36), start=36) is None
+        assert wire.status(7) == 0
+        time.sleep(1)
+    with ends(pair, "the client is silent"):
+        pass
 
 
 @pytest.mark.long

@@ -10,6 +10,7 @@ from helpers import (NOTICED, RESUMED, direct_read, footprint, plug_cable, progr
 from labkit.pair import SERVER_DEVICES, wait_until
 from labkit.patience import patient
 
+TOGETHER = 9    # rounds; in each one begins a little earlier or later
 SOON = 20       # seconds a forced unmap may take, at most, whatever the server does
 
 
@@ -52,6 +53,20 @@ def test_unloading_the_client_unmaps_what_is_idle(pair, before):
     pair.client.run("udevadm settle; rmmod rnbd_client rtrs_client")
     wait_footprint(pair, before)
     pair.client.modprobe("rnbd_client")
+
+
+def test_disks_may_be_unmapped_while_the_client_is_unloaded(pair, before):
+    for number in range(TOGETHER):
+        disk = pair.map()
+        pair.client.settle()
+        jobs = [pair.client.start(f"sleep {delay}; {command}") for delay, command in (
+            (number % 3 * 0.02, f"echo normal > {disk.sysfs}/unmap_device"),
+            (number // 3 * 0.02, "rmmod rnbd_client && rmmod rtrs_client"))]
+        unmapped, unloaded = (job.wait(check=False) for job in jobs)
+        assert unloaded.status == 0 or "in use" in unloaded.err
+        assert not pair.client.disks(), (unmapped, unloaded)
+        wait_footprint(pair, before)
+        pair.client.modprobe("rnbd_client")
 
 
 @pytest.mark.long

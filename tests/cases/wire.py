@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Peers of bytes, which break whatever rule of the transport a case wants; see rtrs-raw.c."""
 
+import contextlib
+import json
 import os
+import signal
 import struct
 
 from labkit.pair import wait_until
@@ -12,8 +15,47 @@ INFO_REQ, INFO_RSP, WRITE, READ, KEY = range(5)     # types of the transport's m
 NEED_INVAL = 1                                      # flag of a read
 IO_REQ, IO_RSP, IO_RSP_INV, UNKNOWN = 0, 1, 2, 5    # types of immediates
 HELLO, HELLO_RSP, OPEN, IO, CLOSE = 0, 1, 2, 4, 5   # types of messages of the block server
+PROMPT = 1          # a feature: heartbeats are answered promptly
 ANSWERED = 20       # seconds; guests on a busy host are slow
 PAGE = 4096
+
+
+# Prints address, key and length of each write with an immediate and without data that the host
+# sends, once somebody says that it is enough.
+SNIFFER = """
+import json, signal, socket, struct
+link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+link.bind(("eth0", 0))
+link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+seen, going = [], [True]
+signal.signal(signal.SIGTERM, lambda *_: going.clear())
+link.settimeout(0.2)
+open("/tmp/sniffing", "w")
+while going:
+    try:
+        packet, origin = link.recvfrom(128)
+    except TimeoutError:
+        continue
+    if origin[2] == socket.PACKET_OUTGOING and packet[12:14] == bytes((8, 0)) \\
+            and packet[23] == socket.IPPROTO_UDP and packet[36:38] == struct.pack(">H", 4791) \\
+            and packet[42] == 0x0b:
+        write = struct.unpack_from(">QII", packet, 54)
+        if not write[2]:
+            seen.append(write)
+print(json.dumps(seen))
+"""
+
+
+@contextlib.contextmanager
+def sniffed(node):
+    """Collect address, key and length of each write without data that a host sends on link 0."""
+    writes = []
+    node.create_file("/tmp/sniffer.py", SNIFFER)
+    job = node.start("exec python3 /tmp/sniffer.py")
+    wait_until(lambda: node.exists("/tmp/sniffing"), what="somebody listens")
+    yield writes
+    job.kill(signal.SIGTERM)
+    writes += json.loads(job.wait().out)
 
 
 class Wire:
@@ -71,6 +113,7 @@ class WireClient(Wire):
     def __init__(self, node, address):
         super().__init__(node)
         self.address = address
+        self.features = 0
         self.chunks = []
         self.renew()
 
@@ -83,8 +126,9 @@ class WireClient(Wire):
     def connect(self, **fields):
         """Ask for a connection; the errno of its rejection, or 0."""
         fields = {"magic": MAGIC, "version": VERSION, "cid": 0, "cid_num": 2, "recon_cnt": 1,
-                  "path": self.path, "session": self.session, "first_conn": 1, **fields}
-        request = struct.pack("<xxHHHHH16s16sB11x", *fields.values())
+                  "path": self.path, "session": self.session, "first_conn": 1,
+                  "features": self.features, **fields}
+        request = struct.pack("<xxHHHHH16s16sB3xI4x", *fields.values())
         failed = self.node.write_errno(f"{PARAMETERS}/connect", f"{self.address} {request.hex()}")
         assert failed in (None, "ECONNREFUSED")
         magic, _, error = struct.unpack_from("<HHh", self.answer())
