@@ -183,6 +183,16 @@ def test_what_was_accepted_may_still_be_too_small(pair):
     goes_on(pair, disk, "/dev/mapper/small")
 
 
+def test_another_number_is_another_device_as_long_as_the_server_is_not_booted(pair):
+    first, second = (pair.server.null_blk(f"nullb{number}", size_mb=SIZE) for number in (0, 1))
+    point(pair.server, first)
+    disk = map_name(pair)
+    since = pair.client.mark()
+    with server_away(pair, disk):
+        point(pair.server, second)
+    refused(pair, disk, since)
+
+
 def test_a_file_that_was_replaced_is_another_one(pair):
     image(pair.server, SIZE)        # there is a link to it already, of the same name
     disk = map_name(pair)

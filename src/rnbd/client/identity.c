@@ -15,13 +15,12 @@
 #include "../id.h"
 #include "clt.h"
 
-/*
- * Was the server certainly not booted since its answer that we remember? The
- * transport does not tell yet, so never.
- */
+/* Was the server certainly not booted since its answer that we remember? */
 static bool rnbd_clt_same_boot(const struct rnbd_clt_dev *dev)
 {
-	return false;
+	u64 instance = rtrs_clt_instance(dev->sess->rtrs);
+
+	return instance && instance == dev->cache.instance;
 }
 
 static void rnbd_clt_dev_complain_identity(const struct rnbd_clt_dev *dev,

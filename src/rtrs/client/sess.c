@@ -96,12 +96,16 @@ static bool rtrs_clt_sess_is_going_down(const struct rtrs_clt_sess *sess)
  * Two paths that connect at the same time both allow the server to create the
  * session, and may have reached two servers: an address has moved, or the line
  * that maps a disk is wrong. The first one to come up decides. Any other has to
- * ask again, this time for a session that exists.
+ * ask again, this time for a session that exists; unless the server's instance
+ * proves that it is the same one.
  */
 static bool rtrs_clt_sess_takes_path(const struct rtrs_clt_path *path)
 {
-	lockdep_assert_held(&path->sess->link_lock);
-	return !path->may_create || !path->sess->nr_up;
+	const struct rtrs_clt_sess *sess = path->sess;
+
+	lockdep_assert_held(&sess->link_lock);
+	return !path->may_create || !sess->nr_up ||
+	       (sess->instance && path->rsp.instance == sess->instance);
 }
 
 /* Return: false if it has to be tried again after the session went down. */
