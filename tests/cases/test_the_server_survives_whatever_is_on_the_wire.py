@@ -152,7 +152,6 @@ def test_who_merely_knocks_costs_little(pair):
         assert wire.connect(cid_num=KNOCKS + 1, cid=cid) == 0
     taken = (pair.server.kernel_memory() - before) // KNOCKS
     wire.remove()
-    print("bytes taken by a connection:", taken)
     assert taken < 400 * 1024
 
 
