@@ -371,13 +371,12 @@ static void rtrs_clt_con_received(struct rtrs_clt_con *con,
 				  const struct ib_wc *wc, const void *payload)
 {
 	rtrs_hb_alive(&con->path->hb);
-	if (wc->wc_flags & IB_WC_WITH_INVALIDATE) {
+	if (wc->wc_flags & IB_WC_WITH_INVALIDATE)
 		rtrs_clt_con_note_inval(con, wc->ex.invalidate_rkey);
-	} else if (wc->wc_flags & IB_WC_WITH_IMM) {
+	else if (wc->wc_flags & IB_WC_WITH_IMM)
 		rtrs_clt_con_imm(con, wc, payload);
-	} else {
+	else
 		rtrs_clt_protocol_error(con, "message without immediate data");
-	}
 }
 
 /* A completion of a receive without a buffer */
