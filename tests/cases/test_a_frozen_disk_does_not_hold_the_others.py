@@ -104,6 +104,8 @@ def still(disk):
 
 def become_idle(*disks):
     """Wait until blk-mq takes the disks for idle, which do nothing meanwhile."""
+    disks[0].client.run("mountpoint -q /sys/kernel/debug || "
+                        "mount -t debugfs debugfs /sys/kernel/debug")
     for disk in disks:
         disk.client.write_file(f"/sys/block/{disk.name}/queue/io_timeout", 1000)
         direct_read(disk.client, disk.path)

@@ -208,8 +208,9 @@ def test_disks_are_unmapped_when_the_session_is_lost_for_long(pair, backends):
     disks = pair.map(fast_io_fail_tmo=2, dev_loss_tmo=TMO), pair.map("nullb1")
     assert disks[1].attribute("dev_loss_tmo") == str(TMO)
     mark = pair.client.mark()
-    lose(pair, *disks)
-    wait_until(lambda: not pair.client.disks(), patient(TMO + LATE), "both disks are gone")
+    pair.client.settle()
+    pair.server.unload()
+    wait_until(lambda: not pair.client.disks(), TMO + LATE, "both disks are gone")
     wait_logged(pair.client, "which is its dev_loss_tmo: unmapping", mark, count=2)
     assert not pair.client.list_dir(f"{CTL}/devices")
     pair.load_server()
@@ -246,8 +247,8 @@ def test_times_that_make_no_sense_are_refused(pair, backends):
 
 def test_a_request_that_takes_long_is_counted_and_left_alone(pair, freezable):
     disk, other = pair.map(freezable), pair.map("nullb1")
+    pair.client.write_file(f"/sys/block/{disk.name}/queue/io_timeout", 2000)
     for mapped in (disk, other):
-        pair.client.write_file(f"/sys/block/{mapped.name}/queue/io_timeout", 2000)
         assert mapped.attribute("slow_requests") == mapped.attribute("oldest_request") == "0"
     mark = pair.client.mark()
     with frozen(pair):
@@ -255,7 +256,7 @@ def test_a_request_that_takes_long_is_counted_and_left_alone(pair, freezable):
         wait_until(lambda: disk.attribute("slow_requests") == str(len(jobs)), 30,
                    "all of them take long")
         assert int(disk.attribute("oldest_request")) >= 2
-        wait_logged(pair.client, f"{disk.name}: write of 4096 bytes at sector ", mark)
+        wait_logged(pair.client, f"{disk.name}: WRITE of 4096 bytes at sector ", mark)
         assert held(disk)[1] == "0"
         verified_fio(other)
     for job in jobs:

@@ -3,8 +3,8 @@
 
 import time
 
-from helpers import (NOTICED, RESUMED, plug_cable, probed, progress, pull_cable, verified_fio,
-                     wait_state)
+from helpers import (NOTICED, RESUMED, TRACING, plug_cable, probed, progress, pull_cable,
+                     verified_fio, wait_state)
 from labkit.pair import wait_until
 from labkit.patience import patient
 
@@ -16,6 +16,7 @@ def test_polled_io_completes_by_polling(pair):
     pair.server.null_blk(size_mb=8)
     disk = pair.map(nr_poll_queues=2)
     assert disk.queue("io_poll") == "1"
+    pair.client.write_file(f"{TRACING}/buffer_size_kb", 64)    # it polls very often
     start = time.monotonic()
     with probed(pair.client, "rtrs_clt_rdma_cq_direct") as seen:
         report = pair.client.fio(disk.path, rw="randread", number_ios=READS, **POLLED)
