@@ -28,7 +28,7 @@ COMMANDS = {
     "flush": ("xfs_io -c fsync {disk}", "FF"),
     "FUA": ("dd if=/dev/zero of={disk} bs=4k seek=9 count=1 oflag=direct,dsync status=none",
             "WF"),
-    "discard": ("blkdiscard -o 1M -l 512k {disk}", "D"),
+    "discard": ("blkdiscard -f -o 1M -l 512k {disk}", "D"),     # -f: the server has claimed it
 }
 
 

@@ -235,7 +235,7 @@ def test_an_open_that_waits_does_not_look_at_its_message_again(pair, wire, freez
     with loop_that_hangs(pair, FROZEN):
         begin_to_open(wire, 1, "loop0")
         wait_in(pair.server, "rnbd_srv_open_dev")
-        spoilt = wire.write(UNKNOWN << 28, b"\xff" * PAGE, *wire.chunks[1])
+        spoilt = wire.write(UNKNOWN << 28, b"\xff" * 512, *wire.chunks[1])
     assert bool(spoilt) == (pair.mode == "Y")
     if not spoilt:
         assert wire.status(1) == 0
