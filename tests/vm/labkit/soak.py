@@ -69,7 +69,7 @@ class Soak:
         self.disks: dict[Member, Disk] = {}
         self.empty: dict = {}       # footprints, without disks and with them
         self.idle: dict = {}
-        self.phase = ""
+        self.phase = "getting ready"
         self.spoken = time.monotonic()
         self.counts: Counter = Counter()
 

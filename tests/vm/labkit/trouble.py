@@ -197,7 +197,7 @@ def visitor(pair: Pair, step: Step) -> Iterator[None]:
     """
     session, links, way, backend = step.where
     pair.server.null_blk(backend, size_mb=VISITOR_MB)
-    paths = [pair.paths()[int(link)] for link in links]
+    paths = [] if links == "there" else [pair.paths()[int(link)] for link in links]
     try:
         disk = pair.client.map(backend, session, paths, PATIENCE)
     except FileError as error:
@@ -285,9 +285,9 @@ def draw_rule(name: str) -> Callable[[random.Random, Place], tuple[str, ...]]:
 
 
 def draw_visitor(rng: random.Random, place: Place) -> tuple[str, ...]:
-    """A session of its own or one that is there, over which links in which order, and its end."""
-    return rng.choice((*place.sessions, "visit", "visit2")), rng.choice(("0", "1", "01", "10")), \
-        rng.choice(list(LEAVES))
+    """A session that is there or one of its own, over which links in which order, and its end."""
+    session, links = rng.choice((*place.sessions, "visit", "visit2")), rng.choice(("0", "1", "01", "10"))
+    return session, "there" if session in place.sessions else links, rng.choice(list(LEAVES))
 
 
 def disturbance(name: str, weight: int) -> Kind:
