@@ -184,11 +184,11 @@ class Soak:
         for member, disk in self.disks.items():
             self.wait(lambda d=disk: d.attribute("state") == "open", deadline,
                       f"{member.device} is open")
-            before[disk] = self.progress(disk)
+            before[member] = self.progress(disk)
         self.phase = "waiting for I/O to flow"
         for member, disk in self.disks.items():
             self.wait(lambda d=disk, m=member: loads[m].done()
-                      or self.progress(d) > before[d] + 20, deadline,
+                      or self.progress(d) > before[m] + 20, deadline,
                       f"I/O of {member.device} flows")
             if loads[member].done():
                 raise AssertionError(f"the load of {member.device} ended: "
