@@ -70,7 +70,6 @@ def reboot(pair):
     pair.load_server()
 
 
-@pytest.mark.once
 def test_an_fsync_fails_until_the_disk_is_closed(pair, disk):
     since = pair.client.mark()
     with unflushed_write(disk) as fsync:
@@ -118,7 +117,6 @@ def test_what_was_flushed_is_not_lost(pair, disk):
     assert disk.attribute("lost_writes") == "0"
 
 
-@pytest.mark.once
 def test_a_write_during_the_last_flush_is_lost(pair):
     below = pair.server.null_blk(size_mb=SIZE_MB, **CACHE)
     sectors = pair.server.sectors(below)
@@ -138,7 +136,6 @@ def test_a_write_during_the_last_flush_is_lost(pair):
     wait_until(lambda: disk.attribute("lost_writes") == "1", RESUMED, "the loss is noticed")
 
 
-@pytest.mark.once
 def test_a_backend_without_a_volatile_cache_loses_nothing(pair):
     pair.server.null_blk(size_mb=SIZE_MB)
     disk = pair.map()
@@ -149,7 +146,6 @@ def test_a_backend_without_a_volatile_cache_loses_nothing(pair):
         assert fsync() == ["done", "done"]
 
 
-@pytest.mark.once
 def test_modules_that_are_reloaded_lose_nothing(pair, disk):
     with unflushed_write(disk) as fsync:
         pair.server.unload()
@@ -168,14 +164,12 @@ def test_a_server_that_is_unloaded_before_it_loses_power_loses_nothing(pair, dis
     assert not any(LOST in line for line in pair.client.kernel_log(since))
 
 
-@pytest.mark.once
 def test_a_server_that_is_rebooted_loses_nothing(pair, disk):
     with unflushed_write(disk) as fsync:
         reboot(pair)
         assert fsync() == ["done", "done"]
 
 
-@pytest.mark.once
 def test_no_path_has_to_miss_the_server(pair):
     pair.server.null_blk(size_mb=SIZE_MB, **CACHE)
     with parameter(pair.client, "rtrs_client", "hb_interval_ms", 60000):
@@ -259,7 +253,6 @@ def test_all_volumes_on_a_disk_learn_it(pair, disk):
                                check=False).status
 
 
-@pytest.mark.once
 def test_a_client_that_asks_for_nothing_gets_in_tree_bytes(pair):
     wire = WireClient(pair.client, f"ip:{pair.server.address()}")
     assert wire.connect() == 0

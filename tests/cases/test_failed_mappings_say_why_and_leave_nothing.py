@@ -1,16 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A mapping that fails ends with the right errno, and leaves nothing behind on either side."""
 
-import time
-
 import pytest
 
-from helpers import footprint, verified_fio, wait_footprint, wait_in
-from labkit.pair import CTL, wait_until
-from labkit.patience import patient
+from helpers import footprint, wait_footprint
+from labkit.pair import CTL
 
-BOUND = 40      # seconds; 30 for all addresses, and the time to clean up
-SOON = 15       # seconds; a tried address gets one before the next one is tried, too
 PATH = "path=ip:10.0.0.1@ip:10.0.0.2"
 GOOD = f"sessname=s {PATH} device_path=nullb0"
 
@@ -147,45 +142,3 @@ def test_another_client_cannot_take_a_session_name(pair):
     error = pair.server.map_errno("nullb0", "taken", ["ip:10.0.0.2@ip:10.0.0.2"])
     assert error in ("EPERM", "ECONNRESET")
     pair.server.run("rmmod rnbd_client rtrs_client")
-
-
-@pytest.fixture
-def silent(pair):
-    """Addresses that do not answer."""
-    pair.server.null_blk(size_mb=4)
-    return [f"ip:{pair.client.address()}@ip:{pair.client.silent_address(host)}"
-            for host in (71, 72, 73)]
-
-
-def start_mapping(pair, paths, session="s"):
-    """Start to map a disk over some paths."""
-    line = pair.client.map_line("nullb0", session, paths)
-    return pair.client.start(f"exec /bin/echo '{line}' > {CTL}/map_device")
-
-
-@pytest.mark.once
-def test_addresses_that_do_not_answer_cost_half_a_minute_however_many_they_are(pair, silent):
-    start = time.monotonic()
-    assert pair.client.map_errno("nullb0", "s", silent) == "ETIMEDOUT"
-    assert time.monotonic() - start < patient(BOUND)
-
-
-def test_addresses_that_do_not_answer_do_not_keep_others_from_being_tried(pair, silent):
-    start = time.monotonic()
-    disk = pair.client.map("nullb0", "s", silent + pair.paths(1))
-    assert time.monotonic() - start < patient(SOON)
-    verified_fio(disk)
-
-
-def test_a_mapping_can_be_killed_and_so_can_one_that_waits_for_it(pair, silent):
-    first = start_mapping(pair, silent)
-    wait_in(pair.client, "rtrs_clt_open")
-    second = start_mapping(pair, silent)
-    wait_in(pair.client, "rnbd_clt_sess_get")
-    for job in (second, first):
-        start = time.monotonic()
-        job.kill()
-        assert not job.wait(check=False).timed_out
-        assert time.monotonic() - start < patient(SOON)
-    wait_until(lambda: not pair.client.run("pgrep -x echo", check=False).out, what="both are gone")
-    verified_fio(pair.map())

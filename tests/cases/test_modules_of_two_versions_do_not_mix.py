@@ -55,7 +55,7 @@ def refused(node, command, module, why):
     assert not node.module_loaded(module)
 
 
-@pytest.mark.parametrize("change", OTHER)
+@pytest.mark.parametrize("change", ("struct", pytest.param("release", marks=pytest.mark.long)))
 def test_modules_refuse_another_version_of_the_core(others, change):
     for node in others.nodes:
         put(node, change, OTHER[change], "rtrs-core")
@@ -67,6 +67,7 @@ def test_modules_refuse_another_version_of_the_core(others, change):
         node.run("rmmod rtrs_core && modprobe rnbd_client && modprobe rnbd_server")
 
 
+@pytest.mark.long
 def test_a_disk_is_used_on_while_modules_of_the_next_version_are_refused(others):
     others.load_modules("auto")
     others.server.null_blk(size_mb=4)
@@ -87,12 +88,14 @@ def test_a_disk_is_used_on_while_modules_of_the_next_version_are_refused(others)
     verified_fio(others.map())
 
 
+@pytest.mark.long
 def test_modules_of_one_interface_mix(others):
     for node in others.nodes:
         put(node, "same", SAME, "rtrs-core")
         node.run("insmod /tmp/rtrs-core.ko && modprobe rnbd_client && modprobe rnbd_server")
 
 
+@pytest.mark.long
 def test_modules_refuse_those_of_the_kernel(others):
     for node in others.nodes:
         put(node, "in-tree", IN_TREE, "rtrs-core", "rtrs-client", "rnbd-client")

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Sessions take IPv4 and IPv6, one path or two, with and without a source, on any port."""
 
+import time
+
 import pytest
 
 from helpers import (NOTICED, RESUMED, direct_read, footprint, map_twice, parameter, plug_cable,
                      pull_cable, qps, sessions, verified_fio, verified_load, wait_footprint,
-                     wait_logged, wait_state)
+                     wait_in, wait_logged, wait_state)
 from labkit.pair import CTL, wait_until
+from labkit.patience import patient
 
 ROUNDS = 10
+BOUND = 40      # seconds; 30 for all addresses, and the time to clean up
+SOON = 15       # seconds; a tried address gets one before the next one is tried, too
 FORMS = ("ip:{0}@ip:{1}", "ip:{0},ip:{1}", "ip:{1}")
 
 
@@ -182,7 +187,6 @@ def test_all_paths_come_back_into_one_session(pair):
     assert pair.client.checksum(disk.path) == pair.server.checksum(backend)
 
 
-@pytest.mark.once
 def test_a_path_follows_the_interface_that_its_text_names(pair, before):
     number = pair.client.read_file("/sys/class/net/eth1/ifindex")
     disk = pair.client.map("nullb0", "s", ["ip:fe80::1%eth1@ip:fe80::2%eth1"])
@@ -221,3 +225,43 @@ def test_a_session_ends_though_others_come_and_go(pair, before):
         pair.map().unmap()
     others.kill()
     wait_footprint(pair, before)
+
+
+@pytest.fixture
+def silent(pair, before):
+    """Paths to addresses that do not answer."""
+    return [f"ip:{pair.client.address()}@ip:{pair.client.silent_address(host)}"
+            for host in (71, 72, 73)]
+
+
+def start_mapping(pair, paths, session="s"):
+    """Start to map a disk over some paths."""
+    line = pair.client.map_line("nullb0", session, paths)
+    return pair.client.start(f"exec /bin/echo '{line}' > {CTL}/map_device")
+
+
+def test_addresses_that_do_not_answer_cost_half_a_minute_however_many_they_are(pair, silent):
+    start = time.monotonic()
+    assert pair.client.map_errno("nullb0", "s", silent) == "ETIMEDOUT"
+    assert time.monotonic() - start < patient(BOUND)
+
+
+def test_addresses_that_do_not_answer_do_not_keep_others_from_being_tried(pair, silent):
+    start = time.monotonic()
+    disk = pair.client.map("nullb0", "s", silent + pair.paths(1))
+    assert time.monotonic() - start < patient(SOON)
+    verified_fio(disk)
+
+
+def test_a_mapping_can_be_killed_and_so_can_one_that_waits_for_it(pair, silent):
+    first = start_mapping(pair, silent)
+    wait_in(pair.client, "rtrs_clt_open")
+    second = start_mapping(pair, silent)
+    wait_in(pair.client, "rnbd_clt_sess_get")
+    for job in (second, first):
+        start = time.monotonic()
+        job.kill()
+        assert not job.wait(check=False).timed_out
+        assert time.monotonic() - start < patient(SOON)
+    wait_until(lambda: not pair.client.run("pgrep -x echo", check=False).out, what="both are gone")
+    verified_fio(pair.map())
