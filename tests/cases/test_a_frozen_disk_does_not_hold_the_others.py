@@ -180,7 +180,6 @@ def test_a_frozen_disk_leaves_tags_for_one_that_was_idle(pair, backends):
                                    timeout=15, check=False).timed_out
         assert time.monotonic() - start < patient(SOON)
         assert in_flight(pair.client, disk.name) == TAGS // 2
-        verified_fio(other, size="2m", iodepth=16)
         force(disk, job)
         verified_fio(other, size="2m", iodepth=64)
     wait_closed(pair)
