@@ -70,6 +70,7 @@ def reboot(pair):
     pair.load_server()
 
 
+@pytest.mark.limit(300)
 def test_an_fsync_fails_until_the_disk_is_closed(pair, disk):
     since = pair.client.mark()
     with unflushed_write(disk) as fsync:
@@ -117,6 +118,7 @@ def test_what_was_flushed_is_not_lost(pair, disk):
     assert disk.attribute("lost_writes") == "0"
 
 
+@pytest.mark.long
 def test_a_write_during_the_last_flush_is_lost(pair):
     below = pair.server.null_blk(size_mb=SIZE_MB, **CACHE)
     sectors = pair.server.sectors(below)
@@ -136,6 +138,7 @@ def test_a_write_during_the_last_flush_is_lost(pair):
     wait_until(lambda: disk.attribute("lost_writes") == "1", RESUMED, "the loss is noticed")
 
 
+@pytest.mark.long
 def test_a_backend_without_a_volatile_cache_loses_nothing(pair):
     pair.server.null_blk(size_mb=SIZE_MB)
     disk = pair.map()
@@ -164,6 +167,7 @@ def test_a_server_that_is_unloaded_before_it_loses_power_loses_nothing(pair, dis
     assert not any(LOST in line for line in pair.client.kernel_log(since))
 
 
+@pytest.mark.long
 def test_a_server_that_is_rebooted_loses_nothing(pair, disk):
     with unflushed_write(disk) as fsync:
         reboot(pair)
