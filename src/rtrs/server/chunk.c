@@ -288,12 +288,13 @@ static int rtrs_srv_mrs_register(struct rtrs_srv_path *path, u32 first, u32 nr)
  */
 int rtrs_srv_chunks_register(struct rtrs_srv_path *path)
 {
+	u32 most = min_t(u32, RTRS_SRV_REG_BATCH, path->cons[0]->c.sq_size);
 	u32 first, nr;
 	int err = 0;
 
 	path->reg_cqe.done = rtrs_srv_reg_done;
 	for (first = 0; first < path->nr_mrs && !err; first += nr) {
-		nr = min(path->nr_mrs - first, RTRS_SRV_REG_BATCH);
+		nr = min(path->nr_mrs - first, most);
 		err = rtrs_srv_mrs_register(path, first, nr);
 	}
 	return err;
