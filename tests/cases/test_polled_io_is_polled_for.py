@@ -9,7 +9,7 @@ from labkit.pair import wait_until
 from labkit.patience import patient
 
 READS = 200     # far more than the heartbeat finds, which looks once a second
-POLLED = {"ioengine": "pvsync2", "hipri": 1, "iodepth": 1}
+POLLED = {"ioengine": "io_uring", "hipri": 1, "iodepth": 1}    # preadv2 does not poll since 6.0
 
 
 def test_polled_io_completes_by_polling(pair):

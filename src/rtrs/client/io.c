@@ -709,14 +709,18 @@ int rtrs_clt_request(int dir, struct rtrs_clt_req_ops *ops,
 }
 EXPORT_SYMBOL_GPL(rtrs_clt_request);
 
+/*
+ * Softirqs stay enabled: what completes a polled bio must not look like one. The
+ * lock is only ever tried, so a softirq that finds it taken goes away.
+ */
 int rtrs_clt_con_poll(struct rtrs_clt_con *con)
 {
 	int nr;
 
-	if (!spin_trylock_bh(&con->poll_lock))
+	if (!spin_trylock(&con->poll_lock))
 		return 0;
 	nr = ib_process_cq_direct(con->c.cq, -1);
-	spin_unlock_bh(&con->poll_lock);
+	spin_unlock(&con->poll_lock);
 	return nr;
 }
 
