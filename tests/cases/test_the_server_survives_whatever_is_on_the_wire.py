@@ -115,7 +115,7 @@ def test_two_that_begin_a_session_at_once_are_in_one(pair, wire):
             other.renew().session = wire.session
             assert list(both.map(WireClient.connect, (wire, other))) == [0, 0]
             for client in wire, other:
-                assert client.connect(cid=1, first_conn=0) == 0
+                assert client.connect(cid=1) == 0
             for client in wire, other:      # another session would not get the name
                 assert client.send(info()) is None and len(client.answer()) > 12
     other.remove()
@@ -255,7 +255,8 @@ def test_an_answer_without_data_names_no_memory(pair):
 
 
 @pytest.mark.parametrize("wire", ("Y",), indirect=True)
-def test_what_the_client_can_still_change_is_not_executed(pair, wire, freezable):
+def test_what_the_client_can_still_change_is_not_executed(pair, wire):
+    pair.server.null_blk("nullb1", size_mb=4)
     wire.greet()
     device = open_device(wire, "nullb1")
     for node in pair.nodes:
