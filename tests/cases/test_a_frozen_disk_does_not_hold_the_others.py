@@ -17,6 +17,7 @@ from labkit.patience import patient
 SOON = 12       # seconds a forced unmap may take
 PAUSE = 2       # seconds an I/O of the other disk may take; guests on a busy host are slow
 SIZE_MB = 16
+EXPIRY = 30     # seconds until a request expires as far as blk-mq knows
 TAGS = 52       # of a session, with SMALL
 
 # Threads that write or read pages which are not adjacent, so that a memory registration is needed.
@@ -180,6 +181,10 @@ def test_a_frozen_disk_leaves_tags_for_one_that_was_idle(pair, backends):
                                    timeout=15, check=False).timed_out
         assert time.monotonic() - start < patient(SOON)
         assert in_flight(pair.client, disk.name) == TAGS // 2
+        # were all its requests to expire, blk-mq would take the disk for idle and let it have all
+        time.sleep(EXPIRY + 7)
+        assert in_flight(pair.client, disk.name) == TAGS // 2
+        verified_fio(other, size="2m", iodepth=16)
         force(disk, job)
         verified_fio(other, size="2m", iodepth=64)
     wait_closed(pair)

@@ -47,8 +47,8 @@
 
 #define rnbd_clt_rq_cancel(rq, data) \
 	compat_def_busy_iter(rnbd_clt_rq_cancel, rq, data)
-#define rnbd_clt_rq_expire(rq, data) \
-	compat_def_busy_iter(rnbd_clt_rq_expire, rq, data)
+#define rnbd_clt_rq_tick(rq, data) \
+	compat_def_busy_iter(rnbd_clt_rq_tick, rq, data)
 #define rnbd_clt_rq_count_doubt(rq, data) \
 	compat_def_busy_iter(rnbd_clt_rq_count_doubt, rq, data)
 #define rnbd_clt_rq_find_oldest(rq, data) \

@@ -359,6 +359,8 @@ void rnbd_clt_loss_work(struct work_struct *work);
 void rnbd_clt_dev_lost_for_good(struct rnbd_clt_dev *dev);
 
 /* slow.c */
+#define RNBD_CLT_RQ_TIMEOUT	(30 * HZ)	/* ticks put it off */
+
 void rnbd_clt_rq_look_slow(struct request *rq);
 unsigned int rnbd_clt_oldest_age(struct rnbd_clt_dev *dev);
 
@@ -367,7 +369,7 @@ extern const struct blk_mq_ops rnbd_clt_mq_ops;
 size_t rnbd_clt_rq_size(u32 max_segments);
 struct rtrs_permit *rnbd_clt_rq_permit(struct request *rq);
 unsigned long rnbd_clt_rq_sent(const struct request *rq);
-bool rnbd_clt_rq_first_slow(struct request *rq);
+unsigned long rnbd_clt_rq_swap_slow(struct request *rq, unsigned long times);
 unsigned int rnbd_clt_cancel_dev(struct rnbd_clt_dev *dev, bool cancel);
 
 /* cache.c */

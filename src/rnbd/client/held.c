@@ -213,14 +213,17 @@ static bool rnbd_clt_rq_in_doubt(struct rnbd_clt_dev *dev, struct request *rq,
 }
 
 /* blk-mq holds the request meanwhile, so nobody else can use its tag. */
-static bool rnbd_clt_rq_expire(struct request *rq, void *data)
+static bool rnbd_clt_rq_tick(struct request *rq, void *data)
 {
 	struct rnbd_clt_dev *dev = rq->q->queuedata;
 	struct rtrs_permit *permit = rnbd_clt_rq_permit(rq);
 	u32 secs;
 
 	/* the keeper has requests, but is no device */
-	if (!dev || !rnbd_clt_rq_in_doubt(dev, rq, permit, &secs))
+	if (!dev)
+		return true;
+	rnbd_clt_rq_look_slow(rq);
+	if (!rnbd_clt_rq_in_doubt(dev, rq, permit, &secs))
 		return true;
 	if ((rq->cmd_flags & REQ_FAILFAST_TRANSPORT) ||
 	    rnbd_clt_held_is_over(dev->sess, secs))
@@ -264,8 +267,9 @@ static void rnbd_clt_held_unmap(struct rnbd_clt_sess *sess)
  * rnbd_clt_tick_work() - look whether a time of a session is over
  * @work: tick_work of a session; repeats itself while there are devices
  *
- * The time of a request in doubt is not known to anybody but the transport; so
- * this looks at all of them, once a second.
+ * The time of a request in doubt is not known to anybody but the transport, and
+ * blk-mq is not to know that one takes long; so this looks at all of them, once a
+ * second.
  */
 void rnbd_clt_tick_work(struct work_struct *work)
 {
@@ -281,8 +285,7 @@ void rnbd_clt_tick_work(struct work_struct *work)
 		rnbd_clt_held_expire(dev);
 	if (!list_empty(&sess->devs)) {
 		rnbd_clt_tags_share(sess);
-		blk_mq_tagset_busy_iter(&sess->tag_set, rnbd_clt_rq_expire,
-					NULL);
+		blk_mq_tagset_busy_iter(&sess->tag_set, rnbd_clt_rq_tick, NULL);
 		rnbd_clt_held_unmap(sess);
 		queue_delayed_work(rnbd_clt_tick_wq, &sess->tick_work,
 				   RNBD_CLT_TICK);

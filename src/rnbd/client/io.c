@@ -27,10 +27,10 @@
 /**
  * struct rnbd_clt_rq - the pdu of a request
  * @permit: while the transport has the request, else NULL; blk-mq allocates
- *	it zeroed. READ_ONCE.
+ *	it zeroed. Acquire and release.
  * @err: its answer
  * @sent: jiffies when the transport got it
- * @slow: it was counted as one that takes long
+ * @slow: how many times the time was over that it may take; see slow.c
  * @epoch: of a flush, when it was sent last; see cache.c
  * @sgl: its data, as many entries as the transport takes
  */
@@ -38,7 +38,7 @@ struct rnbd_clt_rq {
 	struct rtrs_permit	*permit;
 	int			err;
 	unsigned long		sent;
-	bool			slow;
+	unsigned long		slow;
 	long			epoch;
 	struct scatterlist	sgl[];
 };
@@ -48,7 +48,7 @@ struct rtrs_permit *rnbd_clt_rq_permit(struct request *rq)
 {
 	struct rnbd_clt_rq *crq = blk_mq_rq_to_pdu(rq);
 
-	return READ_ONCE(crq->permit);
+	return smp_load_acquire(&crq->permit);
 }
 
 /* When the transport got the request, in jiffies. */
@@ -59,14 +59,16 @@ unsigned long rnbd_clt_rq_sent(const struct request *rq)
 	return READ_ONCE(crq->sent);
 }
 
-/* The request takes long: is that the first time that somebody says so? */
-bool rnbd_clt_rq_first_slow(struct request *rq)
+/*
+ * The time that the request may take was over so many times. Return: how many
+ * times it had been when somebody looked last.
+ */
+unsigned long rnbd_clt_rq_swap_slow(struct request *rq, unsigned long times)
 {
 	struct rnbd_clt_rq *crq = blk_mq_rq_to_pdu(rq);
-	bool first = !crq->slow;
 
-	crq->slow = true;
-	return first;
+	swap(crq->slow, times);
+	return times;
 }
 
 /**
@@ -245,8 +247,9 @@ static int rnbd_clt_rq_send(struct rnbd_clt_dev *dev, struct request *rq,
 	if (!permit)
 		return -EBUSY;
 	crq->sent = jiffies;
-	crq->slow = false;
-	WRITE_ONCE(crq->permit, permit);
+	crq->slow = 0;
+	/* who finds the permit finds the time, too */
+	smp_store_release(&crq->permit, permit);
 	rnbd_clt_cache_send(dev, rq, &crq->epoch);
 	err = rnbd_clt_rq_post(dev, rq, op, permit);
 	if (unlikely(err))
@@ -289,6 +292,7 @@ static blk_status_t rnbd_clt_queue_rq(struct blk_mq_hw_ctx *hctx,
 	struct request *rq = bd->rq;
 	int err;
 
+	rq->timeout = RNBD_CLT_RQ_TIMEOUT;
 	blk_mq_start_request(rq);
 	/* the device id was written before the state became open */
 	switch (smp_load_acquire(&dev->state)) {
@@ -354,11 +358,9 @@ static void rnbd_clt_rq_complete(struct request *rq)
 	blk_mq_end_request(rq, rnbd_clt_rq_status(crq->err));
 }
 
-/* Whatever takes long is left alone; the keeper's requests are of no device. */
+/* No request expires unless a tick is late, and none is ended for that. */
 static enum blk_eh_timer_return rnbd_clt_rq_timeout(struct request *rq)
 {
-	if (rq->q->queuedata)
-		rnbd_clt_rq_look_slow(rq);
 	return BLK_EH_RESET_TIMER;
 }
 

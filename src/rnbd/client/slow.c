@@ -4,9 +4,14 @@
  *
  * The server's device may be slow, or hang. That is no reason to give up the
  * path, which the other devices use as well, nor the request, which may be
- * executed yet: it is counted, logged, and left alone. blk-mq says when a request
- * has been out for queue/io_timeout milliseconds, 30 s by default, and again each
- * time after that. One whose path died is held, see held.c, and not slow.
+ * executed yet: it is counted, logged, and left alone, when it has been out for
+ * queue/io_timeout milliseconds, 30 s by default, and again each time after that.
+ * One whose path died is held, see held.c, and not slow.
+ *
+ * The tick of the session looks for such requests, and not the timer of blk-mq:
+ * when all requests of a queue have expired by the time that timer looks, blk-mq
+ * takes the queue for idle, and a queue that is idle may have all tags. So no
+ * request may expire there, and each tick puts that off.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -29,9 +34,14 @@ static unsigned int rnbd_clt_rq_age(const struct request *rq)
 	return (jiffies - rnbd_clt_rq_sent(rq)) / HZ;
 }
 
-static void rnbd_clt_rq_slow(struct rnbd_clt_dev *dev, struct request *rq)
+static void rnbd_clt_rq_slow(struct rnbd_clt_dev *dev, struct request *rq,
+			     unsigned long times)
 {
-	if (rnbd_clt_rq_first_slow(rq))
+	unsigned long before = rnbd_clt_rq_swap_slow(rq, times);
+
+	if (before == times)
+		return;
+	if (!before)
 		atomic_inc(&dev->nr_slow);
 	pr_warn_ratelimited("%s: %s of %u bytes at sector %llu has been with the server for %u s, which answers, but not this\n",
 			    dev->disk->disk_name, blk_op_str(req_op(rq)),
@@ -40,7 +50,7 @@ static void rnbd_clt_rq_slow(struct rnbd_clt_dev *dev, struct request *rq)
 }
 
 /**
- * rnbd_clt_rq_look_slow() - blk-mq takes a request for one that takes too long
+ * rnbd_clt_rq_look_slow() - look whether a request takes long, once a tick
  * @rq: request of a device; blk-mq holds it meanwhile, but it may complete
  *
  * Context: process.
@@ -48,9 +58,15 @@ static void rnbd_clt_rq_slow(struct rnbd_clt_dev *dev, struct request *rq)
 void rnbd_clt_rq_look_slow(struct request *rq)
 {
 	struct rnbd_clt_dev *dev = rq->q->queuedata;
+	unsigned int limit = READ_ONCE(rq->q->rq_timeout);
+	unsigned long times;
 
-	if (rnbd_clt_rq_is_out(dev, rq))
-		rnbd_clt_rq_slow(dev, rq);
+	WRITE_ONCE(rq->deadline, jiffies + RNBD_CLT_RQ_TIMEOUT);
+	if (!limit || !rnbd_clt_rq_is_out(dev, rq))
+		return;
+	times = (jiffies - rnbd_clt_rq_sent(rq)) / limit;
+	if (times)
+		rnbd_clt_rq_slow(dev, rq, times);
 }
 
 struct rnbd_clt_oldest {
