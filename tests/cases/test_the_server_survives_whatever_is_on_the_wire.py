@@ -254,6 +254,7 @@ def test_an_answer_without_data_names_no_memory(pair):
     assert {tuple(write) for write in writes} == {(0, 0, 0)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("wire", ("Y",), indirect=True)
 def test_what_the_client_can_still_change_is_not_executed(pair, wire):
     pair.server.null_blk("nullb1", size_mb=4)
