@@ -174,6 +174,7 @@ def test_a_server_that_is_rebooted_loses_nothing(pair, disk):
         assert fsync() == ["done", "done"]
 
 
+@pytest.mark.long
 def test_no_path_has_to_miss_the_server(pair):
     pair.server.null_blk(size_mb=SIZE_MB, **CACHE)
     with parameter(pair.client, "rtrs_client", "hb_interval_ms", 60000):
@@ -257,6 +258,7 @@ def test_all_volumes_on_a_disk_learn_it(pair, disk):
                                check=False).status
 
 
+@pytest.mark.long
 def test_a_client_that_asks_for_nothing_gets_in_tree_bytes(pair):
     wire = WireClient(pair.client, f"ip:{pair.server.address()}")
     assert wire.connect() == 0

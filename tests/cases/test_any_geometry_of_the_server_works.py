@@ -29,6 +29,7 @@ def test_a_geometry_works(pair, geometry):
     assert pair.client.checksum(disk.path) == pair.server.checksum(backend)
 
 
+@pytest.mark.long
 def test_more_answers_than_a_connection_can_send_at_once_take_turns(pair):
     pair.server.null_blk(size_mb=32)
     pair.reload_modules()

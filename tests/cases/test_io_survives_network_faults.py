@@ -76,6 +76,7 @@ def test_a_connection_that_stands_still_is_made_anew(pair, disk):
         wait_state(disk, "open", RESUMED)
 
 
+@pytest.mark.long
 @pytest.mark.once
 def test_a_network_that_loses_large_packets_only_is_named_as_the_cause(pair, disk):
     sender, io = (pair.client, "if=/dev/zero of={} oflag=direct") if pair.mode == "auto" else \
