@@ -170,6 +170,7 @@ def test_a_frozen_disk_is_forced_away(pair, backends, geometry, load):
     wait_footprint(pair, before)
 
 
+@pytest.mark.long
 def test_a_frozen_disk_leaves_tags_for_one_that_was_idle(pair, backends):
     pair.reload_modules(**SMALL)
     disk, other = map_frozen(pair), pair.map("nullb1")
@@ -190,6 +191,7 @@ def test_a_frozen_disk_leaves_tags_for_one_that_was_idle(pair, backends):
     wait_closed(pair)
 
 
+@pytest.mark.long
 def test_the_only_disk_of_a_session_has_all_tags(pair, backends):
     pair.reload_modules(**SMALL)
     disk, other = map_frozen(pair), pair.map("nullb1")
@@ -338,6 +340,7 @@ def test_a_disk_is_forced_away_while_it_is_opened_again(pair, backends):
     pair.server.run("losetup -d /dev/loop0")
 
 
+@pytest.mark.long
 def test_closes_that_hang_leave_room_for_other_messages(pair, backends):
     pair.server.null_blk("nullb2", size_mb=SIZE_MB)
     pair.map("nullb2")      # keeps the session
@@ -378,6 +381,7 @@ def test_messages_that_hang_do_not_silence_the_session(pair, backends):
     pair.server.run("losetup -d /dev/loop0")
 
 
+@pytest.mark.long
 def test_a_client_that_died_finds_its_other_disks_free(pair, backends):
     # less than the server itself waits for what the client had before
     pair.reload_modules(handshake_timeout_ms=int(patient(2) * 1000))

@@ -280,6 +280,7 @@ def slow_mirror(server):
     return "/dev/md0"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("make_slow", (lambda server: slow_disk(server, "nullb0"), slow_mirror),
                          ids=("null_blk", "md raid1"))
 def test_a_slow_disk_slows_no_other(pair, make_slow):

@@ -30,6 +30,7 @@ def test_a_high_port_is_no_negative_number_in_a_path_by_gid(pair):
     assert int.from_bytes(int(service, 16).to_bytes(8, "little"), "big") == 0x13f0000 | 65535
 
 
+@pytest.mark.long
 def test_clients_that_lost_a_server_try_again_apart(pair):
     pair.server.null_blk(size_mb=4)
     disks = [pair.map(session=name, access_mode="ro") for name in SESSIONS]

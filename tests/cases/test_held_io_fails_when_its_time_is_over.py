@@ -90,6 +90,7 @@ def test_io_fails_after_its_time_and_flows_when_the_server_is_back(pair, backend
     verified_fio(disk)
 
 
+@pytest.mark.long
 def test_what_is_in_doubt_fails_after_its_time(pair, backends):
     disk = pair.map(fast_io_fail_tmo=TMO)
     job = pair.client.start_fio(disk.path, rw="randwrite", iodepth=16, time_based=1, runtime=100)

@@ -275,7 +275,9 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [
+    pytest.param(kind, marks=[] if kind in ("stack", "file", "number") else [pytest.mark.long])
+    for kind in KINDS])
 def test_a_device_is_known_again_by_its(pair, kind):
     device = KINDS[kind](pair.server)
     point(pair.server, device) if kind != "file" else None
@@ -290,6 +292,7 @@ def test_a_device_is_known_again_by_its(pair, kind):
     assert disk.attribute("identity") == identity
 
 
+@pytest.mark.long
 def test_a_volume_stays_the_same_while_its_blocks_move(pair):
     device, _ = volumes(pair.server)
     point(pair.server, device)
@@ -357,6 +360,7 @@ def test_a_kind_that_changes_says_nothing(pair):
     goes_on(pair, disk, device)
 
 
+@pytest.mark.long
 def test_a_server_that_learns_to_say_it_is_believed(pair):
     first, second = volumes(pair.server)
     point(pair.server, first)

@@ -60,6 +60,7 @@ def test_an_answer_does_not_end_what_may_still_be_sent(pair, disk):
     assert disk.attribute("state") == "open"
 
 
+@pytest.mark.long
 @pytest.mark.once
 @pytest.mark.stock      # the debug kernel's rxe is mended
 def test_a_connection_that_stands_still_is_made_anew(pair, disk):

@@ -34,6 +34,7 @@ def test_there_is_nothing_to_poll_without_poll_queues(pair):
     verified_fio(disk)
 
 
+@pytest.mark.long
 def test_polled_io_survives_the_loss_of_its_path(pair):
     pair.server.null_blk(size_mb=8)
     disk = pair.map(nr_poll_queues=1)

@@ -187,6 +187,7 @@ def test_all_paths_come_back_into_one_session(pair):
     assert pair.client.checksum(disk.path) == pair.server.checksum(backend)
 
 
+@pytest.mark.long
 def test_a_path_follows_the_interface_that_its_text_names(pair, before):
     number = pair.client.read_file("/sys/class/net/eth1/ifindex")
     disk = pair.client.map("nullb0", "s", ["ip:fe80::1%eth1@ip:fe80::2%eth1"])
@@ -240,6 +241,7 @@ def start_mapping(pair, paths, session="s"):
     return pair.client.start(f"exec /bin/echo '{line}' > {CTL}/map_device")
 
 
+@pytest.mark.long
 def test_addresses_that_do_not_answer_cost_half_a_minute_however_many_they_are(pair, silent):
     start = time.monotonic()
     assert pair.client.map_errno("nullb0", "s", silent) == "ETIMEDOUT"

@@ -84,7 +84,7 @@ HUNG_AFTER = 60
 # runs it, and QEMU before 8.1 may keep a translation of what is half patched and run it for ever.
 CMDLINE = ("console=ttyS0", "loglevel=4", "panic=-1", "oops=panic", "net.ifnames=0",
            "mitigations=off", "log_buf_len=4M", "printk.devkmsg=on", "rcupdate.rcu_cpu_stall_timeout=120",
-           "watchdog_thresh=60", "tsc=nowatchdog", "trace_options=norecord-cmd", "rdinit=/init",
+           "watchdog_thresh=60", "tsc=reliable", "trace_options=norecord-cmd", "rdinit=/init",
            # what Guest.interrogate() needs: an NMI panics, a panic shows all processors
            "unknown_nmi_panic", "panic_print=0x40")
 

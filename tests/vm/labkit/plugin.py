@@ -49,7 +49,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", f"limit(seconds): may take longer than {CASE_LIMIT} s")
     config.addinivalue_line("markers", "expect_log(pattern): kernel complaints the case provokes")
     config.addinivalue_line("markers", "long: runs only by name, or with all cases")
-    config.addinivalue_line("markers", "once: runs on 6.1-6.1, on the debug kernel, and by name")
+    config.addinivalue_line("markers", "once: runs on the first combo, on the debug kernel, and by name")
     config.addinivalue_line("markers", "debug: runs on the debug kernel only")
     config.addinivalue_line("markers", "stock: does not run on the debug kernel")
     config.addinivalue_line("markers", "expect_death: the case kills a guest on purpose")

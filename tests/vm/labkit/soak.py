@@ -131,7 +131,7 @@ class Soak:
         self.say(f"round {number}: " + "; ".join(map(str, steps)))
         marks, start = self.pair.marks(), time.monotonic()
         loads = self.start_loads()
-        self.make_trouble(steps, start, failures)
+        self.make_trouble(steps, failures)
         if failures:
             return
         over = time.monotonic()
@@ -150,24 +150,29 @@ class Soak:
         return {member: trouble.start_load(self.pair.client, disk.path, disk.name)
                 for member, disk in self.disks.items()}
 
-    def make_trouble(self, steps: list[trouble.Step], start: float, failures: list[str]) -> None:
+    def make_trouble(self, steps: list[trouble.Step], failures: list[str]) -> None:
         """Do all steps, each in a thread of its own, and wait until all are undone."""
         self.phase = "there is trouble"
-        threads = [threading.Thread(target=self.take, args=(step, start, failures), daemon=True)
+        start = time.monotonic()
+        places = {step.takes(): threading.Lock() for step in steps}
+        threads = [threading.Thread(target=self.take, daemon=True,
+                                    args=(step, start, places[step.takes()], failures))
                    for step in steps]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
 
-    def take(self, step: trouble.Step, start: float, failures: list[str]) -> None:
-        """Do one step at its time."""
+    def take(self, step: trouble.Step, start: float, place: threading.Lock,
+             failures: list[str]) -> None:
+        """Do one step at its time, or once what it takes is free."""
         time.sleep(max(0, start + step.begin - time.monotonic()))
         try:
-            self.tell(f"{step} begins at {time.monotonic() - start:.1f} s")
-            with trouble.KINDS[step.kind].act(self.pair, step):
-                time.sleep(step.lasts)
-            self.tell(f"{step} is over at {time.monotonic() - start:.1f} s")
+            with place:
+                self.tell(f"{step} begins at {time.monotonic() - start:.1f} s")
+                with trouble.KINDS[step.kind].act(self.pair, step):
+                    time.sleep(step.lasts)
+                self.tell(f"{step} is over at {time.monotonic() - start:.1f} s")
         except (AssertionError, OSError, host.LabError) as error:
             failures.append(f"{step}: {reason(error)}")
 
