@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from helpers import (MIB, NOTICED, RESUMED, SMALL, footprint, image, parameter, verified_fio,
-                     wait_footprint, wait_logged, wait_state, write_pattern)
+                     wait_footprint, wait_logged, wait_state)
 from labkit.pair import SERVER_DEVICES, wait_until
 from wire import WireClient, hello, opening, read_header
 

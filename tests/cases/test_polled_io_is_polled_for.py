@@ -3,6 +3,8 @@
 
 import time
 
+import pytest
+
 from helpers import (NOTICED, RESUMED, TRACING, plug_cable, probed, progress, pull_cable,
                      verified_fio, wait_state)
 from labkit.pair import wait_until

@@ -6,7 +6,6 @@ import json
 import subprocess
 import time
 from collections import Counter, defaultdict
-from pathlib import Path
 
 from . import host
 
