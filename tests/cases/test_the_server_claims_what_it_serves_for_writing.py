@@ -184,7 +184,7 @@ def test_a_claimed_disk_may_be_pulled_out_under_load(pair):
     assert job.wait(check=False).error
     for disk in disks:
         disk.unmap()
-    pair.server.run("rmmod scsi_debug")
+    pair.server.run("sh /lab/remove-scsi-debug")
     assert map_errno(pair, pair.server.scsi_debug(SIZE)) is None
     for disk in pair.client.disks():
         disk.unmap()
