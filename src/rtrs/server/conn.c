@@ -23,8 +23,9 @@
  * @wc: completion
  * @what: what completed, for the log
  *
- * An error closes the path. A flush is only the consequence of an error or of
- * a disconnect, and says nothing by itself.
+ * Any error closes the path. A flush is only the consequence of another error or
+ * of a disconnect, which most often has closed the path already and said why. But
+ * newer soft RoCE reports nothing else when a key cannot be invalidated.
  *
  * Context: completion.
  * Return: true if the work request failed.
@@ -39,7 +40,7 @@ bool rtrs_srv_wc_failed(struct rtrs_srv_con *con, const struct ib_wc *wc,
 				    RTRS_LARGE_LOST, con->c.cid, what,
 				    ib_wc_status_msg(wc->status),
 				    rtrs_con_mtu(&con->c));
-	else if (wc->status != IB_WC_WR_FLUSH_ERR)
+	else
 		rtrs_srv_path_close(con->path, "connection %u: %s: %s, vendor error 0x%x",
 				    con->c.cid, what,
 				    ib_wc_status_msg(wc->status),
