@@ -192,6 +192,25 @@ def test_a_frozen_disk_leaves_tags_for_one_that_was_idle(pair, backends):
 
 
 @pytest.mark.long
+def test_a_disk_that_the_server_lost_leaves_tags_for_others(pair, backends):
+    pair.reload_modules(**SMALL)
+    disk, other = map_frozen(pair), pair.map("nullb1")
+    pair.client.settle()
+    pair.server.unload()
+    wait_state(other, "closed", NOTICED)
+    pair.server.run(f"dmsetup remove {FROZEN}")
+    pair.load_server()
+    wait_state(other, "open", RESUMED)
+    job = pair.client.start(f"python3 -c '{SCATTERED}' {disk.path} write 64 1", 200)
+    wait_until(lambda: disk.attribute("held").startswith(f"{TAGS // 2} "), 30, "its share is held")
+    # to blk-mq, what is held is not under way; a disk without anything under way could have all
+    time.sleep(EXPIRY + 7)
+    assert disk.attribute("held").startswith(f"{TAGS // 2} ")
+    verified_fio(other, size="2m", iodepth=16)
+    force(disk, job)
+
+
+@pytest.mark.long
 def test_the_only_disk_of_a_session_has_all_tags(pair, backends):
     pair.reload_modules(**SMALL)
     disk, other = map_frozen(pair), pair.map("nullb1")

@@ -334,9 +334,13 @@ void rnbd_clt_disk_follow_size(struct rnbd_clt_dev *dev);
 void rnbd_clt_update_work(struct work_struct *work);
 
 /* tags.c */
+#define RNBD_CLT_RQ_TIMEOUT	(30 * HZ)	/* ticks put it off */
+
 int rnbd_clt_tags_make(struct rnbd_clt_sess *sess);
 void rnbd_clt_tags_free(struct rnbd_clt_sess *sess);
 void rnbd_clt_tags_share(struct rnbd_clt_sess *sess);
+void rnbd_clt_tags_keep_rq(struct request *rq);
+void rnbd_clt_tags_keep_queue(struct request_queue *q);
 
 /* held.c */
 void rnbd_clt_held_init(struct rnbd_clt_dev *dev);
@@ -359,8 +363,6 @@ void rnbd_clt_loss_work(struct work_struct *work);
 void rnbd_clt_dev_lost_for_good(struct rnbd_clt_dev *dev);
 
 /* slow.c */
-#define RNBD_CLT_RQ_TIMEOUT	(30 * HZ)	/* ticks put it off */
-
 void rnbd_clt_rq_look_slow(struct request *rq);
 unsigned int rnbd_clt_oldest_age(struct rnbd_clt_dev *dev);
 

@@ -42,7 +42,8 @@
  *     them any more: it closes a device only when nothing of it is under way, and
  *     does not give its id to another. In-tree servers use ids again.
  *   - Other sessions are the server's matter, which lets nobody else write before
- *     it has closed the device of this session.
+ *     it has closed the device of this session. While a machine migrates there are
+ *     two that may; there its two hypervisors see to it that one writes.
  *
  * A write that waits is tried again every now and then; nobody has to tell it
  * that the last unfenced write is gone.
@@ -73,7 +74,10 @@ static bool rnbd_clt_held_is_over(const struct rnbd_clt_sess *sess, u32 secs)
 
 static u32 rnbd_clt_held_for(const struct rnbd_clt_dev *dev)
 {
-	return rnbd_clt_held_now() - READ_ONCE(dev->held.since);
+	s32 secs = rnbd_clt_held_now() - READ_ONCE(dev->held.since);
+
+	/* it may be set between the two, a second later */
+	return max(secs, 0);
 }
 
 /* A device that is being made. */
@@ -137,8 +141,10 @@ void rnbd_clt_held_enter(struct rnbd_clt_dev *dev, struct request *rq)
 	if (rnbd_clt_rq_is_held(rq))
 		return;
 	rq->rq_flags |= RQF_DONTPREP;
-	if (atomic_inc_return(&dev->held.nr) == 1 &&
-	    READ_ONCE(dev->state) == RNBD_CLT_OPEN)
+	if (atomic_inc_return(&dev->held.nr) != 1)
+		return;
+	rnbd_clt_tags_keep_queue(rq->q);
+	if (READ_ONCE(dev->state) == RNBD_CLT_OPEN)
 		WRITE_ONCE(dev->held.since, rnbd_clt_held_now());
 }
 
@@ -216,37 +222,54 @@ static bool rnbd_clt_rq_in_doubt(struct rnbd_clt_dev *dev, struct request *rq,
 static bool rnbd_clt_rq_tick(struct request *rq, void *data)
 {
 	struct rnbd_clt_dev *dev = rq->q->queuedata;
-	struct rtrs_permit *permit = rnbd_clt_rq_permit(rq);
+	struct rtrs_permit *permit;
 	u32 secs;
 
 	/* the keeper has requests, but is no device */
 	if (!dev)
 		return true;
-	rnbd_clt_rq_look_slow(rq);
-	if (!rnbd_clt_rq_in_doubt(dev, rq, permit, &secs))
+	rnbd_clt_tags_keep_rq(rq);
+	permit = rnbd_clt_rq_permit(rq);
+	if (!permit)
 		return true;
-	if ((rq->cmd_flags & REQ_FAILFAST_TRANSPORT) ||
-	    rnbd_clt_held_is_over(dev->sess, secs))
+	if (!rnbd_clt_rq_in_doubt(dev, rq, permit, &secs))
+		rnbd_clt_rq_look_slow(rq);
+	else if ((rq->cmd_flags & REQ_FAILFAST_TRANSPORT) ||
+		 rnbd_clt_held_is_over(dev->sess, secs))
 		rtrs_clt_cancel_doubt(dev->sess->rtrs, permit, rq);
 	return true;
 }
 
-/* A closed device whose time is over: what it holds looks at the time again. */
-static void rnbd_clt_held_expire(struct rnbd_clt_dev *dev)
+/* A closed device whose time is over says so, once. Return: is it such a one? */
+static bool rnbd_clt_held_expired(struct rnbd_clt_dev *dev)
 {
 	const struct rnbd_clt_sess *sess = dev->sess;
 
-	/* the mark goes also if nobody writes; else it holds for later losses */
-	rnbd_clt_held_keeps_writes(dev);
 	if (dev->state != RNBD_CLT_CLOSED ||
 	    !rnbd_clt_held_is_over(sess, rnbd_clt_held_for(dev)))
-		return;
+		return false;
 	if (!dev->held.told)
 		pr_err("%s: %s of session %s has been away for %d s, which is its fast_io_fail_tmo: I/O fails until it is back\n",
 		       dev->disk->disk_name, dev->path, sess->name,
 		       sess->tmo.fast_io_fail);
 	dev->held.told = true;
-	if (atomic_read(&dev->held.nr))
+	return true;
+}
+
+/*
+ * What a device holds looks at the time again if that is over; on an open device in
+ * any case, since each write that comes puts off when the others are tried again.
+ */
+static void rnbd_clt_held_tick(struct rnbd_clt_dev *dev)
+{
+	bool expired = rnbd_clt_held_expired(dev);
+
+	/* the mark goes also if nobody writes; else it holds for later losses */
+	rnbd_clt_held_keeps_writes(dev);
+	if (dev->state == RNBD_CLT_UNMAPPED || !atomic_read(&dev->held.nr))
+		return;
+	rnbd_clt_tags_keep_queue(dev->disk->queue);
+	if (expired || dev->state == RNBD_CLT_OPEN)
 		blk_mq_kick_requeue_list(dev->disk->queue);
 }
 
@@ -282,7 +305,7 @@ void rnbd_clt_tick_work(struct work_struct *work)
 
 	mutex_lock(&sess->dev_lock);
 	list_for_each_entry(dev, &sess->devs, entry)
-		rnbd_clt_held_expire(dev);
+		rnbd_clt_held_tick(dev);
 	if (!list_empty(&sess->devs)) {
 		rnbd_clt_tags_share(sess);
 		blk_mq_tagset_busy_iter(&sess->tag_set, rnbd_clt_rq_tick, NULL);

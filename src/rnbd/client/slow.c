@@ -8,10 +8,8 @@
  * queue/io_timeout milliseconds, 30 s by default, and again each time after that.
  * One whose path died is held, see held.c, and not slow.
  *
- * The tick of the session looks for such requests, and not the timer of blk-mq:
- * when all requests of a queue have expired by the time that timer looks, blk-mq
- * takes the queue for idle, and a queue that is idle may have all tags. So no
- * request may expire there, and each tick puts that off.
+ * The tick of the session looks for such requests, and not the timer of blk-mq,
+ * for which no request may expire: see tags.c.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -51,7 +49,7 @@ static void rnbd_clt_rq_slow(struct rnbd_clt_dev *dev, struct request *rq,
 
 /**
  * rnbd_clt_rq_look_slow() - look whether a request takes long, once a tick
- * @rq: request of a device; blk-mq holds it meanwhile, but it may complete
+ * @rq: request that the transport has; blk-mq holds it meanwhile, but it may complete
  *
  * Context: process.
  */
@@ -61,8 +59,7 @@ void rnbd_clt_rq_look_slow(struct request *rq)
 	unsigned int limit = READ_ONCE(rq->q->rq_timeout);
 	unsigned long times;
 
-	WRITE_ONCE(rq->deadline, jiffies + RNBD_CLT_RQ_TIMEOUT);
-	if (!limit || !rnbd_clt_rq_is_out(dev, rq))
+	if (!limit)
 		return;
 	times = (jiffies - rnbd_clt_rq_sent(rq)) / limit;
 	if (times)

@@ -20,12 +20,21 @@
  * the queue is frozen or goes, or when a CPU does. What makes a queue inactive is
  * that its timer expires and no request is under way. The timer starts with the
  * first request, and the keeper's never does, until it has to become inactive.
+ *
+ * An inactive queue has no limit, and whoever waits for one of its tags takes what
+ * is free. So a disk that hangs must not become inactive, or it has all tags. To
+ * blk-mq no request of a queue is under way if all have expired, nor if all are
+ * held. So each tick puts off when requests expire; and the timer of a queue is put
+ * off when its first request is held, and by each tick as long as one is.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/jiffies.h>
+#include <linux/timer.h>
+
 #include "clt.h"
 
-#define RNBD_CLT_SLOW_AFTER	(30 * HZ)	/* see slow.c */
+#define RNBD_CLT_SLOW_AFTER	(30 * HZ)	/* what queue/io_timeout is at first */
 #define RNBD_CLT_KEEPER_IDLE	HZ		/* until the keeper is inactive */
 
 static int rnbd_clt_tags_alloc(struct rnbd_clt_sess *sess)
@@ -81,9 +90,11 @@ int rnbd_clt_tags_make(struct rnbd_clt_sess *sess)
 	return 0;
 }
 
-/* Undo rnbd_clt_tags_make(); no disk has the tag set any more. */
+/* Undo rnbd_clt_tags_make(); no disk has the tag set any more, and no tick comes. */
 void rnbd_clt_tags_free(struct rnbd_clt_sess *sess)
 {
+	/* its timer may run; not every kernel stops that of a disk never added */
+	blk_sync_queue(sess->keeper->queue);
 	put_disk(sess->keeper);
 	blk_mq_free_tag_set(&sess->tag_set);
 }
@@ -131,4 +142,32 @@ void rnbd_clt_tags_share(struct rnbd_clt_sess *sess)
 		rnbd_clt_keeper_activate(sess);
 	else if (sess->keeper_active)
 		rnbd_clt_keeper_deactivate(sess);
+}
+
+/**
+ * rnbd_clt_tags_keep_rq() - a request is under way, and stays so for blk-mq
+ * @rq: request of a device; blk-mq holds it meanwhile
+ *
+ * To be called once a tick.
+ *
+ * Context: process.
+ */
+void rnbd_clt_tags_keep_rq(struct request *rq)
+{
+	WRITE_ONCE(rq->deadline, jiffies + RNBD_CLT_RQ_TIMEOUT);
+}
+
+/**
+ * rnbd_clt_tags_keep_queue() - a queue holds requests, and stays active
+ * @q: queue of a device
+ *
+ * The timer must not start when the queue is being taken apart, since nothing
+ * would wait for it. So the caller has a request of the queue, or holds dev_lock and
+ * has seen that the device is not unmapped.
+ *
+ * Context: any.
+ */
+void rnbd_clt_tags_keep_queue(struct request_queue *q)
+{
+	mod_timer(&q->timeout, jiffies + RNBD_CLT_RQ_TIMEOUT);
 }
