@@ -306,6 +306,7 @@ struct rnbd_clt_dev *rnbd_clt_sess_any_dev(void);
 
 /* dev.c */
 int rnbd_clt_dev_map(const struct rnbd_clt_map *map);
+int rnbd_clt_dev_retire_locked(struct rnbd_clt_dev *dev, bool force);
 int rnbd_clt_dev_retire(struct rnbd_clt_dev *dev, bool force);
 void rnbd_clt_dev_unmap(struct rnbd_clt_dev *dev, bool force);
 int rnbd_clt_dev_resize(struct rnbd_clt_dev *dev, u64 nsectors);

@@ -693,32 +693,46 @@ int rnbd_clt_dev_map(const struct rnbd_clt_map *map)
 }
 
 /**
- * rnbd_clt_dev_retire() - decide that a device goes away
- * @dev: device, with a reference of the caller's
+ * rnbd_clt_dev_retire_locked() - decide that a device goes away
+ * @dev: device of a session whose dev_lock is held
  * @force: also if it is open; its I/O fails
  *
  * Openers are counted down by their release only, so a bias makes the counter
  * refuse new ones for ever.
  *
+ * Context: process, dev_lock held.
+ * Return: 0, then rnbd_clt_dev_unmap() is due, and the session stays until then;
+ * -EBUSY if it is open or still being mapped, -EALREADY if someone else unmaps it.
+ */
+int rnbd_clt_dev_retire_locked(struct rnbd_clt_dev *dev, bool force)
+{
+	lockdep_assert_held(&dev->sess->dev_lock);
+	if (dev->state == RNBD_CLT_UNMAPPED)
+		return -EALREADY;
+	if (!dev->published)
+		return -EBUSY;
+	if (force)
+		atomic_add(INT_MIN, &dev->openers);
+	else if (atomic_cmpxchg(&dev->openers, 0, INT_MIN))
+		return -EBUSY;
+	rnbd_clt_dev_set_state(dev, RNBD_CLT_UNMAPPED);
+	return 0;
+}
+
+/**
+ * rnbd_clt_dev_retire() - the same for whoever does not hold dev_lock
+ * @dev: device, with a reference and a use of its session
+ * @force: also if it is open; its I/O fails
+ *
  * Context: process.
- * Return: 0, then rnbd_clt_dev_unmap() is due; -EBUSY if it is open or still
- * being mapped, -EALREADY if someone else unmaps it.
+ * Return: as for rnbd_clt_dev_retire_locked().
  */
 int rnbd_clt_dev_retire(struct rnbd_clt_dev *dev, bool force)
 {
-	int err = 0;
+	int err;
 
 	mutex_lock(&dev->sess->dev_lock);
-	if (dev->state == RNBD_CLT_UNMAPPED)
-		err = -EALREADY;
-	else if (!dev->published)
-		err = -EBUSY;
-	else if (force)
-		atomic_add(INT_MIN, &dev->openers);
-	else if (atomic_cmpxchg(&dev->openers, 0, INT_MIN))
-		err = -EBUSY;
-	if (!err)
-		rnbd_clt_dev_set_state(dev, RNBD_CLT_UNMAPPED);
+	err = rnbd_clt_dev_retire_locked(dev, force);
 	mutex_unlock(&dev->sess->dev_lock);
 	return err;
 }

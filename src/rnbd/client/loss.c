@@ -3,8 +3,10 @@
  * Devices whose session has been without a path for dev_loss_tmo seconds: they
  * are unmapped by force, as by the administrator, each by a work of its own.
  *
- * A work has a reference of its device, and holds the module like a writer of
- * unmap_device, so that unloading does not wait in a loop for what it unmaps.
+ * Such a device is retired at once, so that nobody else unmaps it and the session
+ * stays as long as the work needs that. The work has a reference of the device, and
+ * holds the module like a writer of unmap_device, so that unloading does not wait in a
+ * loop for what the work unmaps.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -13,29 +15,13 @@
 
 #include "clt.h"
 
-/* A path may have come back since the work was queued. */
-static bool rnbd_clt_dev_is_lost(struct rnbd_clt_dev *dev)
-{
-	bool lost;
-
-	mutex_lock(&dev->sess->dev_lock);
-	lost = !dev->sess->connected;
-	mutex_unlock(&dev->sess->dev_lock);
-	return lost;
-}
-
 void rnbd_clt_loss_work(struct work_struct *work)
 {
 	struct rnbd_clt_dev *dev = container_of(work, struct rnbd_clt_dev,
 						loss_work);
 	unsigned int noio = memalloc_noio_save();
 
-	if (rnbd_clt_dev_is_lost(dev) && !rnbd_clt_dev_retire(dev, true)) {
-		pr_err("%s: session %s has had no path for %d s, which is its dev_loss_tmo: unmapping %s by force\n",
-		       dev->disk->disk_name, dev->sess->name,
-		       dev->sess->tmo.dev_loss, dev->path);
-		rnbd_clt_dev_unmap(dev, true);
-	}
+	rnbd_clt_dev_unmap(dev, true);
 	memalloc_noio_restore(noio);
 	kobject_put(&dev->kobj);
 	/* the module's exit waits for the workqueue that this runs on */
@@ -50,14 +36,16 @@ void rnbd_clt_loss_work(struct work_struct *work)
  */
 void rnbd_clt_dev_lost_for_good(struct rnbd_clt_dev *dev)
 {
-	if (!dev->published || dev->state == RNBD_CLT_UNMAPPED)
-		return;
 	/* else the module is unloaded, which unmaps as well */
 	if (!try_module_get(THIS_MODULE))
 		return;
-	kobject_get(&dev->kobj);
-	if (queue_work(rnbd_clt_close_wq, &dev->loss_work))
+	if (rnbd_clt_dev_retire_locked(dev, true)) {
+		module_put(THIS_MODULE);
 		return;
-	kobject_put(&dev->kobj);
-	module_put(THIS_MODULE);
+	}
+	pr_err("%s: session %s has had no path for %d s, which is its dev_loss_tmo: unmapping %s by force\n",
+	       dev->disk->disk_name, dev->sess->name, dev->sess->tmo.dev_loss,
+	       dev->path);
+	kobject_get(&dev->kobj);
+	queue_work(rnbd_clt_close_wq, &dev->loss_work);
 }
