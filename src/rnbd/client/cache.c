@@ -19,11 +19,11 @@
  * disk is closed untold: udev and others open and close it at any time.
  *
  * A server that ends in order says so when everything is durable; and one whose device
- * has no volatile cache cannot lose any of it.
+ * had no volatile cache when it was opened, and has none now, cannot lose any of it.
  *
  * The I/O path takes no lock, and writes to what CPUs share only once a flush, not once
  * a write. What remains is read under dev_lock by whoever opens the device again, when
- * no request of it is under way.
+ * none of its requests can be answered.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -132,11 +132,11 @@ static bool rnbd_clt_cache_is_dirty(const struct rnbd_clt_cache *cache)
 	       atomic_long_read(&cache->durable) >= 0;
 }
 
-/* What the server said of its cache last; one that cannot say so may have any. */
-static bool rnbd_clt_cache_is_volatile(const struct rnbd_clt_dev *dev)
+/* What a server said of a device's cache; one that cannot say so may have any. */
+static bool rnbd_clt_cache_is_volatile(u8 ver, const struct rnbd_open_rsp *rsp)
 {
-	return dev->cache.ver < RNBD_VER_IDENTITY ||
-	       dev->rsp.cache_policy & RNBD_CACHE_VOLATILE;
+	return ver < RNBD_VER_IDENTITY ||
+	       rsp->cache_policy & RNBD_CACHE_VOLATILE;
 }
 
 static void rnbd_clt_cache_lose(struct rnbd_clt_dev *dev)
@@ -160,17 +160,20 @@ void rnbd_clt_cache_ended(struct rnbd_clt_dev *dev)
 /**
  * rnbd_clt_cache_open() - a device is about to be open
  * @dev: device, with the description of when it was open last
+ * @rsp: its description now; a cache that it has now it may have had since then
  *
- * Context: process, dev_lock held; no request is under way.
+ * Context: process, dev_lock held; no request can be answered.
  */
-void rnbd_clt_cache_open(struct rnbd_clt_dev *dev)
+void rnbd_clt_cache_open(struct rnbd_clt_dev *dev,
+			 const struct rnbd_open_rsp *rsp)
 {
 	u64 instance = rtrs_clt_instance(dev->sess->rtrs);
 	struct rnbd_clt_cache *cache = &dev->cache;
 
 	if (instance && cache->instance && instance != cache->instance) {
 		if (rnbd_clt_cache_is_dirty(cache) &&
-		    rnbd_clt_cache_is_volatile(dev))
+		    (rnbd_clt_cache_is_volatile(cache->ver, &dev->rsp) ||
+		     rnbd_clt_cache_is_volatile(dev->sess->ver, rsp)))
 			rnbd_clt_cache_lose(dev);
 		rnbd_clt_cache_settle(cache);
 	}

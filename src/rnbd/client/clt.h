@@ -384,7 +384,8 @@ void rnbd_clt_cache_send(struct rnbd_clt_dev *dev, const struct request *rq,
 void rnbd_clt_cache_answered(struct rnbd_clt_dev *dev, const struct request *rq,
 			     long epoch);
 void rnbd_clt_cache_ended(struct rnbd_clt_dev *dev);
-void rnbd_clt_cache_open(struct rnbd_clt_dev *dev);
+void rnbd_clt_cache_open(struct rnbd_clt_dev *dev,
+			 const struct rnbd_open_rsp *rsp);
 void rnbd_clt_cache_closed(struct rnbd_clt_dev *dev);
 
 /* admin.c */

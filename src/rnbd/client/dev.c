@@ -123,7 +123,7 @@ static int rnbd_clt_dev_set_open(struct rnbd_clt_dev *dev,
 	if (!sess->connected || sess->incarnation != incarnation)
 		return -ECONNABORTED;
 	rnbd_clt_dev_take_identity(dev, rsp);
-	rnbd_clt_cache_open(dev);
+	rnbd_clt_cache_open(dev, rsp);
 	dev->rsp = *rsp;
 	dev->device_id = rsp->device_id;
 	dev->incarnation = incarnation;
