@@ -174,13 +174,17 @@ out_unlock:
 	return err;
 }
 
-/* An open that may write and has a reference now, or NULL if all are being closed. */
+/*
+ * An open that may write and has a reference now, or NULL if there is none. One that
+ * its session does not have yet may end without anybody waiting for references.
+ */
 static struct rnbd_srv_open *rnbd_srv_dev_get_writer(struct rnbd_srv_dev *dev)
 {
 	struct rnbd_srv_open *open;
 
 	list_for_each_entry(open, &dev->opens, dev_entry)
 		if (open->mode != RNBD_ACCESS_RO &&
+		    !list_empty_careful(&open->sess_entry) &&
 		    percpu_ref_tryget_live(&open->ref))
 			return open;
 	return NULL;

@@ -426,12 +426,14 @@ void rnbd_srv_open_force_close(struct rnbd_srv_open *open)
 	bool ours;
 
 	mutex_lock(&sess->lock);
+	/* before a last flush can miss it */
+	if (!list_empty(&open->sess_entry))
+		rnbd_srv_flush_miss(open);
 	ours = rnbd_srv_open_unlink(open);
 	mutex_unlock(&sess->lock);
 	if (!ours)
 		return;
 	pr_info("<%s>: closing %s by force\n", sess->name, open->name);
-	rnbd_srv_flush_miss(open);
 	rnbd_srv_open_close(open, NULL);
 }
 
