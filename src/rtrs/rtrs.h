@@ -218,7 +218,8 @@ enum rtrs_srv_link_ev {
  * @link_ev: see enum rtrs_srv_link_ev; process context, may sleep. Those of one
  *	@priv come one after the other. A non-zero return to CONNECTED closes the
  *	path.
- * @flush: extension: the server ends, and answers no request from now on. Make durable whatever was answered, and return 0: clients are told
+ * @flush: extension: the server ends, and answers no request that the consumer ends
+ *	from now on. Make durable whatever was answered, and return 0: clients are told
  *	then that they lose nothing by this end. Any errno if that fails or takes more
  *	than some seconds, since a reboot waits for it. NULL: clients are never told.
  *	Process context, may sleep.

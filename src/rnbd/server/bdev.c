@@ -6,10 +6,11 @@
  * swap area does that lives on it: so no two of them write to the same blocks.
  * The kernel refuses a claim if the device, a partition of it or the disk that
  * it is a partition of is claimed by another holder; one holder may claim a
- * device as often as it likes. All opens of this module are one holder, because
- * the server itself decides how many clients may write to a device (see dev.c):
- * two while a machine migrates, and a client's new session beside its lost one,
- * whose I/O has not ended yet. Who only reads claims nothing.
+ * device as often as it likes, but not a disk and a partition of it. All opens of
+ * this module are one holder, because the server itself decides how many clients
+ * may write to a device (see dev.c): two while a machine migrates, and a client's
+ * new session beside its lost one, whose I/O has not ended yet. Who only reads
+ * claims nothing.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

@@ -57,9 +57,9 @@ static void rtrs_clt_con_attr(const struct rtrs_clt_con *con,
 		return;
 	}
 	/* at most: registration, write, local invalidation; sends are counted */
-	attr->send_wr = min(sess->queue_depth * 3, RTRS_CLT_MAX_SEND_WR);
+	attr->send_wr = min_t(u32, sess->queue_depth * 3, RTRS_CLT_MAX_SEND_WR);
 	/* a request has room in the send queue; at most: SEND_WITH_INV, response */
-	attr->recv_wr = min(sess->queue_depth, RTRS_CLT_MAX_SEND_WR) * 2;
+	attr->recv_wr = min_t(u32, sess->queue_depth, RTRS_CLT_MAX_SEND_WR) * 2;
 }
 
 static int rtrs_clt_con_create_qp(struct rtrs_clt_con *con)

@@ -21,7 +21,7 @@
 #include "../mr.h"
 #include "clt.h"
 
-/* How long rtrs_clt_open() may take, whatever the number of paths */
+/* How long rtrs_clt_open() may take, with up to 30 paths */
 #define RTRS_CLT_OPEN_TIMEOUT	(30 * HZ)
 
 /* So long a path has the server to itself when a session is opened */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The module rtrs-core: what client and server have in common. It has no state. */
+/* The module rtrs-core: what client and server have in common. */
 #include <linux/module.h>
 
 #include "core.h"

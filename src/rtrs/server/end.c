@@ -7,8 +7,8 @@
  * sees to it that there are none, and says so on each path:
  *
  *	no more listeners
- *	each path from CONNECTED to ENDING	no request is begun, none is answered;
- *						heartbeats are
+ *	each path from CONNECTED to ENDING	no request is begun, none that ends now
+ *						is answered; heartbeats are
  *	ops->flush()				whatever was answered is made durable
  *	RTRS_IMM_END on connection 0
  *	each path is closed			by the caller

@@ -38,8 +38,9 @@
  * which is signalled. What finds no room waits in con->waiting for the next
  * completion.
  *
- * An orderly end, see end.c: a path that is ENDING begins no operation and posts no
- * response, so that its client sends again what was not answered.
+ * An orderly end, see end.c: a path that is ENDING begins no operation, and answers
+ * none that ends from then on, so that its client sends it again. Only responses that
+ * waited for room in the send queue are posted yet.
  *
  * End of a path. path->inflight counts operations from begin until after the
  * post. What finds the path not CONNECTED, under chunk->lock or con->lock, is
