@@ -258,7 +258,6 @@ def test_all_volumes_on_a_disk_learn_it(pair, disk):
                                check=False).status
 
 
-@pytest.mark.long
 def test_a_client_that_asks_for_nothing_gets_in_tree_bytes(pair):
     wire = WireClient(pair.client, f"ip:{pair.server.address()}")
     assert wire.connect() == 0

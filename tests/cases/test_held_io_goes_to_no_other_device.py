@@ -183,7 +183,6 @@ def test_what_was_accepted_may_still_be_too_small(pair):
     goes_on(pair, disk, "/dev/mapper/small")
 
 
-@pytest.mark.long
 def test_another_number_is_another_device_as_long_as_the_server_is_not_booted(pair):
     first, second = (pair.server.null_blk(f"nullb{number}", size_mb=SIZE) for number in (0, 1))
     point(pair.server, first)
@@ -422,7 +421,6 @@ def open_long(wire, name):
     return wire.room()[2][:48] + wire.room(48)[2][:48]
 
 
-@pytest.mark.long
 def test_an_answer_is_as_long_as_the_version_says(wire):
     assert wire.ask(0, hello(4), 36)[4] == 4
     assert open_errno(wire, "nullb0", 56) == open_errno(wire, "nullb0", 95) == 22
