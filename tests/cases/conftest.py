@@ -8,7 +8,6 @@ EVERYWHERE = (
     "test_a_file_system_survives_remounting",
     "test_data_read_back_is_what_was_written",
     "test_devices_share_sessions",
-    "test_failed_mappings_say_why_and_leave_nothing",
     "test_io_survives_server_restarts",
     "test_nothing_is_left_behind",
     "test_requests_reach_the_backend_as_what_they_are",

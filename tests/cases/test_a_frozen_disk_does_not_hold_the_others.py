@@ -241,6 +241,7 @@ def test_late_data_of_a_large_read_finds_no_memory(pair, backends):
     wait_footprint(pair, before)
 
 
+@pytest.mark.long
 def test_a_frozen_disk_keeps_no_other_from_being_mapped(pair, backends):
     pair.server.null_blk("nullb2", size_mb=SIZE_MB)
     disk, other, _ = map_frozen(pair), pair.map("nullb1"), pair.map("nullb2")
@@ -253,6 +254,7 @@ def test_a_frozen_disk_keeps_no_other_from_being_mapped(pair, backends):
     verified_fio(map_frozen(pair))
 
 
+@pytest.mark.long
 def test_a_stuck_disk_lets_a_second_one_come_and_go(pair, backends):
     disk = map_frozen(pair)
     with frozen(pair):
@@ -381,6 +383,7 @@ def test_closes_that_hang_leave_room_for_other_messages(pair, backends):
             assert time.monotonic() - start < patient(SOON)
 
 
+@pytest.mark.long
 def test_messages_that_hang_do_not_silence_the_session(pair, backends):
     disk = pair.map("nullb1")
     mark = pair.client.mark()

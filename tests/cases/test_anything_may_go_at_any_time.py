@@ -129,6 +129,7 @@ def test_a_mapping_ends_whatever_goes(pair, before, what):
     verified_fio(pair.map())
 
 
+@pytest.mark.long
 def test_a_disk_is_mapped_as_soon_as_the_client_is_back(pair, before):
     # like a host that was reset: it counts its queue pairs anew, and the server did not notice
     pair.reload_modules(hb_interval_ms=30000)

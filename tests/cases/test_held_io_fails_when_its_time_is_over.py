@@ -136,6 +136,7 @@ def test_nothing_is_held_with_a_time_of_0(pair, backends):
     verified_fio(disk)
 
 
+@pytest.mark.long
 def test_io_of_a_disk_that_the_server_does_not_have_again_fails_as_well(pair, backends):
     disk, other = pair.map(fast_io_fail_tmo=TMO), pair.map("nullb1")
     lose(pair, disk, other)

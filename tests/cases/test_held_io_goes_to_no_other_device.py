@@ -149,6 +149,7 @@ def test_the_right_volume_gets_what_was_held_when_it_is_back(pair):
     assert pair.server.checksum(second) == before
 
 
+@pytest.mark.long
 def test_a_third_volume_is_not_what_was_accepted(pair):
     first, second = volumes(pair.server)
     point(pair.server, first)
@@ -309,6 +310,7 @@ def test_a_volume_stays_the_same_while_its_blocks_move(pair):
         assert disk.attribute("identity") == identity
 
 
+@pytest.mark.long
 def test_a_volume_that_grew_is_larger_and_the_same(pair):
     device, _ = volumes(pair.server)
     pair.server.null_blk("nullb2", size_mb=2 * SIZE)
@@ -325,6 +327,7 @@ def test_a_volume_that_grew_is_larger_and_the_same(pair):
 # -- nobody knows ---------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_an_array_that_was_assembled_again_goes_on(pair):
     device = array(pair.server)
     point(pair.server, device)
@@ -335,6 +338,7 @@ def test_an_array_that_was_assembled_again_goes_on(pair):
     goes_on(pair, disk, device)
 
 
+@pytest.mark.long
 def test_a_loop_that_was_attached_again_goes_on(pair):
     device = pair.server.loop(SIZE)
     point(pair.server, device)
@@ -344,6 +348,7 @@ def test_a_loop_that_was_attached_again_goes_on(pair):
     goes_on(pair, disk, device)
 
 
+@pytest.mark.long
 def test_a_kind_that_changes_says_nothing(pair):
     device, _ = volumes(pair.server)
     pair.server.null_blk("nullb2", size_mb=SIZE)

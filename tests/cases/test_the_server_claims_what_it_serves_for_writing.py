@@ -153,6 +153,7 @@ def test_a_claim_ends_with_the_module(pair, backend):
     verified_fio(disk)
 
 
+@pytest.mark.long
 def test_a_disk_comes_back_when_the_server_itself_lets_it_go(pair, backend):
     """When the server boots, its volume manager may be faster than its clients."""
     disk = pair.map()
