@@ -80,10 +80,15 @@ def wait_closed(pair):
                "the late answers let the disk be closed")
 
 
+def scattered(disk, threads, way="write", pages=1, timeout=120):
+    """Start threads that read or write until the disk is gone, each at a place of its own."""
+    return disk.client.start(f"python3 -c '{SCATTERED}' {disk.path} {way} {threads} {pages}", timeout)
+
+
 def stuck(disk, depth, way="write", pages=1):
     """Load, until none of it moves any more."""
     disk.client.write_file(f"/sys/block/{disk.name}/queue/nomerges", 2)
-    job = disk.client.start(f"python3 -c '{SCATTERED}' {disk.path} {way} {depth} {pages}", 120)
+    job = scattered(disk, depth, way, pages)
     wait_until(lambda: in_flight(disk.client, disk.name) == depth and progress(disk) == progress(disk),
                30, "I/O is stuck")
     return job
@@ -91,7 +96,7 @@ def stuck(disk, depth, way="write", pages=1):
 
 def flood(disk, threads=64):
     """More writes at a time than the session has tags; waits until none moves any more."""
-    job = disk.client.start(f"python3 -c '{SCATTERED}' {disk.path} write {threads} 1", 120)
+    job = scattered(disk, threads)
     wait_until(lambda: in_flight(disk.client, disk.name) > 4 and still(disk), 30, "I/O is stuck")
     return job
 
@@ -201,7 +206,7 @@ def test_a_disk_that_the_server_lost_leaves_tags_for_others(pair, backends):
     pair.server.run(f"dmsetup remove {FROZEN}")
     pair.load_server()
     wait_state(other, "open", RESUMED)
-    job = pair.client.start(f"python3 -c '{SCATTERED}' {disk.path} write 64 1", 200)
+    job = scattered(disk, 64, timeout=200)
     wait_until(lambda: disk.attribute("held").startswith(f"{TAGS // 2} "), 30, "its share is held")
     # to blk-mq, what is held is not under way; a disk without anything under way could have all
     time.sleep(EXPIRY + 7)

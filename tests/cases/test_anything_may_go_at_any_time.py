@@ -60,7 +60,8 @@ GOES = {
 ANYTHING = [pytest.param(what, marks=[pytest.mark.debug] if "interface" in what else [])
             for what in GOES]
 HARDWARE = ANYTHING[:4]
-LONG = [pytest.param(*what.values, marks=[*what.marks, pytest.mark.long]) for what in ANYTHING]
+MOSTLY_LONG = [what if "server-modules" in what.values else
+               pytest.param(*what.values, marks=[*what.marks, pytest.mark.long]) for what in ANYTHING]
 
 
 @pytest.fixture
@@ -111,7 +112,7 @@ def test_a_lost_disk_outlasts_it(pair, before, what):
 
 
 @pytest.mark.limit(400)
-@pytest.mark.parametrize("what", [*LONG[:4], ANYTHING[4], LONG[5]])
+@pytest.mark.parametrize("what", MOSTLY_LONG)
 def test_a_mapping_ends_whatever_goes(pair, before, what):
     line = pair.client.map_line("nullb0", "s", pair.paths(1))
     with without_udev(pair.client):

@@ -82,6 +82,8 @@ class Machine:
 HUNG_AFTER = 60
 # No names of tasks are traced: to switch that on patches the scheduler's code while the other CPU
 # runs it, and QEMU before 8.1 may keep a translation of what is half patched and run it for ever.
+# The emulated processors share one TSC. Where the kernel does not believe that, as 6.1 does not, it
+# would read the time from the HPET, for which QEMU has to leave the guest's code.
 CMDLINE = ("console=ttyS0", "loglevel=4", "panic=-1", "oops=panic", "net.ifnames=0",
            "mitigations=off", "log_buf_len=4M", "printk.devkmsg=on", "rcupdate.rcu_cpu_stall_timeout=120",
            "watchdog_thresh=60", "tsc=reliable", "trace_options=norecord-cmd", "rdinit=/init",
