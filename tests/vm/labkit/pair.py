@@ -232,6 +232,11 @@ class Node(Guest):
                 return int(self.read_file(path))
         raise AssertionError(f"rxe{link} has no counter {name}")
 
+    def rdma_counters(self) -> str:
+        """What the RDMA devices and the connection manager have counted, a line each."""
+        return self.run("cd /sys/class && grep -s '[1-9]' infiniband/*/ports/1/hw_counters/* "
+                        "infiniband/*/ports/1/cm_*/* infiniband_cm/*/1/*/*", check=False).out
+
     # -- our modules ------------------------------------------------------------------------
 
     def unload(self, timeout: float = 60) -> None:

@@ -3,9 +3,10 @@
 
 A case ends well only if its function did, its clean-up did, both guests live and neither kernel
 complained.  Guests are booted at the first case that wants them and shared by the cases that
-follow; after a case that left them in doubt they are booted afresh.
+follow; after a case that failed they are booted afresh, so that it fails no other one.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -134,6 +135,10 @@ class Lab:
         self.report(event="plan", cases=[name for name in names if name not in before],
                     passed={name: before[name] for name in names if name in before})
 
+    def failed(self, nodeid: str) -> bool:
+        """Whether a phase of a case failed."""
+        return self.outcomes.get(nodeid, {}).get("outcome") == "failed"
+
     def report(self, **event) -> None:
         """Tell the lab."""
         if self.report_file:
@@ -157,7 +162,7 @@ def guests(request):
     marks = pair.marks()
     yield pair
     problems = verdict(request, lab, pair, marks)
-    save_logs(request, pair, marks)
+    save_logs(request, pair, marks, bool(problems) or lab.failed(request.node.nodeid))
     if problems:
         pytest.fail("\n".join(problems), pytrace=False)
 
@@ -183,9 +188,11 @@ def verdict(request, lab, pair, marks) -> list[str]:
         lab.doubt = "a guest died"
         return [] if request.node.get_closest_marker("expect_death") else \
             [f"{n.name} is dead: {n.gone}\n{host.tail(n.console, 40)}" for n in pair.nodes if n.gone]
+    failed = lab.failed(request.node.nodeid)
+    last = failed or lab.end_of_file    # of those whose traces are looked for together
     try:
         problems = pair.cleanup()
-        leaks = pair.leaks() if lab.end_of_file else []
+        leaks = pair.leaks() if last else []
         complaints = leaks + pair.complaints(marks)
     except (host.LabError, CommandFailed) as error:
         lab.doubt = "it does not answer"
@@ -193,19 +200,24 @@ def verdict(request, lab, pair, marks) -> list[str]:
     complaints = [c for c in complaints if not any(text in c for text in expected)]
     if problems or complaints:
         lab.doubt = "a case left it unclean"
-    if lab.end_of_file:
+    if last:
         lab.save_coverage()
+    if failed:
+        lab.doubt = lab.doubt or "a case failed"
     return problems + complaints
 
 
-def save_logs(request, pair, marks) -> None:
-    """Keep what the kernels said during a case."""
+def save_logs(request, pair, marks, failed: bool) -> None:
+    """Keep what the kernels said during a case, and of one that failed what was counted."""
     home = request.config.lab.run_dir / "cases" / case_name(request.node.nodeid).replace("/", "_")
     home.mkdir(parents=True, exist_ok=True)
     for node in pair.nodes:
         with node.news:
             lines = node.log[marks[node.name]:]
         (home / f"{node.name}.kmsg").write_text("\n".join(lines) + "\n")
+        if failed:
+            with contextlib.suppress(host.LabError, CommandFailed):
+                (home / f"{node.name}.counters").write_text(node.rdma_counters())
 
 
 @pytest.hookimpl(tryfirst=True)
