@@ -11,7 +11,6 @@ from labkit import soak
 STARTS = 100    # seconds in which rounds start; one takes 20 s to 40 s
 
 
-@pytest.mark.long       # soft RoCE's connection manager may stand still: see docs/testing.md
 @pytest.mark.once
 @pytest.mark.limit(600)
 def test_for_two_minutes(guests, request):

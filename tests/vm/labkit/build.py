@@ -10,7 +10,7 @@ from . import derive, host, roots
 from .kernels import RELEASES, Kernel
 
 MODULES = ("rtrs-core", "rtrs-client", "rtrs-server", "rnbd-client", "rnbd-server")
-TEST_MODULES = ("rtrs-fail", "rtrs-peer", "rtrs-raw", "rtrs-window")
+TEST_MODULES = ("rtrs-fail", "rtrs-peer", "rtrs-raw", "rtrs-window", "rxe-loss")
 
 SOURCES = ("Makefile", "dkms.conf", "src", "compat", "tests/modules")
 PRODUCTS = (".o", ".ko", ".mod", ".mod.c", ".cmd", ".a", ".d", "modules.order", "Module.symvers", "compat-config.h", "rtrs-interface.h")
