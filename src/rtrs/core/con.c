@@ -9,6 +9,7 @@
 
 #include <linux/delay.h>
 #include <linux/export.h>
+#include <linux/irq_poll.h>
 #include <linux/moduleparam.h>
 #include <linux/rcupdate.h>
 
@@ -131,7 +132,8 @@ int rtrs_con_create_qp(struct rtrs_con *con, struct ib_pd *pd,
 
 err_free_cq:
 	/* nothing was ever posted, so no handler can be running */
-	rtrs_con_free_cq(con);
+	ib_free_cq(con->cq);
+	con->cq = NULL;
 	return err;
 }
 EXPORT_SYMBOL_GPL(rtrs_con_create_qp);
@@ -185,7 +187,8 @@ EXPORT_SYMBOL_GPL(rtrs_con_drain);
  * @con: connection; nothing happens if it has no QP
  *
  * The caller has drained the QP if anything was ever posted to it, and frees the
- * completion queue later: see rtrs_cq_handlers_wait().
+ * completion queue later: see rtrs_cq_handlers_wait(). That is not polled by
+ * softirqs any more.
  *
  * Context: process.
  */
@@ -195,6 +198,8 @@ void rtrs_con_destroy_qp(struct rtrs_con *con)
 		return;
 	rdma_destroy_qp(con->cm_id);
 	con->qp = NULL;
+	if (con->cq->poll_ctx == IB_POLL_SOFTIRQ)
+		irq_poll_disable(&con->cq->iop);
 }
 EXPORT_SYMBOL_GPL(rtrs_con_destroy_qp);
 
@@ -208,10 +213,13 @@ EXPORT_SYMBOL_GPL(rtrs_con_destroy_qp);
  * which runs in softirq or hard interrupt context as well, is in the same
  * position with a queue that is polled by a work item.
  *
- * No new event comes once the queue pairs are destroyed, and both kinds of
- * handlers are read-side sections of RCU. So one grace period between the last
+ * rtrs_con_destroy_qp() waits until the RDMA core's handler is done, one that was
+ * only scheduled included, and no other one begins. No new event comes once the
+ * queue pairs are destroyed. What is still on its way out is a read-side section
+ * of RCU, both handlers are. So one grace period between the last
  * rtrs_con_destroy_qp() and the first rtrs_con_free_cq() is enough for all the
- * connections of a path.
+ * connections of a path. A driver that delivers events by softirqs of its own, as
+ * soft RoCE of 6.1 does, has to end them when the queue is destroyed.
  *
  * Context: process.
  */
@@ -234,6 +242,9 @@ void rtrs_con_free_cq(struct rtrs_con *con)
 {
 	if (!con->cq)
 		return;
+	/* ib_free_cq() wants to disable the polling itself */
+	if (con->cq->poll_ctx == IB_POLL_SOFTIRQ)
+		irq_poll_enable(&con->cq->iop);
 	ib_free_cq(con->cq);
 	con->cq = NULL;
 }
