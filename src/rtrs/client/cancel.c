@@ -10,7 +10,8 @@
  *
  *   none		nothing: a write was sent, a small read goes to the slot
  *   local		nothing, but the key has to be invalidated as ever
- *   the server's	it may write; the key is invalidated before that
+ *   the server's	it may write; the key is invalidated before that, unless
+ *			the server has just done so
  *
  * So as soon as there is no valid key, the consumer is told -ECANCELED and
  * leaves an orphan. That keeps chunk, header and slot until its late answer
@@ -61,7 +62,7 @@ static void rtrs_clt_req_cancel_marked(struct rtrs_clt_req *req,
 	/* refs of 2: not even sent, or just being posted */
 	if (req->answered || req->canceled || req->refs != 1)
 		return;
-	if (rtrs_clt_req_has_key(req)) {
+	if (rtrs_clt_req_has_key(req) && !rtrs_clt_con_has_inval(con, req)) {
 		req->canceled = true;
 		rtrs_clt_req_post_inv(req);
 	} else {

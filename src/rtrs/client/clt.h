@@ -528,6 +528,8 @@ void rtrs_clt_req_init(struct rtrs_clt_req *req, struct rtrs_clt_path *path,
 void rtrs_clt_req_unmap(struct rtrs_clt_req *req);
 void rtrs_clt_req_release(struct rtrs_clt_req *req);
 void rtrs_clt_req_confirm(struct rtrs_clt_req *req, int err);
+bool rtrs_clt_con_has_inval(const struct rtrs_clt_con *con,
+			    const struct rtrs_clt_req *req);
 void rtrs_clt_req_post_inv(struct rtrs_clt_req *req);
 bool rtrs_clt_wc_failed(struct rtrs_clt_path *path, const struct ib_wc *wc,
 			const char *what);

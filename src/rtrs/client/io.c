@@ -242,16 +242,29 @@ static void rtrs_clt_con_note_inval(struct rtrs_clt_con *con, u32 key)
 	con->inval_seen = true;
 }
 
-/* Has the server invalidated the key of this request? Forgets that it has. */
+/**
+ * rtrs_clt_con_has_inval() - has the server invalidated the key of a request?
+ * @con: connection of the request
+ * @req: request of which the answer has not come
+ *
+ * Context: among the completion handlers of @con.
+ */
+bool rtrs_clt_con_has_inval(const struct rtrs_clt_con *con,
+			    const struct rtrs_clt_req *req)
+{
+	return req->invalidated ||
+	       (con->inval_seen && rtrs_clt_req_awaits_inval(req) &&
+		con->inval_key == req->mr->rkey);
+}
+
+/* As rtrs_clt_con_has_inval(), but forgets that it has. */
 static bool rtrs_clt_con_take_inval(struct rtrs_clt_con *con,
 				    struct rtrs_clt_req *req)
 {
-	if (req->invalidated)
-		return true;
-	if (!con->inval_seen || !rtrs_clt_req_awaits_inval(req) ||
-	    con->inval_key != req->mr->rkey)
+	if (!rtrs_clt_con_has_inval(con, req))
 		return false;
-	con->inval_seen = false;
+	if (!req->invalidated)
+		con->inval_seen = false;
 	return true;
 }
 
