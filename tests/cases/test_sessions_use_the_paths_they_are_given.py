@@ -10,10 +10,12 @@ from helpers import (NOTICED, RESUMED, direct_read, footprint, map_twice, parame
                      wait_in, wait_logged, wait_state)
 from labkit.pair import CTL, wait_until
 from labkit.patience import patient
+from wire import INSTANCE, WireServer
 
 ROUNDS = 10
 BOUND = 40      # seconds; 30 for all addresses, and the time to clean up
 SOON = 15       # seconds; a tried address gets one before the next one is tried, too
+PORT = 1234
 FORMS = ("ip:{0}@ip:{1}", "ip:{0},ip:{1}", "ip:{1}")
 
 
@@ -99,6 +101,19 @@ def test_a_session_opens_if_one_of_its_paths_is_up(pair, before, down):
     pair.client.restore_link(down)
     wait_until(lambda: qps(pair.client, down) > idle, 60, "the path connects when its link is up")
     verified_fio(disk)
+
+
+def test_an_address_that_becomes_another_servers_costs_no_other_path(pair, before):
+    disk, client, address = map_twice(pair), pair.client, pair.server.address(1)
+    other, since = WireServer(client), client.mark()
+    other.serve(PORT, features=INSTANCE, instance=1)
+    pull_cable(pair.server, 1)
+    client.run(f"ip addr add {address}/24 dev eth1")
+    wait_logged(client, "another one has this address", since, timeout=60)
+    verified_fio(disk)
+    client.run(f"ip addr del {address}/24 dev eth1")
+    plug_cable(pair.server, 1)
+    assert not any("lost" in line for line in client.kernel_log(since))
 
 
 @pytest.mark.long

@@ -15,7 +15,7 @@ INFO_REQ, INFO_RSP, WRITE, READ, KEY = range(5)     # types of the transport's m
 NEED_INVAL = 1                                      # flag of a read
 IO_REQ, IO_RSP, IO_RSP_INV, UNKNOWN = 0, 1, 2, 5    # types of immediates
 HELLO, HELLO_RSP, OPEN, IO, CLOSE = 0, 1, 2, 4, 5   # types of messages of the block server
-PROMPT = 1          # a feature: heartbeats are answered promptly
+PROMPT, INSTANCE = 1, 2                             # features: heartbeats are answered promptly; boots
 ANSWERED = 20       # seconds; guests on a busy host are slow
 PAGE = 4096
 
@@ -193,12 +193,13 @@ class WireServer(Wire):
     DEPTH, CHUNK = 8, 2 * PAGE
     OFF_BITS = 28 - 3
 
-    def serve(self, **fields):
-        """Answer requests to connect from now on, with these fields."""
+    def serve(self, port=PORT, **fields):
+        """Answer requests to connect to a port from now on, with these fields."""
         fields = {"magic": MAGIC, "version": VERSION, "errno": 0, "depth": self.DEPTH,
-                  "max_io": self.CHUNK - PAGE, "max_hdr": PAGE, "flags": 0, **fields}
-        answer = struct.pack("<HHhHIII36x", *fields.values())
-        self.node.write_file(f"{PARAMETERS}/serve", f"{self.PORT} {answer.hex()}")
+                  "max_io": self.CHUNK - PAGE, "max_hdr": PAGE, "flags": 0, "features": 0,
+                  "instance": 0, **fields}
+        answer = struct.pack("<HHhHIIIIQ24x", *fields.values())
+        self.node.write_file(f"{PARAMETERS}/serve", f"{port} {answer.hex()}")
 
     def greet(self, answer=None):
         """Wait for the info request and answer it, rightly if nothing else is given."""

@@ -3,11 +3,14 @@
  * Which boot of the server a session speaks to, and how that one ended.
  *
  * The server puts its instance, a number that changes with each boot, into every
- * answer to a connection request, rejections included. A path that was of the
- * session's instance and now finds another one proves that the server was booted
- * again. The other paths may look alive for some seconds, but nobody is at their
- * other end: all of them are torn down, so that the session is lost and the
- * consumer hears of it.
+ * answer to a connection request, rejections included. If a path was of the
+ * session's instance and now finds another one, then either the server was booted
+ * again, and nobody is at the other end of the paths that still look alive; or the
+ * path's address has become another server's, and all the other paths are well. So
+ * the server has to give a sign of life on each of them within seconds, whatever
+ * the parameters of the heartbeat are. If it was booted it cannot, the session is
+ * lost, and the consumer hears of it. A path that has come up just then is not
+ * asked: its own heartbeat will tell.
  *
  * The session's instance changes only when a first path comes up, which is after
  * the consumer heard that the session was lost. As long as one path is up, no other
@@ -30,7 +33,7 @@
 
 #include "clt.h"
 
-/* Was the server booted again, although a path of the old boot is still up? */
+/* May the server have been booted again, although a path of the old boot is up? */
 static bool rtrs_clt_instance_is_news(const struct rtrs_clt_path *path,
 				      u64 instance)
 {
@@ -40,7 +43,8 @@ static bool rtrs_clt_instance_is_news(const struct rtrs_clt_path *path,
 	       sess->instance == path->instance;
 }
 
-static void rtrs_clt_sess_break_paths(struct rtrs_clt_sess *sess)
+/* Teardown stops the heartbeat after a grace period. */
+static void rtrs_clt_sess_prove_paths(struct rtrs_clt_sess *sess)
 {
 	struct rtrs_clt_path *path;
 
@@ -48,7 +52,7 @@ static void rtrs_clt_sess_break_paths(struct rtrs_clt_sess *sess)
 	list_for_each_entry_rcu(path, &sess->paths, entry)
 		/* one that is connecting will see for itself */
 		if (READ_ONCE(path->state) == RTRS_CLT_CONNECTED)
-			rtrs_clt_path_error(path);
+			rtrs_hb_hurry(&path->hb);
 	rcu_read_unlock();
 }
 
@@ -72,8 +76,8 @@ void rtrs_clt_instance_found(struct rtrs_clt_path *path, u64 instance)
 	spin_unlock_irq(&sess->link_lock);
 	if (!news)
 		return;
-	rtrs_clt_err(path, "the server was booted again: the session is lost, whatever its other paths look like\n");
-	rtrs_clt_sess_break_paths(sess);
+	rtrs_clt_err(path, "the server was booted again, or another one has this address: it has to answer on the session's other paths\n");
+	rtrs_clt_sess_prove_paths(sess);
 }
 
 /**

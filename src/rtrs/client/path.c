@@ -298,7 +298,8 @@ static void rtrs_clt_path_work(struct work_struct *work)
 }
 
 /* The heartbeat tells that the peer lives; not that each connection works. */
-static void rtrs_clt_path_hb_tick(struct rtrs_hb *hb)
+static void rtrs_clt_path_hb_tick(struct rtrs_hb *hb,
+				  unsigned int interval_ms)
 {
 	struct rtrs_clt_path *path = container_of(hb, struct rtrs_clt_path, hb);
 	struct rtrs_clt_con *con;
@@ -308,7 +309,7 @@ static void rtrs_clt_path_hb_tick(struct rtrs_hb *hb)
 	for (cid = 0; cid < path->sess->nr_cons; cid++) {
 		con = &path->cons[cid];
 		rtrs_clt_con_poll_if_polled(con);
-		err = rtrs_con_tick(&con->c, hb->timing.interval_ms);
+		err = rtrs_con_tick(&con->c, interval_ms);
 		if (!err)
 			continue;
 		if (err == -ETIMEDOUT)
@@ -322,12 +323,12 @@ static void rtrs_clt_path_hb_tick(struct rtrs_hb *hb)
 	}
 }
 
-static void rtrs_clt_path_hb_lost(struct rtrs_hb *hb)
+static void rtrs_clt_path_hb_lost(struct rtrs_hb *hb,
+				  unsigned int silent_ms)
 {
 	struct rtrs_clt_path *path = container_of(hb, struct rtrs_clt_path, hb);
 
-	rtrs_clt_err(path, "server is silent for %u ms\n",
-		     rtrs_hb_silent_ms(hb));
+	rtrs_clt_err(path, "server is silent for %u ms\n", silent_ms);
 	rtrs_clt_path_error(path);
 }
 

@@ -186,15 +186,16 @@ struct rtrs_hb;
 
 /**
  * struct rtrs_hb_ops - what a path does when its heart beats, or does not
- * @tick: called from the work as long as the peer is there
- * @lost: called once, from the work, when the peer is given up; must not stop
- *	the heartbeat itself
+ * @tick: called from the work as long as the peer is there, with the time since
+ *	the last call
+ * @lost: called once, from the work, when the peer is given up after a time
+ *	without a sign; must not stop the heartbeat itself
  * @error: called when a heartbeat or an answer failed for another reason than
  *	a flush; softirq or process
  */
 struct rtrs_hb_ops {
-	void	(*tick)(struct rtrs_hb *hb);
-	void	(*lost)(struct rtrs_hb *hb);
+	void	(*tick)(struct rtrs_hb *hb, unsigned int interval_ms);
+	void	(*lost)(struct rtrs_hb *hb, unsigned int silent_ms);
 	void	(*error)(struct rtrs_hb *hb);
 };
 
@@ -203,9 +204,10 @@ struct rtrs_hb_ops {
  * @ops: of the path
  * @work: the ticks
  * @wq: where they run
- * @con: admin connection
+ * @con: admin connection, NULL while it is stopped
  * @timing: how patient it is
  * @missed: such ticks by now
+ * @hurried: it has to be known soon, see rtrs_hb_hurry()
  * @msg_cqe: completion of heartbeats
  * @ack_cqe: completion of answers
  */
@@ -216,6 +218,7 @@ struct rtrs_hb {
 	struct rtrs_con		*con;
 	struct rtrs_hb_timing	timing;
 	unsigned int		missed;
+	bool			hurried;
 	struct ib_cqe		msg_cqe;
 	struct ib_cqe		ack_cqe;
 };
@@ -226,6 +229,7 @@ void rtrs_hb_init(struct rtrs_hb *hb, struct workqueue_struct *wq,
 void rtrs_hb_start(struct rtrs_hb *hb, struct rtrs_con *con, u32 features,
 		   const struct rtrs_hb_timing *timing);
 void rtrs_hb_stop(struct rtrs_hb *hb);
+void rtrs_hb_hurry(struct rtrs_hb *hb);
 void rtrs_hb_received(struct rtrs_hb *hb, struct rtrs_con *con,
 		      enum rtrs_imm_type type);
 
@@ -245,12 +249,6 @@ static inline void rtrs_hb_alive(struct rtrs_hb *hb)
 static inline bool rtrs_hb_is_heard(const struct rtrs_hb *hb)
 {
 	return READ_ONCE(hb->missed) <= 1;
-}
-
-/* How long the peer was silent when it is lost. */
-static inline unsigned int rtrs_hb_silent_ms(const struct rtrs_hb *hb)
-{
-	return (hb->timing.missed_max + 1) * hb->timing.interval_ms;
 }
 
 #endif

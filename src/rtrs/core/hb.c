@@ -18,6 +18,17 @@
 
 #include "core.h"
 
+static const struct rtrs_hb_timing rtrs_hb_hurried = {
+	.interval_ms	= 1000,
+	.missed_max	= 3,
+};
+
+/* What counts at present. */
+static const struct rtrs_hb_timing *rtrs_hb_now(const struct rtrs_hb *hb)
+{
+	return READ_ONCE(hb->hurried) ? &rtrs_hb_hurried : &hb->timing;
+}
+
 static void rtrs_hb_done(struct rtrs_hb *hb, struct rtrs_con *con,
 			 enum rtrs_imm_type type, enum ib_wc_status status)
 {
@@ -66,17 +77,20 @@ static void rtrs_hb_tick(struct work_struct *work)
 	struct rtrs_hb *hb = container_of(to_delayed_work(work),
 					  struct rtrs_hb, work);
 	unsigned int missed = READ_ONCE(hb->missed);
+	const struct rtrs_hb_timing *now = rtrs_hb_now(hb);
 
-	if (missed > hb->timing.missed_max) {
-		hb->ops->lost(hb);
+	if (missed > now->missed_max) {
+		hb->ops->lost(hb, (now->missed_max + 1) * now->interval_ms);
 		return;
 	}
-	hb->ops->tick(hb);
+	hb->ops->tick(hb, now->interval_ms);
+	if (!missed)
+		WRITE_ONCE(hb->hurried, false);
 	cmpxchg(&hb->missed, missed, missed + 1);
 	if (!missed)
 		rtrs_hb_post(hb, hb->con, RTRS_IMM_HB_MSG);
 	queue_delayed_work(hb->wq, &hb->work,
-			   msecs_to_jiffies(hb->timing.interval_ms));
+			   msecs_to_jiffies(rtrs_hb_now(hb)->interval_ms));
 }
 
 /**
@@ -112,9 +126,11 @@ void rtrs_hb_start(struct rtrs_hb *hb, struct rtrs_con *con, u32 features,
 		.missed_max	= RTRS_SLOW_HB_MISSED_MAX,
 	};
 
-	hb->con = con;
 	hb->timing = features & RTRS_FEATURE_PROMPT_HB ? *timing : slow;
 	WRITE_ONCE(hb->missed, 0);
+	WRITE_ONCE(hb->hurried, false);
+	/* whoever finds it sees the rest */
+	smp_store_release(&hb->con, con);
 	queue_delayed_work(hb->wq, &hb->work,
 			   msecs_to_jiffies(hb->timing.interval_ms));
 }
@@ -129,8 +145,37 @@ EXPORT_SYMBOL_GPL(rtrs_hb_start);
 void rtrs_hb_stop(struct rtrs_hb *hb)
 {
 	cancel_delayed_work_sync(&hb->work);
+	WRITE_ONCE(hb->con, NULL);
 }
 EXPORT_SYMBOL_GPL(rtrs_hb_stop);
+
+/**
+ * rtrs_hb_hurry() - learn soon whether the peer is still there
+ * @hb: heartbeat, started or not
+ *
+ * The peer is given up if it gives no sign of life for 4 s from now on, whatever
+ * the timing is. With the first sign that is over.
+ *
+ * Nothing happens if the heartbeat is not started: it will learn in its time.
+ *
+ * Context: any in which the connection may be posted to, and rtrs_hb_stop() not be
+ * called, until this returns.
+ */
+void rtrs_hb_hurry(struct rtrs_hb *hb)
+{
+	/* pairs with the release in rtrs_hb_start() */
+	struct rtrs_con *con = smp_load_acquire(&hb->con);
+
+	if (!con || READ_ONCE(hb->hurried))
+		return;
+	/* so that the next tick does not take an old sign of life for a new one */
+	WRITE_ONCE(hb->missed, 1);
+	WRITE_ONCE(hb->hurried, true);
+	rtrs_hb_post(hb, con, RTRS_IMM_HB_MSG);
+	mod_delayed_work(hb->wq, &hb->work,
+			 msecs_to_jiffies(rtrs_hb_hurried.interval_ms));
+}
+EXPORT_SYMBOL_GPL(rtrs_hb_hurry);
 
 /**
  * rtrs_hb_received() - handle a heartbeat or an answer

@@ -320,7 +320,8 @@ static void rtrs_srv_path_info_work(struct work_struct *work)
 }
 
 /* The heartbeat tells that the client lives; not that each connection works. */
-static void rtrs_srv_path_hb_tick(struct rtrs_hb *hb)
+static void rtrs_srv_path_hb_tick(struct rtrs_hb *hb,
+				  unsigned int interval_ms)
 {
 	struct rtrs_srv_path *path = container_of(hb, struct rtrs_srv_path, hb);
 	struct rtrs_srv_con *con;
@@ -332,7 +333,7 @@ static void rtrs_srv_path_hb_tick(struct rtrs_hb *hb)
 		/* its completions wait for the consumer */
 		if (READ_ONCE(con->in_consumer))
 			continue;
-		err = rtrs_con_tick(&con->c, hb->timing.interval_ms);
+		err = rtrs_con_tick(&con->c, interval_ms);
 		if (err == -ETIMEDOUT)
 			rtrs_srv_path_close(path, "connection %u does not move any more, though the client is heard; "
 					    RTRS_LARGE_LOST,
@@ -343,17 +344,18 @@ static void rtrs_srv_path_hb_tick(struct rtrs_hb *hb)
 	}
 }
 
-static void rtrs_srv_path_hb_lost(struct rtrs_hb *hb)
+static void rtrs_srv_path_hb_lost(struct rtrs_hb *hb,
+				  unsigned int silent_ms)
 {
 	struct rtrs_srv_path *path = container_of(hb, struct rtrs_srv_path, hb);
 
 	/* the client says nothing before it has that */
 	if (READ_ONCE(path->info_sent))
 		rtrs_srv_path_close(path, "the client is silent for %u ms",
-				    rtrs_hb_silent_ms(hb));
+				    silent_ms);
 	else
 		rtrs_srv_path_close(path, "the client did not take the info response within %u ms; "
-				    RTRS_LARGE_LOST, rtrs_hb_silent_ms(hb),
+				    RTRS_LARGE_LOST, silent_ms,
 				    rtrs_con_mtu(&path->cons[0]->c));
 }
 
