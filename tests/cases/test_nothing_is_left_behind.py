@@ -15,6 +15,7 @@ ROUNDS = 20
 BATCHES = 3
 
 
+@pytest.mark.once
 @pytest.mark.limit(300)
 def test_fifty_rounds_of_mapping_take_no_memory(pair):
     pair.server.null_blk(size_mb=4)
