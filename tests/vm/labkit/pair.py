@@ -514,6 +514,12 @@ class Pair:
                 break
         return found
 
+    def save_counters(self, home: Path) -> None:
+        """Keep in a directory what RDMA has counted, as far as the guests can be asked."""
+        with contextlib.suppress(host.LabError, CommandFailed):
+            for node in self.nodes:
+                (home / f"{node.name}.counters").write_text(node.rdma_counters())
+
     def marks(self) -> dict[str, int]:
         """Marks in both kernel logs."""
         return {node.name: node.mark() for node in self.nodes}

@@ -6,7 +6,6 @@ complained.  Guests are booted at the first case that wants them and shared by t
 follow; after a case that failed they are booted afresh, so that it fails no other one.
 """
 
-import contextlib
 import json
 import os
 import signal
@@ -215,9 +214,8 @@ def save_logs(request, pair, marks, failed: bool) -> None:
         with node.news:
             lines = node.log[marks[node.name]:]
         (home / f"{node.name}.kmsg").write_text("\n".join(lines) + "\n")
-        if failed:
-            with contextlib.suppress(host.LabError, CommandFailed):
-                (home / f"{node.name}.counters").write_text(node.rdma_counters())
+    if failed:
+        pair.save_counters(home)
 
 
 @pytest.hookimpl(tryfirst=True)

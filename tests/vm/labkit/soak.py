@@ -11,7 +11,6 @@ hosts make of that.  The server keeps the backends in memory, so it never loses 
 """
 
 import argparse
-import contextlib
 import json
 import random
 import signal
@@ -397,9 +396,7 @@ class Campaign:
             self.failed += 1
             what = "" if isinstance(error, RoundFailed) else "before or after the rounds: "
             self.say(f"FAILED: {what}{reason(error)}\nlogs: {run_dir}")
-            with contextlib.suppress(host.LabError):
-                for node in pair.nodes:
-                    (run_dir / f"{node.name}.counters").write_text(node.rdma_counters())
+            pair.save_counters(run_dir)
         finally:
             self.counts.update(soak.counts)
             pair.stop()
