@@ -1,26 +1,60 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Front end to the kernel's build; the modules are described in src/Kbuild.
 
-KDIR ?= /lib/modules/$(shell uname -r)/build
+# The command line alone says what is different from here. The same names in the environment are
+# mostly meant for something else, and the kernel's build and its tools read dozens of them.
+KEPT := PATH HOME TMPDIR TERM MAKEFLAGS MAKELEVEL KBUILD_SIGN_PIN DEB_BUILD_OPTIONS \
+	http_proxy https_proxy ftp_proxy no_proxy RNBD_LAB_CACHE RNBD_LAB_PATIENCE
+$(foreach v,$(filter-out $(KEPT),$(.VARIABLES)),\
+	$(if $(filter environment%,$(origin $(v))),$(eval unexport $(v))))
+export LC_ALL := C
+
+# Make and the kernel's build take a path apart at others.
+ODD := $(shell pwd -P | LC_ALL=C tr -d 'A-Za-z0-9/._+=@^~\200-\377\n-')
+$(if $(ODD),$(error rnbd cannot be built in a path that has "$(ODD)" in it: move the tree))
+
+KDIR := /lib/modules/$(shell uname -r)/build
 KBUILD := -C $(KDIR) M=$(CURDIR)/src
 
 # Depmod searches it before the kernel's own modules everywhere.
-INSTALL_MOD_DIR ?= updates
+INSTALL_MOD_DIR := updates
+INSTALL_MOD_PATH :=
 
-modules:
+modules: $(KDIR)/Makefile
 	$(MAKE) $(KBUILD) modules
 
+$(KDIR)/Makefile:
+	@echo 'No kernel headers in $(KDIR): install linux-headers-$(shell uname -r)' \
+		'or kernel-devel, or say KDIR=<where they are>.' >&2; exit 1
+
+# Only whoever built the kernel has the key that its build would sign modules with.
+SIG_KEY = $(shell sed -n 's/^CONFIG_MODULE_SIG_KEY="\(.*\)"$$/\1/p' $(KDIR)/.config)
+SIG_KEY_FOUND = $(filter pkcs11:%,$(SIG_KEY))$(if $(SIG_KEY),$(wildcard $(SIG_KEY) $(KDIR)/$(SIG_KEY)))
+
+# Below this directory of INSTALL_MOD_PATH may be a kernel, or only modules for a package of some.
+depmod = if [ -e "$(1)/modules.order" ]; then PATH="$$PATH:/usr/sbin:/sbin" \
+	depmod -b "$(INSTALL_MOD_PATH)/" "$$(basename "$(1)")"; fi
+
+# Others than root read modules, too, whatever the umask is. Depmod is run here, because the
+# kernel's build wants a System.map for it, and headers have none.
 install: modules
-	$(MAKE) $(KBUILD) INSTALL_MOD_DIR=$(INSTALL_MOD_DIR) modules_install
+	umask 022; chmod a+r src/*.ko; $(MAKE) $(KBUILD) INSTALL_MOD_DIR=$(INSTALL_MOD_DIR) modules_install \
+		$(if $(SIG_KEY_FOUND),,CONFIG_MODULE_SIG_ALL=) quiet_cmd_depmod= cmd_depmod=:
+	@umask 022; release=$$($(MAKE) -s --no-print-directory $(KBUILD) kernelrelease); \
+	$(call depmod,$(INSTALL_MOD_PATH)/lib/modules/$$release)
 
 # For all kernels: dkms would not replace them.
 uninstall:
-	rm -f $(foreach module,$(shell sed -n 's/^modules-all.*:= //p' src/Kbuild),\
-		$(INSTALL_MOD_PATH)/lib/modules/*/$(INSTALL_MOD_DIR)/$(module).ko*)
+	@umask 022; for dir in $(INSTALL_MOD_PATH)/lib/modules/*; do \
+		rm -f $(foreach module,$(shell sed -n 's/^modules-all.*:= //p' src/Kbuild),\
+			"$$dir"/$(INSTALL_MOD_DIR)/$(module).ko*); \
+		$(call depmod,$$dir); \
+	done
 
 # The source as dkms wants it, of both packages. DKMS_VERSION is the version dkms
 # knows it by; the .rpm adds its release.
-DKMS_VERSION ?= $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"$$/\1/p' dkms.conf)
+DKMS_VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"$$/\1/p' dkms.conf)
+DESTDIR :=
 DKMS_DIR = $(DESTDIR)/usr/src/rnbd-$(DKMS_VERSION)
 # Also where the kernel has the driver, in whatever version.
 DKMS_FORCE_DIR = $(DESTDIR)/usr/share/dkms/modules_to_force_install
@@ -29,12 +63,12 @@ DKMS_FILES = Makefile compat/configure $(shell find src compat \
 	! -name rtrs-interface.h)
 
 install-dkms:
-	@mkdir -p $(DKMS_DIR)
-	@cp --parents --preserve=mode,timestamps $(DKMS_FILES) $(DKMS_DIR)
-	@sed 's/^PACKAGE_VERSION=.*/PACKAGE_VERSION="$(DKMS_VERSION)"/' dkms.conf \
-		>$(DKMS_DIR)/dkms.conf
-	@mkdir -p $(DKMS_FORCE_DIR)
-	@echo rnbd_version-override >$(DKMS_FORCE_DIR)/rnbd
+	@set -e; umask 022; mkdir -p $(DKMS_DIR) $(DKMS_FORCE_DIR); \
+	cp --parents --preserve=timestamps $(DKMS_FILES) $(DKMS_DIR); \
+	sed 's/^PACKAGE_VERSION=.*/PACKAGE_VERSION="$(DKMS_VERSION)"/' dkms.conf \
+		>$(DKMS_DIR)/dkms.conf; \
+	echo rnbd_version-override >$(DKMS_FORCE_DIR)/rnbd
+	@chmod -R u=rwX,go=rX $(DKMS_DIR) $(DKMS_FORCE_DIR)
 
 clean:
 	@if [ -e $(KDIR)/Makefile ]; then $(MAKE) $(KBUILD) clean; fi
@@ -44,7 +78,7 @@ unit: host-packages
 	@$(MAKE) -s -C tests/unit
 
 lint: host-packages
-	@scripts/lint
+	@scripts/lint $(KDIR) $(MODULES)
 
 compat-verify: host-packages
 	@compat/verify $(KDIR)
@@ -59,7 +93,10 @@ check-debug: host-packages
 	@tests/vm/lab check --debug --resume
 
 # MINUTES, SEED, COMBO and MODE as tests/vm/lab soak has them.
-MINUTES ?= 60
+MINUTES := 60
+SEED :=
+COMBO :=
+MODE :=
 soak: host-packages
 	@tests/vm/lab soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) \
 		$(if $(COMBO),--combo $(COMBO)) $(if $(MODE),--mode $(MODE))
@@ -67,14 +104,16 @@ soak: host-packages
 demo: host-packages
 	@tests/vm/lab demo
 
+MATRIX :=
 matrix: host-packages
 	@tests/vm/lab matrix $(MATRIX)
 
+BENCH :=
 bench: host-packages
 	@tests/vm/lab bench $(BENCH)
 
 # PACKAGES is where packages go.
-PACKAGES ?= packages
+PACKAGES := packages
 
 deb:
 	@scripts/make-deb $(PACKAGES)
@@ -91,7 +130,7 @@ host-packages:
 help:
 	@echo 'make [modules]      build the five modules for KDIR'
 	@echo 'make install        install them, INSTALL_MOD_PATH is the root (default /)'
-	@echo 'make uninstall      remove them again, of all kernels; then run depmod'
+	@echo 'make uninstall      remove them again, of all kernels'
 	@echo 'make install-dkms   put the source where dkms finds it, DESTDIR is the root'
 	@echo 'make deb            the Debian packages, in PACKAGES=$(PACKAGES)'
 	@echo 'make rpm            the same as .rpm'

@@ -33,6 +33,7 @@ HOST_PACKAGES = {
 
 
 os.environ["PATH"] += ":/usr/sbin:/sbin"    # not in everybody's PATH
+os.environ["LC_ALL"] = "C"                  # what commands say is read here
 
 
 class LabError(Exception):
