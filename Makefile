@@ -58,7 +58,7 @@ DESTDIR :=
 DKMS_DIR = $(DESTDIR)/usr/src/rnbd-$(DKMS_VERSION)
 # Also where the kernel has the driver, in whatever version.
 DKMS_FORCE_DIR = $(DESTDIR)/usr/share/dkms/modules_to_force_install
-DKMS_FILES = Makefile compat/configure $(shell find src compat \
+DKMS_FILES = Makefile compat/configure compat/fits $(shell find src compat \
 	\( -name Kbuild -o -name '*.[ch]' \) ! -name '*.mod.c' ! -name compat-config.h \
 	! -name rtrs-interface.h)
 

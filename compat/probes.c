@@ -5,6 +5,12 @@
  * that names it. First the plain name ("does it exist?"), then, with a dot,
  * variants of its signature, which count only if the plain one is there.
  *
+ * A comment "need A B: does something" names all the ways in which the shims can
+ * do something. A kernel that has none of them is refused with those words,
+ * before anything is compiled. NEED_ probes are there for that alone: a plain
+ * one for the name, in a function of its own, since outside of functions a
+ * compiler complains only once about a name; and one for the way of old.
+ *
  * Headers that do not exist everywhere are included under __has_include.
  * The comment says which kernel brought the thing and which commit; it is
  * history. A probe that the matrix finds to have one answer everywhere may go,
@@ -111,6 +117,39 @@ static void __maybe_unused p_kic(struct kiocb *io, long ret)
 	io->ki_complete(io, ret);
 }
 
+#line 1 "probe:NEED_KI_COMPLETE"
+static void *__maybe_unused n_kic(struct kiocb *io) { return io->ki_complete; }
+
+#line 1 "probe:NEED_KI_COMPLETE.3ARG"
+static void __maybe_unused n_ki3(struct kiocb *io, long ret)
+{
+	io->ki_complete(io, ret, 0);
+}
+
+/* need HAVE_KI_COMPLETE_2ARG NEED_KI_COMPLETE.3ARG: completes I/O of files */
+
+/*
+ * From 5.12 to 5.17, and in el8.6 and el9.0, the function is declared for what is
+ * built in only: 5.18, "fs: unexport/export __fput_sync".
+ */
+/* exported HAVE_FPUT_SYNC: __fput_sync */
+
+#line 1 "probe:NEED_READ_ITER"
+static ssize_t __maybe_unused n_rit(struct file *f, struct kiocb *io, struct bio_vec *bv)
+{
+	struct iov_iter iter;
+
+	iov_iter_bvec(&iter, READ, bv, 1, 512);
+	return f->f_op->read_iter(io, &iter) + f->f_op->write_iter(io, &iter);
+}
+
+#line 1 "probe:NEED_FALLOCATE"
+struct file;
+static int __maybe_unused n_fal(struct file *f) { return vfs_fallocate(f, 0, 0, 1); }
+
+/* need NEED_READ_ITER: reads and writes files */
+/* need NEED_FALLOCATE: discards blocks of files */
+
 /* 6.5, "fs: create kiocb_{start,end}_write() helpers" */
 #line 1 "probe:HAVE_KIOCB_START_WRITE"
 static void (*p_ksw)(struct kiocb *) __maybe_unused = kiocb_start_write;
@@ -135,6 +174,34 @@ static void __maybe_unused p_bsp(struct bio_vec *bv, struct page *page)
 /* 6.11, "block: move cache control settings out of queue->flags" */
 #line 1 "probe:HAVE_LIMITS_FEATURES"
 static size_t p_lf __maybe_unused = offsetof(struct queue_limits, features);
+
+/*
+ * 6.11 took the setters, one by one from 6.10 on: "block: remove
+ * blk_queue_max_hw_sectors" and others.
+ */
+#line 1 "probe:HAVE_BLK_QUEUE_LOGICAL_BLOCK_SIZE"
+static void __maybe_unused p_lbs(struct request_queue *q)
+{
+	blk_queue_logical_block_size(q, 512);
+	blk_queue_max_hw_sectors(q, 8);
+	blk_queue_max_segments(q, 1);
+	blk_queue_io_opt(q, 512);
+}
+
+/* 6.9, "block: add an API to atomically update queue limits" */
+#line 1 "probe:HAVE_QUEUE_LIMITS_COMMIT_UPDATE"
+static int __maybe_unused p_lcu(struct request_queue *q)
+{
+	struct queue_limits lim = queue_limits_start_update(q);
+
+	return queue_limits_commit_update(q, &lim);
+}
+
+/* need HAVE_LIMITS_FEATURES HAVE_BLK_QUEUE_LOGICAL_BLOCK_SIZE HAVE_QUEUE_LIMITS_COMMIT_UPDATE: sets limits of disks */
+
+/* 5.16, "block: Add block_validate_block_size()"; not in el8.8 and el8.10 */
+#line 1 "probe:HAVE_BLK_VALIDATE_BLOCK_SIZE"
+static int __maybe_unused p_vbs(void) { return blk_validate_block_size(512); }
 
 /* until 6.0, "block: remove blk_cleanup_disk" */
 #line 1 "probe:HAVE_BLK_CLEANUP_QUEUE"
@@ -194,12 +261,58 @@ static void *__maybe_unused p_bad(struct blk_mq_tag_set *set)
 	return blk_mq_alloc_disk(set, &lim, NULL);
 }
 
+/* 5.15, "blk-mq: pass a lock class to __blk_mq_alloc_disk"; 5.14 has two arguments */
+#line 1 "probe:HAVE_BLK_MQ_ALLOC_DISK_KEY"
+static void *__maybe_unused p_bak(struct blk_mq_tag_set *set,
+				  struct lock_class_key *key)
+{
+	return __blk_mq_alloc_disk(set, NULL, key);
+}
+
+#line 1 "probe:NEED_BLK_MQ_ALLOC_DISK_2ARG"
+#ifndef blk_mq_alloc_disk
+#error "absent"
+#else
+static void *__maybe_unused n_ba2(struct blk_mq_tag_set *set)
+{
+	return blk_mq_alloc_disk(set, NULL);
+}
+#endif
+
+#line 1 "probe:NEED_ALLOC_DISK_NODE"
+static void *__maybe_unused n_adn(void) { return alloc_disk_node(0, 0); }
+
+/* need HAVE_BLK_MQ_ALLOC_DISK_3ARG NEED_BLK_MQ_ALLOC_DISK_2ARG NEED_ALLOC_DISK_NODE: makes disks */
+
+/* 5.10, "blk-mq: Facilitate a shared sbitmap per tagset" */
+#line 1 "probe:NEED_TAG_HCTX_SHARED"
+static int n_ths __maybe_unused = BLK_MQ_F_TAG_HCTX_SHARED;
+
+#line 1 "probe:NEED_QUEUE_RQ"
+static blk_status_t n_qrq(struct blk_mq_hw_ctx *hctx,
+			  const struct blk_mq_queue_data *bd);
+static struct blk_mq_ops n_qro __maybe_unused = { .queue_rq = n_qrq };
+
+/* need NEED_TAG_HCTX_SHARED: shares tags among queues */
+/* need NEED_QUEUE_RQ: hands requests to drivers */
+
+#line 1 "probe:NEED_UNFREEZE"
+static void *__maybe_unused n_unf(void) { return blk_mq_unfreeze_queue; }
+
 /* 6.14, "block: force noio scope in blk_mq_freeze_queue" */
 #line 1 "probe:HAVE_BLK_MQ_UNFREEZE_QUEUE_2ARG"
 static void __maybe_unused p_buq(struct request_queue *q)
 {
 	blk_mq_unfreeze_queue(q, 0);
 }
+
+#line 1 "probe:NEED_UNFREEZE.1ARG"
+static void __maybe_unused n_un1(struct request_queue *q)
+{
+	blk_mq_unfreeze_queue(q);
+}
+
+/* need HAVE_BLK_MQ_UNFREEZE_QUEUE_2ARG NEED_UNFREEZE.1ARG: freezes queues */
 
 /* 6.11, with the limits as one struct */
 #line 1 "probe:HAVE_BLK_QUEUE_DISABLE_DISCARD"
@@ -210,12 +323,23 @@ static void (*p_bqd)(struct request_queue *)
 #line 1 "probe:HAVE_BLK_MQ_F_SHOULD_MERGE"
 static int p_bsm __maybe_unused = BLK_MQ_F_SHOULD_MERGE;
 
+#line 1 "probe:NEED_MAP_SG"
+static void *__maybe_unused n_msg(void) { return blk_rq_map_sg; }
+
 /* 6.16: the queue is no longer an argument */
 #line 1 "probe:HAVE_BLK_RQ_MAP_SG_2ARG"
 static int __maybe_unused p_brm(struct request *rq, struct scatterlist *sg)
 {
 	return blk_rq_map_sg(rq, sg);
 }
+
+#line 1 "probe:NEED_MAP_SG.3ARG"
+static int __maybe_unused n_ms3(struct request *rq, struct scatterlist *sg)
+{
+	return blk_rq_map_sg(rq->q, rq, sg);
+}
+
+/* need HAVE_BLK_RQ_MAP_SG_2ARG NEED_MAP_SG.3ARG: maps requests to memory */
 
 /* 6.5, "block: replace fmode_t with a block-specific type" */
 #line 1 "probe:HAVE_BLK_MODE_T"
@@ -235,9 +359,19 @@ static int __maybe_unused p_bog(const struct block_device_operations *ops,
 #line 1 "probe:HAVE_BDEV_FILE_OPEN_BY_PATH"
 static struct block_device *(*p_fbd)(struct file *) __maybe_unused = file_bdev;
 
-/* 6.8 and before; 4 arguments since 6.5 */
+/* 6.7, "block: Provide bdev_open_* functions"; until 6.8; openEuler 24.03's 6.6, too */
+#line 1 "probe:HAVE_BDEV_OPEN_BY_PATH"
+static struct block_device *__maybe_unused p_hbd(void)
+{
+	struct bdev_handle *handle = bdev_open_by_path("x", 0, NULL, NULL);
+
+	bdev_release(handle);
+	return handle->bdev;
+}
+
+/* 6.7 and before; 4 arguments since 6.5 */
 #line 1 "probe:HAVE_BLKDEV_GET_BY_PATH"
-static void *p_gbp __maybe_unused = blkdev_get_by_path;
+static void *__maybe_unused p_gbp(void) { return blkdev_get_by_path; }
 
 #line 1 "probe:HAVE_BLKDEV_GET_BY_PATH.3ARG"
 static void *__maybe_unused p_gb3(void)
@@ -245,12 +379,31 @@ static void *__maybe_unused p_gb3(void)
 	return blkdev_get_by_path("x", 0, NULL);
 }
 
+#line 1 "probe:HAVE_BLKDEV_GET_BY_PATH.4ARG"
+static void *__maybe_unused p_gb4(void)
+{
+	return blkdev_get_by_path("x", 0, NULL, NULL);
+}
+
+/* need HAVE_BDEV_FILE_OPEN_BY_PATH HAVE_BDEV_OPEN_BY_PATH HAVE_BLKDEV_GET_BY_PATH.3ARG HAVE_BLKDEV_GET_BY_PATH.4ARG: opens block devices */
+
+#line 1 "probe:NEED_FLUSH"
+static void *__maybe_unused n_fls(void) { return blkdev_issue_flush; }
+
 /* 5.12, "block: remove the gfp_mask argument from blkdev_issue_flush()" */
 #line 1 "probe:HAVE_BLKDEV_ISSUE_FLUSH_1ARG"
 static int __maybe_unused p_bis(struct block_device *bdev)
 {
 	return blkdev_issue_flush(bdev);
 }
+
+#line 1 "probe:NEED_FLUSH.GFP"
+static int __maybe_unused n_fl2(struct block_device *bdev)
+{
+	return blkdev_issue_flush(bdev, GFP_KERNEL);
+}
+
+/* need HAVE_BLKDEV_ISSUE_FLUSH_1ARG NEED_FLUSH.GFP: flushes block devices */
 
 /* 5.16, "block: add a bdev_nr_sectors helper"; 5.15 too */
 #line 1 "probe:HAVE_BDEV_NR_SECTORS"
@@ -304,6 +457,9 @@ static bool (*p_bwc)(struct block_device *) __maybe_unused = bdev_write_cache;
 static unsigned int (*p_bms)(struct block_device *)
 	__maybe_unused = bdev_max_secure_erase_sectors;
 
+#line 1 "probe:NEED_BIO_INIT"
+static void *__maybe_unused n_bin(void) { return bio_init; }
+
 /* 5.18, "block: pass a block_device and opf to bio_init" */
 #line 1 "probe:HAVE_BIO_INIT_5ARG"
 static void __maybe_unused p_bin(struct bio *bio, struct block_device *bdev,
@@ -311,6 +467,68 @@ static void __maybe_unused p_bin(struct bio *bio, struct block_device *bdev,
 {
 	bio_init(bio, bdev, bv, 1, 0);
 }
+
+#line 1 "probe:NEED_BIO_INIT.3ARG"
+static void __maybe_unused n_bi3(struct bio *bio, struct bio_vec *bv)
+{
+	bio_init(bio, bv, 1);
+}
+
+#line 1 "probe:NEED_SUBMIT_BIO"
+static void n_bie(struct bio *bio);
+static void __maybe_unused n_sbi(struct bio *bio)
+{
+	bio->bi_end_io = n_bie;
+	bio->bi_status = BLK_STS_OK;
+	submit_bio(bio);
+}
+
+/* need HAVE_BIO_INIT_5ARG NEED_BIO_INIT.3ARG: initializes bios */
+/* need NEED_SUBMIT_BIO: submits bios */
+
+/* ------------------------------------------------------------------ RDMA */
+
+#line 1 "probe:NEED_IB_CLIENT"
+static int n_cla(struct ib_device *device);
+static void n_clr(struct ib_device *device, void *data);
+static struct ib_client n_cli __maybe_unused = { .add = n_cla, .remove = n_clr };
+
+#line 1 "probe:NEED_IB_POST"
+static int __maybe_unused n_pst(struct ib_qp *qp, const struct ib_send_wr *send,
+				const struct ib_recv_wr *recv)
+{
+	return ib_post_send(qp, send, NULL) + ib_post_recv(qp, recv, NULL);
+}
+
+#line 1 "probe:NEED_IB_CQ"
+static int __maybe_unused n_icq(struct ib_device *device)
+{
+	return ib_process_cq_direct(ib_alloc_cq(device, NULL, 1, 0, IB_POLL_SOFTIRQ), 1);
+}
+
+#line 1 "probe:NEED_IB_MR"
+static int __maybe_unused n_imr(struct ib_pd *pd, struct scatterlist *sg)
+{
+	return ib_map_mr_sg(ib_alloc_mr(pd, IB_MR_TYPE_MEM_REG, 1), sg, 1, NULL, 4096);
+}
+
+/* 5.8, "RDMA/cma: Provide ECE reject reason" */
+#line 1 "probe:NEED_RDMA_CM"
+static int n_cmh(struct rdma_cm_id *id, struct rdma_cm_event *event);
+static int __maybe_unused n_rcm(struct rdma_conn_param *param, struct sockaddr *addr)
+{
+	struct rdma_cm_id *id = rdma_create_id(NULL, n_cmh, NULL, RDMA_PS_TCP, IB_QPT_RC);
+
+	return rdma_resolve_addr(id, addr, addr, 1) + rdma_resolve_route(id, 1) +
+	       rdma_connect(id, param) + rdma_accept(id, param) + rdma_listen(id, 1) +
+	       rdma_reject(id, NULL, 0, 28);
+}
+
+/* need NEED_IB_CLIENT: tells of RDMA devices */
+/* need NEED_IB_POST: posts RDMA work requests */
+/* need NEED_IB_CQ: polls RDMA completion queues */
+/* need NEED_IB_MR: registers memory for RDMA */
+/* need NEED_RDMA_CM: makes RDMA connections */
 
 /* ------------------------------------------- was it read to its end? */
 

@@ -20,7 +20,41 @@ typedef fmode_t blk_mode_t;
 struct blk_holder_ops;
 #endif
 
-#ifndef HAVE_BDEV_FILE_OPEN_BY_PATH
+#if defined(HAVE_BDEV_FILE_OPEN_BY_PATH)
+/*
+ * No kernel's, but there has to be one for all kinds. bdev_fput() of a kernel
+ * thread returns before the device is closed. All it does more is to give up the
+ * holder's claim at once, which here the close itself does.
+ */
+static inline void bdev_fput_sync(struct file *bdev_file)
+{
+	__fput_sync(bdev_file);
+}
+
+#elif defined(HAVE_BDEV_OPEN_BY_PATH)
+/*
+ * 6.7, "block: Provide bdev_open_* functions": for two versions an open device
+ * was a handle. What src/ gets as its struct file is that; file_bdev() and
+ * bdev_fput_sync() know no other kind.
+ */
+static inline struct file *
+bdev_file_open_by_path(const char *path, blk_mode_t mode, void *holder,
+		       const struct blk_holder_ops *hops)
+{
+	return (struct file *)bdev_open_by_path(path, mode, holder, hops);
+}
+
+static inline struct block_device *file_bdev(struct file *bdev_file)
+{
+	return ((struct bdev_handle *)bdev_file)->bdev;
+}
+
+static inline void bdev_fput_sync(struct file *bdev_file)
+{
+	bdev_release((struct bdev_handle *)bdev_file);
+}
+
+#else
 /*
  * What src/ gets as its struct file here. It only hands it back to
  * file_bdev() and bdev_fput_sync(), and neither knows the other kind.
@@ -83,16 +117,6 @@ static inline void bdev_fput_sync(struct file *bdev_file)
 
 	compat_bdev_put(f);
 	kfree(f);
-}
-#else
-/*
- * No kernel's, but there has to be one for both kinds. bdev_fput() of a kernel
- * thread returns before the device is closed. All it does more is to give up the
- * holder's claim at once, which here the close itself does.
- */
-static inline void bdev_fput_sync(struct file *bdev_file)
-{
-	__fput_sync(bdev_file);
 }
 #endif
 

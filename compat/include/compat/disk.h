@@ -24,8 +24,11 @@ compat_make_disk(struct blk_mq_tag_set *set, void *queuedata,
 {
 #if defined(HAVE_BLK_MQ_ALLOC_DISK_3ARG)
 	return __blk_mq_alloc_disk(set, NULL, queuedata, key);
-#elif defined(blk_mq_alloc_disk)
+#elif defined(HAVE_BLK_MQ_ALLOC_DISK_KEY)
 	return __blk_mq_alloc_disk(set, queuedata, key);
+#elif defined(blk_mq_alloc_disk)
+	/* 5.14: the key is in the macro, one for all callers */
+	return blk_mq_alloc_disk(set, queuedata);
 #else
 	struct request_queue *q = blk_mq_init_queue_data(set, queuedata);
 	struct gendisk *disk;
@@ -48,9 +51,16 @@ compat_alloc_disk(struct blk_mq_tag_set *set, const struct queue_limits *lim,
 		  void *queuedata, struct lock_class_key *key)
 {
 	struct gendisk *disk = compat_make_disk(set, queuedata, key);
+	int err = 0;
 
-	if (!IS_ERR(disk) && lim)
-		compat_set_limits(disk->queue, lim);
+	if (IS_ERR(disk))
+		return disk;
+	if (lim)
+		err = compat_limits_commit(disk->queue, lim);
+	if (err) {
+		put_disk(disk);
+		return ERR_PTR(err);
+	}
 	return disk;
 }
 

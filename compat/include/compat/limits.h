@@ -62,6 +62,7 @@ static inline void compat_set_features(struct request_queue *q,
 			  !!(features & BLK_FEAT_STABLE_WRITES));
 }
 
+#ifdef HAVE_BLK_QUEUE_LOGICAL_BLOCK_SIZE
 /* Sizes where 0 stands for the block layer's default. */
 static inline void compat_set_sizes(struct request_queue *q,
 				    const struct compat_queue_limits *lim)
@@ -108,15 +109,6 @@ static inline void compat_set_secure_erase(struct request_queue *q,
 #endif
 }
 
-static inline unsigned int compat_get_secure_erase(struct request_queue *q)
-{
-#ifdef QUEUE_FLAG_SECERASE
-	return blk_queue_secure_erase(q) ? q->limits.max_hw_discard_sectors : 0;
-#else
-	return q->limits.max_secure_erase_sectors;
-#endif
-}
-
 static inline void compat_set_discard(struct request_queue *q,
 				      const struct compat_queue_limits *lim)
 {
@@ -129,12 +121,56 @@ static inline void compat_set_discard(struct request_queue *q,
 	q->limits.discard_alignment = lim->discard_alignment;
 }
 
-static inline void compat_set_limits(struct request_queue *q,
-				     const struct compat_queue_limits *lim)
+static inline int compat_limits_commit(struct request_queue *q,
+				       const struct compat_queue_limits *lim)
 {
 	compat_set_sizes(q, lim);
 	compat_set_discard(q, lim);
 	compat_set_features(q, lim->features);
+	return 0;
+}
+#else
+/*
+ * 6.10 has neither setters any more nor features yet: sizes are handed over as
+ * the kernel's struct, in which 0 is the block layer's default.
+ */
+static inline int compat_limits_commit(struct request_queue *q,
+				       const struct compat_queue_limits *lim)
+{
+	struct queue_limits limits = queue_limits_start_update(q);
+	int err;
+
+	limits.seg_boundary_mask = lim->seg_boundary_mask;
+	limits.virt_boundary_mask = lim->virt_boundary_mask;
+	limits.max_hw_sectors = lim->max_hw_sectors;
+	limits.chunk_sectors = lim->chunk_sectors;
+	limits.max_segment_size = lim->max_segment_size;
+	limits.physical_block_size = lim->physical_block_size;
+	limits.logical_block_size = lim->logical_block_size;
+	limits.io_min = lim->io_min;
+	limits.io_opt = lim->io_opt;
+	limits.max_hw_discard_sectors = lim->max_hw_discard_sectors;
+	limits.max_secure_erase_sectors = lim->max_secure_erase_sectors;
+	limits.max_write_zeroes_sectors = lim->max_write_zeroes_sectors;
+	limits.discard_granularity = lim->discard_granularity;
+	limits.discard_alignment = lim->discard_alignment;
+	limits.max_segments = lim->max_segments;
+	limits.max_discard_segments = lim->max_discard_segments;
+	limits.dma_alignment = lim->dma_alignment;
+	err = queue_limits_commit_update(q, &limits);
+	if (!err)
+		compat_set_features(q, lim->features);
+	return err;
+}
+#endif
+
+static inline unsigned int compat_get_secure_erase(struct request_queue *q)
+{
+#ifdef QUEUE_FLAG_SECERASE
+	return blk_queue_secure_erase(q) ? q->limits.max_hw_discard_sectors : 0;
+#else
+	return q->limits.max_secure_erase_sectors;
+#endif
 }
 
 static inline blk_features_t compat_get_features(struct request_queue *q)
@@ -176,13 +212,6 @@ compat_limits_start_update(struct request_queue *q)
 		.max_segments = q->limits.max_segments,
 		.max_discard_segments = q->limits.max_discard_segments,
 	};
-}
-
-static inline int compat_limits_commit(struct request_queue *q,
-				       const struct compat_queue_limits *lim)
-{
-	compat_set_limits(q, lim);
-	return 0;
 }
 
 #define queue_limits				compat_queue_limits

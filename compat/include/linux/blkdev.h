@@ -14,4 +14,12 @@
 #define PAGE_SECTORS	(1 << (PAGE_SHIFT - SECTOR_SHIFT))
 #endif
 
+/* 5.16, "block: Add block_validate_block_size()" */
+#ifndef HAVE_BLK_VALIDATE_BLOCK_SIZE
+static inline int blk_validate_block_size(unsigned long bsize)
+{
+	return bsize < 512 || bsize > PAGE_SIZE || !is_power_of_2(bsize) ? -EINVAL : 0;
+}
+#endif
+
 #endif

@@ -45,13 +45,16 @@ def headers(kernel: Kernel, tree: Path) -> str:
     """The path of a kernel's headers in its root, or of a changed copy of them in the tree."""
     root = roots.build_root(RELEASES[kernel.release])
     uname = roots.uname_of(kernel)
-    if not kernel.options and not kernel.claims:
+    if not (kernel.options or kernel.claims or kernel.edits):
         return f"/lib/modules/{uname}/build"
     host.remove(tree / "headers")
     copy = derive.Headers(root, uname, tree / "headers", "/tree/headers")
     copy.configure(dict(option.split("=", 1) for option in kernel.options.split()))
     if kernel.claims:
         copy.claim(kernel.claims)
+    for edit in kernel.edits:
+        copy.edit(*edit)
+    copy.symbols(kernel.exports, kernel.hides)
     return "/tree/headers"
 
 

@@ -48,6 +48,10 @@ class Kernel:
     base: str = field(default="", repr=False)       # row whose headers this one has, changed
     options: str = field(default="", repr=False)    # changes of its configuration: NAME=VALUE
     claims: str = field(default="", repr=False)     # the version it says it has
+    edits: tuple[tuple[str, str, str], ...] = field(default=(), repr=False)   # of its headers
+    exports: tuple[str, ...] = field(default=(), repr=False)    # symbols, besides its own
+    hides: tuple[str, ...] = field(default=(), repr=False)      # and some that it does not export
+    refused: str = field(default="", repr=False)    # what it does in an unknown way
     sparse: str = field(default="", repr=False)     # flags it needs
     excluded: bool = field(default=False, repr=False)   # is to be left out by dkms.conf
 
@@ -140,6 +144,66 @@ KERNELS |= {k.series: k for k in (
     changed("6.1nordma", KERNELS["6.1"], options="INFINIBAND_ADDR_TRANS=", excluded=True),
     changed("5.10says7.3", KERNELS["5.10"], claims="7.3.4"),
     changed("7.3says5.10", KERNELS["7.3"], claims="5.10.1"),
+)}
+
+# Kernels of others, by what tells them from Debian's: the file, a pattern, and what it becomes.
+BLKDEV, BLK_MQ = "linux/blkdev.h", "linux/blk-mq.h"
+
+AS_HANDLES = (
+    (BLKDEV, r"^struct block_device_operations \{", r"""
+typedef unsigned int __bitwise blk_mode_t;
+#define BLK_OPEN_READ ((__force blk_mode_t)(1 << 0))
+#define BLK_OPEN_WRITE ((__force blk_mode_t)(1 << 1))
+#define BLK_OPEN_EXCL ((__force blk_mode_t)(1 << 2))
+#define BLK_OPEN_NDELAY ((__force blk_mode_t)(1 << 3))
+\g<0>"""),
+    (BLKDEV, r"(\(\*open\) \(struct) block_device \*, fmode_t\)", r"\1 gendisk *, blk_mode_t)"),
+    (BLKDEV, r"(\(\*release\) \(struct gendisk \*), fmode_t\)", r"\1)"),
+    (BLKDEV, r"^struct block_device \*blkdev_get_by_path\([^;]*;", """
+struct blk_holder_ops;
+struct bdev_handle { struct block_device *bdev; void *holder; blk_mode_t mode; };
+struct bdev_handle *bdev_open_by_path(const char *path, blk_mode_t mode, void *holder,
+                                      const struct blk_holder_ops *hops);
+void bdev_release(struct bdev_handle *handle);"""),
+    (BLKDEV, r"^(struct block_device \*blkdev_get_by_dev\(|void blkdev_put\()[^;]*;", ""),
+)
+WITHOUT_SETTERS_AND_FEATURES = (
+    (BLKDEV, r"\b(features|blk_features_t|BLK_FEAT_\w+|blk_queue_write_cache)\b", r"later_\1"),
+    (BLKDEV, r"^\tQUEUE_FLAG_MAX$", "\tQUEUE_FLAG_WC, QUEUE_FLAG_FUA, QUEUE_FLAG_NONROT, "
+             "QUEUE_FLAG_STABLE_WRITES, QUEUE_FLAG_MAX"),
+    (BLKDEV, r"^void blk_queue_flag_set", "void blk_queue_write_cache(struct request_queue *q, "
+             r"bool wc, bool fua);\n\g<0>"),
+)
+WITHOUT_LOCK_CLASS = (
+    (BLK_MQ, r"(__blk_mq_alloc_disk\(struct blk_mq_tag_set \*set, void \*queuedata),\s*"
+             r"struct lock_class_key \*lkclass\)", r"\1)"),
+    (BLK_MQ, r"__blk_mq_alloc_disk\(set, queuedata, &__key\)", "__blk_mq_alloc_disk(set, queuedata)"),
+)
+AS_EL8 = (
+    (BLKDEV, r"\bblk_validate_block_size\b", "later_validate_block_size"),
+    ("linux/falloc.h", r"^struct space_resv", r"int vfs_something(struct file *file);\n\g<0>"),
+)
+OPENED_SOMEHOW = ((BLKDEV, r"\b(bdev_file_open_by_path|file_bdev|blkdev_get_by_path)\b",
+                   r"some_\1"),)
+OPENS_SOMEHOW = "opens block devices"      # what is said of it
+TOO_OLD = (("rdma/rdma_cm.h", r"u8 private_data_len, u8 reason\);", "u8 private_data_len);"),
+           (BLK_MQ, r"\bBLK_MQ_F_TAG_HCTX_SHARED\b", "BLK_MQ_F_TAG_SHARED"))
+
+KERNELS |= {k.series: k for k in (
+    # Ubuntu 24.04's and Proxmox 8's 6.8, openEuler 24.03's 6.6
+    changed("6.1handles", KERNELS["6.1"], edits=AS_HANDLES,
+            exports=("bdev_open_by_path", "bdev_release"), hides=("blkdev_get_by_path", "blkdev_put")),
+    # vanilla 6.10
+    changed("6.12limits", KERNELS["6.12"], edits=WITHOUT_SETTERS_AND_FEATURES,
+            exports=("blk_queue_write_cache",)),
+    # vanilla 5.14; __fput_sync() is not exported from 5.12 to 5.17, nor in el9.0
+    changed("6.1lockclass", KERNELS["6.1"], edits=WITHOUT_LOCK_CLASS, hides=("__fput_sync",)),
+    # el8.8 and el8.10; __fput_sync() is not exported in el8.6
+    changed("5.10el8", KERNELS["5.10"], edits=AS_EL8, hides=("__fput_sync",)),
+    # some day's, and one of 2019
+    changed("7.3unknown", KERNELS["7.3"], edits=OPENED_SOMEHOW, refused=OPENS_SOMEHOW),
+    changed("5.10tooold", KERNELS["5.10"], edits=TOO_OLD,
+            refused="shares tags among queues and makes RDMA connections"),
 )}
 
 # What is made and built unless another one is asked for.

@@ -2,7 +2,8 @@
 """lab matrix: build for every kernel of the table, and tell in one table how that went.
 
 A kernel is green if it builds without a warning of ours, from the compiler at W=1 or from sparse;
-or if it has no RDMA, and dkms.conf leaves it out.  One that lies about its version is green if it
+or if it has no RDMA, and dkms.conf leaves it out, or if it is to be refused, and both dkms.conf and
+make do that in a line before anything is compiled.  One that lies about its version is green if it
 got the same answers as the kernel it is.  Warnings in the kernel's own headers are only counted.
 """
 
@@ -79,6 +80,8 @@ def measure(kernel: Kernel, verify: bool) -> dict:
     with host.lock(f"matrix-{kernel.series}"), host.step(f"building for {result['uname']}"):
         build.copy_sources(tree)
         kdir = build.headers(kernel, tree)
+        if kernel.refused:
+            return result | refuse(kernel, tree, kdir)
         if leaves_out(kernel, tree, kdir):
             return result | {"result": "excluded", "green": kernel.excluded}
         if kernel.excluded:
@@ -95,6 +98,20 @@ def leaves_out(kernel: Kernel, tree: Path, kdir: str) -> bool:
     """Whether dkms would leave this kernel out."""
     return not roots.in_root(roots.build_root(RELEASES[kernel.release]), "bash", "-c", EXCLUDED,
                              kdir, bind=tree, check=False).returncode
+
+
+def refuse(kernel: Kernel, tree: Path, kdir: str) -> dict:
+    """Whether this kernel is refused as it should be, by dkms.conf and by make."""
+    why = f"this kernel {kernel.refused} in a way rnbd does not know, see docs/compat.md"
+    fits = roots.in_root(roots.build_root(RELEASES[kernel.release]), "/tree/compat/fits", kdir,
+                         bind=tree, check=False)
+    done = build.make(kernel, tree, kdir, "modules")
+    said = [line for line in done.stdout.splitlines() if not re.match(r"make(\[\d+\])?:|make -C| +(PROBE|UPD) ", line)]
+    compiled = [str(path) for path in tree.joinpath("src").rglob("*.o")]
+    good = (fits.returncode, fits.stdout) == (1, f"{why}\n") and done.returncode and not compiled \
+        and said == [f"compat/configure: {why}"] and leaves_out(kernel, tree, kdir)
+    return {"result": "refused" if good else "failed", "green": good,
+            "first": [] if good else [fits.stdout, *said, *compiled]}
 
 
 def compiler_of(module: Path) -> str:
@@ -137,7 +154,7 @@ def count_warnings(log: str) -> dict:
     """How many warnings are ours, how many are in headers of the kernel, and the first of ours."""
     # both compilers complain at the end about what they complained about before
     lines = {line for line in log.splitlines() if re.search(r"\b(warning|error): ", line, re.IGNORECASE)}
-    theirs = {line for line in lines if line.startswith("/usr/")}
+    theirs = {line for line in lines if line.startswith(("/usr/", "/tree/headers/"))}
     ours = sorted(lines - theirs)
     return {"warnings": len(ours), "theirs": len(theirs), "first": ours[:5]}
 

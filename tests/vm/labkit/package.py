@@ -18,9 +18,9 @@ from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
 from typing import Callable
 
-from . import build, host, roots
+from . import build, derive, host, roots
 from .check import Report, new_results
-from .kernels import KERNELS, RELEASES
+from .kernels import KERNELS, OPENED_SOMEHOW, OPENS_SOMEHOW, RELEASES
 from .pair import Pair
 
 PLAN_FILE = "etc/lab-plan.json"
@@ -199,16 +199,36 @@ COMPLAINT = re.compile(r"(?i)\b(error|warn\w*|deprecat\w*|fail\w*|unable|bad|mis
 # A kernel without RDMA, as a host's own build of one; the newest of all.
 WITHOUT_RDMA = "99.0.0-1-custom"
 
+# A kernel whose interfaces we do not know, as some day's will be; its package does what Debian's do.
+UNKNOWN = "98.0.0-1-unknown"
+UNKNOWN_CONTROL = f"""Package: linux-image-{UNKNOWN}
+Version: 1
+Architecture: all
+Maintainer: nobody <nobody@localhost.invalid>
+Depends: kmod, initramfs-tools
+Description: kernel with other interfaces, and its headers
+"""
+UNKNOWN_SCRIPTS = {name: f"""#!/bin/sh
+set -e
+{before}
+run-parts --report --exit-on-error --arg={UNKNOWN} --arg=/boot/vmlinuz-{UNKNOWN} /etc/kernel/{name}.d
+""" for name, before in (("postinst", f"depmod {UNKNOWN}"), ("prerm", '[ "$1" = remove ] || exit 0'),
+                         ("postrm", '[ "$1" = remove ] || exit 0'))}
+TOLD = (f"rnbd: There are no modules for kernel {UNKNOWN}: this kernel {OPENS_SOMEHOW} in a way "
+        "rnbd does not know, see docs/compat.md",
+        f"rnbd: After a boot of {UNKNOWN} this host maps and serves no disks over rnbd.")
+
 # Complaints that are in order, each with its reason.
 EXPLAINED = (
     ("^update-alternatives: warning: skip creation of /usr/share/man/", "roots have no manuals"),
     ("^E: Can not write log .Is /dev/pts mounted", "nor terminals"),
     ("^W: Repository is broken: rnbd-dkms:.* has no Size", "Debian 11's apt, of any local file"),
     ("^Certificate or key are missing, generating ", "dkms makes its key on first use"),
+    (rf"^dpkg: warning: while removing linux-image-{UNKNOWN}, directory", "what depmod made"),
     ("^W: No zstd in ", "the initramfs is compressed by something else"),
     (r"^  (.* )?libgpg-error-l10n\b", "a package that apt recommends"),
     ("^W: Last kernel image has been removed", "of the others the host has only the headers"),
-    (rf"/{WITHOUT_RDMA}/\S+/dkms\.conf", "how dkms says that it leaves a kernel out"),
+    (rf"/({WITHOUT_RDMA}|{UNKNOWN})/\S+/dkms\.conf", "how dkms says that it leaves a kernel out"),
 )
 
 # Recommended is the newest kernel's headers, which have their own time to come.
@@ -226,6 +246,7 @@ class Host:
     def __init__(self, plan: Plan, home: Path):
         self.plan, self.home = plan, home
         self.root, self.packages = home / "root", home.parent / "packages"
+        self.dkms_tree = "var/lib/dkms"
         self.count = 0
         self.complaints: list[str] = []
         home.mkdir()
@@ -236,6 +257,7 @@ class Host:
         (self.root / "etc/apt/apt.conf.d/lab").write_text(APT_CONF)
         self.pretend_to_run(self.kernels.older[0])
         self.add_kernel_without_rdma()
+        self.unknown = self.make_unknown_kernel()
 
     def pretend_to_run(self, uname: str) -> None:
         """Let `uname -r` say what kernel the host runs."""
@@ -264,6 +286,53 @@ class Host:
                      f"lib/modules/{WITHOUT_RDMA}"):
             host.remove(self.root / path)
 
+    def make_unknown_kernel(self) -> str:
+        """Make the package of a kernel with other interfaces; its file."""
+        tree = self.home / "unknown"
+        headers = f"usr/src/linux-headers-{UNKNOWN}"
+        modules = tree / "lib/modules" / UNKNOWN
+        for folder in (tree / "DEBIAN", tree / "boot", tree / "usr/src", modules):
+            folder.mkdir(parents=True)
+        copy = derive.Headers(self.root, self.kernels.older[0], tree / headers, f"/{headers}")
+        copy.claim(UNKNOWN.partition("-")[0], UNKNOWN)
+        for edit in OPENED_SOMEHOW:
+            copy.edit(*edit)
+        (modules / "build").symlink_to(f"/{headers}")
+        for name in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
+            (modules / name).write_text("")
+        (tree / "boot" / f"vmlinuz-{UNKNOWN}").write_text("")
+        shutil.copy(tree / headers / ".config", tree / "boot" / f"config-{UNKNOWN}")
+        (tree / "DEBIAN/control").write_text(UNKNOWN_CONTROL)
+        for name, text in UNKNOWN_SCRIPTS.items():
+            script = tree / "DEBIAN" / name
+            script.write_text(text)
+            script.chmod(0o755)
+        file = f"linux-image-{UNKNOWN}_{self.home.name}.deb"
+        host.call("dpkg-deb", "--root-owner-group", "-Znone", "--build", tree, self.packages / file)
+        host.remove(tree)
+        return file
+
+    def add_unknown_kernel(self, told: bool) -> None:
+        """Install that package: it must end well, and the administrator be told if we are there."""
+        said = self.run(f"apt-get -y install /tree/{self.unknown}")
+        state = self.ask("dpkg-query", "-W", "-f", "${Status}", f"linux-image-{UNKNOWN}")
+        if state != "install ok installed":
+            raise AssertionError(f"the kernel's package is {state}")
+        if not (self.root / f"boot/initrd.img-{UNKNOWN}").exists():
+            raise AssertionError("the kernel has no initramfs")
+        if told:
+            self.expect_told(said)
+
+    def expect_told(self, said: str) -> None:
+        """The administrator was told, once, what the kernel with other interfaces will lack."""
+        counts = [said.count(line) for line in TOLD]
+        if counts != [1] * len(TOLD):
+            raise AssertionError(f"said {counts} times what a boot will lack:\n{said}")
+
+    def remove_unknown_kernel(self) -> None:
+        """Remove that package."""
+        self.run(f"apt-get -y purge linux-image-{UNKNOWN}")
+
     def add_own_driver(self, uname: str) -> None:
         """Let a kernel have a module of ours itself, one that claims to be newer."""
         built, = (self.root / f"lib/modules/{self.kernels.older[0]}/updates/dkms").glob(
@@ -282,6 +351,13 @@ class Host:
         """Undo that; some versions of dkms keep it for later."""
         host.remove(self.root / f"lib/modules/{uname}/kernel/drivers/block/rnbd")
         host.remove(self.root / "var/lib/dkms/rnbd/original_module")
+
+    def move_dkms(self) -> None:
+        """Have dkms keep what it makes somewhere else."""
+        self.dkms_tree = "srv/dkms"
+        (self.root / self.dkms_tree).mkdir()
+        with open(self.root / "etc/dkms/framework.conf", "a", encoding="utf-8") as conf:
+            conf.write(f'dkms_tree="/{self.dkms_tree}"\n')
 
     def run(self, command: str) -> str:
         """Run a command, /tree are the packages; complaints in its output are collected."""
@@ -364,7 +440,7 @@ class Host:
     def seconds(self, version: str) -> dict[str, int]:
         """How long dkms took to build for each kernel, by its log."""
         taken = {}
-        for log in (self.root / "var/lib/dkms/rnbd" / version).glob("*/*/log/make.log"):
+        for log in (self.root / self.dkms_tree / "rnbd" / version).glob("*/*/log/make.log"):
             date = log.read_text().splitlines()[1]
             start = int(host.call("date", "-d", date, "+%s"))
             taken[log.parts[-4]] = round(log.stat().st_mtime) - start
@@ -372,7 +448,7 @@ class Host:
 
     def expect_nothing(self) -> None:
         """No trace of our packages."""
-        places = ("var/lib/dkms/rnbd*", "lib/modules/*/updates/dkms/*", "usr/src/rnbd*",
+        places = (f"{self.dkms_tree}/rnbd*", "var/lib/dkms/rnbd*", "lib/modules/*/updates/dkms/*", "usr/src/rnbd*",
                   "usr/share/doc/rnbd*", "var/lib/dpkg/info/rnbd*", "etc/dkms/rnbd*",
                   "usr/share/dkms/modules_to_force_install/rnbd*",
                   "tmp/*", "var/tmp/*")
@@ -442,16 +518,25 @@ class DebLife(Life):
     kind = "deb"
 
     def steps(self) -> tuple:
-        return (self.install, self.upgrade_kernel, self.boot, self.without_rdma, self.upgrade,
+        return (self.install, self.unknown_kernel, self.upgrade_kernel, self.boot, self.without_rdma, self.upgrade,
                 self.upgrade_mapped, self.reinstall, self.remove_kernel, self.remove)
 
     def install(self) -> str:
-        """apt installs the package and dkms, and all kernels get modules"""
+        """apt installs the package and dkms, and all kernels that can get modules do"""
+        self.host.add_unknown_kernel(told=False)
         self.host.apt(f"install openssl /tree/{self.first.deb}")
         self.host.expect(self.first.version, self.kernels.older)
         if self.host.plan.signs:
             self.host.expect_signed(self.kernels.older[0])
         return self.times(self.first.version)
+
+    def unknown_kernel(self) -> None:
+        """a kernel with unknown interfaces is removed and upgraded to; the screen says what it lacks"""
+        self.host.remove_unknown_kernel()
+        self.host.add_unknown_kernel(told=True)
+        self.host.expect(self.first.version, self.kernels.older)
+        # Debian 11 and 12 build for the newest and the running kernel, which others are from now on
+        self.host.remove_unknown_kernel()
 
     def upgrade_kernel(self) -> str:
         """a newer kernel, which has the driver itself, gets modules by its own hooks"""
@@ -518,16 +603,21 @@ class RpmLife(Life):
     def steps(self) -> tuple:
         return (self.install, self.reinstall, self.revise, self.upgrade, self.erase)
 
-    def do(self, action: str, *packages: str) -> None:
+    def do(self, action: str, *packages: str) -> str:
         """Do one of the commands."""
-        self.host.run(f"{self.commands[action]} {' '.join(packages)}")
+        return self.host.run(f"{self.commands[action]} {' '.join(packages)}")
 
     def install(self) -> str:
-        """the package is installed, and all kernels but those without RDMA get modules"""
+        """the package is installed, and all kernels that can get modules do; the screen says which not"""
         self.host.apt(f"install dkms {self.kind}")
-        self.do("install", f"/tree/{HOST_RPM}", f"/tree/{self.first.rpm}")
+        self.host.add_unknown_kernel(told=False)
+        self.prepare()
+        self.host.expect_told(self.do("install", f"/tree/{HOST_RPM}", f"/tree/{self.first.rpm}"))
         self.host.expect(self.first.full, self.kernels.older)
         return self.times(self.first.full)
+
+    def prepare(self) -> None:
+        """What this kind of host has that others have not."""
 
     def reinstall(self) -> None:
         """the package can be re-installed, where a kernel has the driver itself, too"""
@@ -549,19 +639,26 @@ class RpmLife(Life):
         self.host.expect(self.next.full, self.kernels.older)
 
     def erase(self) -> None:
-        """the package is removed and leaves nothing"""
+        """a kernel with unknown interfaces is upgraded to; the package is removed and leaves nothing"""
+        self.host.remove_unknown_kernel()
+        self.host.add_unknown_kernel(told=True)
+        self.host.expect(self.next.full, self.kernels.older)
+        self.host.remove_unknown_kernel()
         self.do("remove", "rnbd-dkms")
         self.host.expect("", ())
         self.host.expect_nothing()
 
 
 class DnfLife(RpmLife):
-    """The .rpm, with dnf and Debian's dkms."""
+    """The .rpm, with dnf and Debian's dkms, whose tree was moved."""
 
     kind = "dnf"
     # no package tells dnf which release of which distribution this is
     commands = {action: f"dnf -y --releasever=1 {action}"
                 for action in ("install", "reinstall", "upgrade", "remove")}
+
+    def prepare(self) -> None:
+        self.host.move_dkms()
 
 
 LIVES = {life.kind: life for life in (DebLife, RpmLife, DnfLife)}
