@@ -77,13 +77,10 @@ def git(*arguments: str) -> str:
 
 def tree_digest(*homes: str, without: tuple[str, ...] = ()) -> str:
     """A name for the content of the files below homes that a verdict can depend on."""
-    names = git("ls-files", "-co", "--exclude-standard", "--", *homes).splitlines() or [
-        str(path.relative_to(host.TREE)) for home in homes
-        for path in ((host.TREE / home).rglob("*") if (host.TREE / home).is_dir()
-                     else (host.TREE / home,))]
     digest = hashlib.sha256()
-    for name in sorted(names):
+    for name in host.call(host.TREE / "scripts/tree-files").splitlines():
         path = host.TREE / name
-        if path.suffix != ".md" and path.is_file() and not name.startswith(without):
+        if path.suffix != ".md" and not name.startswith(without) \
+                and any(path.is_relative_to(host.TREE / home) for home in homes):
             digest.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
