@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import build, coverage, host, roots
 from .history import History
-from .kernels import ALL_COMBOS, COMBOS, DEBUG_COMBO, parse_combo
+from .kernels import ALL_COMBOS, COMBOS, DEBUG_COMBO, GUEST_RELEASE, parse_combo
 
 
 class Report:
@@ -60,6 +60,7 @@ def run(arguments) -> int:
         raise host.LabError("--shell wants one --combo CLIENT-SERVER")
     wanted = {k.series: k for combo in combos for k in parse_combo(combo)}
     roots.guest_home()
+    roots.guest_home(arguments.guest)
     for kernel in wanted.values():
         roots.kernel_files(kernel)
     home = new_results()
@@ -117,6 +118,7 @@ def run_combos(combos: list[str], arguments, home: Path, report: Report,
 
 def run_combo(combo: str, arguments, home: Path, report: Report, history: History) -> None:
     """Run the cases of one combo in a pytest of their own."""
+    label = combo + (f"+{arguments.guest}" if arguments.guest != GUEST_RELEASE else "")
     run_dir = home / combo
     run_dir.mkdir()
     reader, writer = os.pipe()
@@ -127,17 +129,18 @@ def run_combo(combo: str, arguments, home: Path, report: Report, history: Histor
     command += ["-k", arguments.keyword] if arguments.keyword else []
     command += ["--modes", arguments.mode] if arguments.mode else []
     command += ["--once"] if combo in (COMBOS[0], DEBUG_COMBO) or arguments.keyword else []
+    command += ["--guest", arguments.guest]
     command += ["--no-modules"] if arguments.no_modules else []
     command += ["--all-cases"] if arguments.all else []
     command += ["--lab-shell"] if arguments.shell else []
     if arguments.resume:
-        (run_dir / "passed.json").write_text(json.dumps(history.passed(combo)))
+        (run_dir / "passed.json").write_text(json.dumps(history.passed(label)))
         command += ["--passed", str(run_dir / "passed.json")]
-    host.note(f"{combo}: starting; logs in {run_dir}")
+    host.note(f"{label}: starting; logs in {run_dir}")
     output = None if arguments.shell else open(run_dir / "pytest.log", "wb")
     child = subprocess.Popen(command, pass_fds=(writer,), stdout=output, stderr=output)
     os.close(writer)
-    planned, seen = follow(reader, combo, report, history)
+    planned, seen = follow(reader, label, report, history)
     status = child.wait()
     if status not in (0, 1, 5) or (planned is None and status != 5):
         report.verdict(f"{combo} pytest", "failed", text=f"pytest ended with {status}\n"

@@ -100,6 +100,8 @@ def add_check(commands) -> None:
                          "on one combo")
     checker.add_argument("--resume", action="store_true",
                          help="do not run again what passed with these very files")
+    checker.add_argument("--guest", choices=("bullseye", "bookworm", "trixie"), default=kernels.GUEST_RELEASE,
+                         help=f"the Debian release that the client runs (default {kernels.GUEST_RELEASE})")
     checker.add_argument("--no-modules", action="store_true",
                          help="do not build our modules; for cases about the lab itself")
     checker.set_defaults(run=check.run)

@@ -11,7 +11,7 @@ from typing import Callable
 
 from . import build, host, roots, scan
 from .guest import Background, CommandFailed, FileError, Guest, GuestDied, Machine, Result
-from .kernels import Kernel
+from .kernels import GUEST_RELEASE, Kernel
 from .patience import be_patient_with, patient
 
 LINKS = 2
@@ -387,8 +387,8 @@ class Pair:
     """Two guests joined by two links."""
 
     def __init__(self, client: Kernel, server: Kernel, run_dir: Path, with_modules: bool,
-                 modules: Path | None = None):
-        self.dir = run_dir
+                 modules: Path | None = None, release: str = GUEST_RELEASE):
+        self.dir, self.release = run_dir, release
         self.mode = ""
         self.parameters: dict = {}
         be_patient_with(client, server)
@@ -409,7 +409,8 @@ class Pair:
         specs = {"server": (server, 2), "client": (client, 1)}
         nodes = {}
         for name, (kernel, number) in specs.items():
-            nodes[name] = start_node(name, kernel, number, self.dir, with_modules, modules)
+            release = self.release if name == "client" else GUEST_RELEASE
+            nodes[name] = start_node(name, kernel, number, self.dir, with_modules, modules, release)
         self.client, self.server = nodes["client"], nodes["server"]
         try:
             for node in self.nodes:
@@ -526,7 +527,7 @@ class Pair:
 
 
 def start_node(name: str, kernel: Kernel, number: int, run_dir: Path, with_modules: bool,
-               modules: Path | None = None) -> Node:
+               modules: Path | None = None, release: str = GUEST_RELEASE) -> Node:
     """Start one guest of a pair; the server listens on the links, the client connects."""
     files = roots.kernel_files(kernel)
     side = "on" if name == "server" else "off"
@@ -537,7 +538,7 @@ def start_node(name: str, kernel: Kernel, number: int, run_dir: Path, with_modul
             old.unlink()
     initrd = build.module_initrd(kernel, with_modules, run_dir, modules)
     machine = Machine(name=name, kernel=files.vmlinuz, initrds=[files.initrd, initrd],
-                      disks=[roots.guest_root_image(), files.modules_image],
+                      disks=[roots.guest_root_image(release), files.modules_image],
                       cmdline=[f"lab.host={number}", f"lab.links={LINKS}"], links=links,
                       memory=kernel.memory, machine=kernel.machine)
     node = Node(machine, run_dir)

@@ -16,7 +16,7 @@ import pytest
 
 from . import coverage, host
 from .guest import CommandFailed, GuestDied, GuestTimeout
-from .kernels import parse_combo
+from .kernels import GUEST_RELEASE, parse_combo
 from .pair import Pair
 from .patience import patient
 
@@ -34,6 +34,7 @@ def pytest_addoption(parser):
     group.addoption("--run-dir", default="", help="where guests and logs live")
     group.addoption("--report-fd", type=int, default=-1, help="where to report to (lab check)")
     group.addoption("--no-modules", action="store_true", help="boot guests without our modules")
+    group.addoption("--guest", default=GUEST_RELEASE, help="Debian release of the client")
     group.addoption("--all-cases", action="store_true",
                     help="every case on this combo, in all modes")
     group.addoption("--passed", help="a file with the cases that need not run again")
@@ -108,7 +109,8 @@ class Lab:
         if not self.pair:
             self.failed_boots += 1
             self.pair = Pair(self.client, self.server, self.run_dir,
-                             not self.config.getoption("no_modules"))
+                             not self.config.getoption("no_modules"),
+                             release=self.config.getoption("guest"))
             self.doubt = ""
             self.failed_boots = 0
         return self.pair

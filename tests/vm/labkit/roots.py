@@ -15,7 +15,8 @@ from .kernels import GUEST_RELEASE, KERNELS, RELEASES, Kernel, Release
 
 GUEST_PACKAGES = (
     "busybox-static", "dmsetup", "e2fsprogs", "ethtool", "fio", "ibverbs-utils", "iproute2",
-    "iputils-ping", "kmod", "mdadm", "nvme-cli", "perftest", "procps", "psmisc", "python3",
+    "iputils-ping", "kmod", "lvm2", "mdadm", "nvme-cli", "parted", "perftest", "procps", "psmisc",
+    "python3",
     "rdma-core", "sg3-utils", "udev", "util-linux", "xfsprogs",
 )
 
@@ -319,24 +320,25 @@ def ext4_image(tree: Path, image: Path) -> None:
               f"{size}k")
 
 
-def guest_recipe() -> str:
+def guest_recipe(release: str = GUEST_RELEASE) -> str:
     """Names the guests' root file system."""
-    return host.digest(GUEST_RELEASE, RELEASES[GUEST_RELEASE], GUEST_PACKAGES, NO_DOCS)
+    return host.digest(release, RELEASES[release], GUEST_PACKAGES, NO_DOCS)
 
 
-def guest_home() -> Path:
+def guest_home(release: str = GUEST_RELEASE) -> Path:
     """The guests' root file system, as tree and as image."""
 
     def make(target: Path) -> None:
         tree = target / "tree"
-        debootstrap(RELEASES[GUEST_RELEASE], tree, GUEST_PACKAGES)
+        debootstrap(RELEASES[release], tree, GUEST_PACKAGES)
         for useless in ("var/lib/apt/lists", "var/cache/apt", "usr/share/doc"):
             host.remove(tree / useless)
-        (tree / "lab").mkdir()
+        (tree / "lab").mkdir(exist_ok=True)
         ext4_image(tree, target / "root.img")
 
-    return host.cached(host.CACHE / "guest" / f"root-{guest_recipe()}", make,
-                       "making the guests' root file system")
+    stem = "root" if release == GUEST_RELEASE else release
+    return host.cached(host.CACHE / "guest" / f"{stem}-{guest_recipe(release)}", make,
+                       f"making the guests' root file system, Debian {release}")
 
 
 def guest_root_tree() -> Path:
@@ -344,6 +346,6 @@ def guest_root_tree() -> Path:
     return guest_home() / "tree"
 
 
-def guest_root_image() -> Path:
+def guest_root_image(release: str = GUEST_RELEASE) -> Path:
     """The guests' root file system as a read-only image."""
-    return guest_home() / "root.img"
+    return guest_home(release) / "root.img"
