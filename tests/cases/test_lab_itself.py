@@ -204,6 +204,7 @@ def test_a_paused_guest_goes_on(guests):
     assert job.wait().out == "on\n"
 
 
+@pytest.mark.long
 def test_a_guest_survives_a_power_cut_without_its_peer(guests):
     guests.server.create_file("/tmp/volatile", "x")
     guests.server.power_cycle()
@@ -250,6 +251,7 @@ WRONG = {
 }
 
 
+@pytest.mark.long
 def test_a_load_knows_what_its_disk_must_hold(guests):
     disk, client = guests.client.null_blk(size_mb=1), guests.client
     check = f"python3 /lab/stamp.py verify {disk} {trouble.state_file('lab')}"
