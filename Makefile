@@ -51,24 +51,27 @@ uninstall:
 		$(call depmod,$$dir); \
 	done
 
-# The source as dkms wants it, of both packages. DKMS_VERSION is the version dkms
+# What both packages have: the source as dkms wants it, and rules for udev. DKMS_VERSION is the version dkms
 # knows it by; the .rpm adds its release.
 DKMS_VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"$$/\1/p' dkms.conf)
 DESTDIR :=
 DKMS_DIR = $(DESTDIR)/usr/src/rnbd-$(DKMS_VERSION)
 # Also where the kernel has the driver, in whatever version.
 DKMS_FORCE_DIR = $(DESTDIR)/usr/share/dkms/modules_to_force_install
+UDEV_DIR = $(DESTDIR)/usr/lib/udev/rules.d
 DKMS_FILES = Makefile compat/configure compat/fits $(shell find src compat \
 	\( -name Kbuild -o -name '*.[ch]' \) ! -name '*.mod.c' ! -name compat-config.h \
 	! -name rtrs-interface.h)
 
 install-dkms:
-	@set -e; umask 022; mkdir -p $(DKMS_DIR) $(DKMS_FORCE_DIR); \
+	@set -e; umask 022; mkdir -p $(DKMS_DIR) $(DKMS_FORCE_DIR) $(UDEV_DIR); \
 	cp --parents --preserve=timestamps $(DKMS_FILES) $(DKMS_DIR); \
 	sed 's/^PACKAGE_VERSION=.*/PACKAGE_VERSION="$(DKMS_VERSION)"/' dkms.conf \
 		>$(DKMS_DIR)/dkms.conf; \
-	echo rnbd_version-override >$(DKMS_FORCE_DIR)/rnbd
+	echo rnbd_version-override >$(DKMS_FORCE_DIR)/rnbd; \
+	cp --preserve=timestamps scripts/udev/60-persistent-storage-rnbd.rules $(UDEV_DIR)
 	@chmod -R u=rwX,go=rX $(DKMS_DIR) $(DKMS_FORCE_DIR)
+	@chmod 644 $(UDEV_DIR)/60-persistent-storage-rnbd.rules
 
 clean:
 	@if [ -e $(KDIR)/Makefile ]; then $(MAKE) $(KBUILD) clean; fi
@@ -131,7 +134,7 @@ help:
 	@echo 'make [modules]      build the five modules for KDIR'
 	@echo 'make install        install them, INSTALL_MOD_PATH is the root (default /)'
 	@echo 'make uninstall      remove them again, of all kernels'
-	@echo 'make install-dkms   put the source where dkms finds it, DESTDIR is the root'
+	@echo 'make install-dkms   put the source where dkms finds it, and udev rules, DESTDIR is the root'
 	@echo 'make deb            the Debian packages, in PACKAGES=$(PACKAGES)'
 	@echo 'make rpm            the same as .rpm'
 	@echo 'make clean          remove what was built'

@@ -17,7 +17,7 @@ def test_a_read_only_disk_cannot_be_written(pair, backend):
     disk = pair.map(access_mode="ro")
     assert disk.attribute("access_mode") == "ro"
     assert pair.client.run(f"blockdev --getro {disk.path}").out.strip() == "1"
-    assert pair.client.write_errno(disk.path, "x") == "EPERM"
+    assert pair.client.write_errno(disk.path, "x") == "EROFS"
     assert pair.server.read_file(served_file(pair, "read_only")) == "1"
     direct_read(pair.client, disk.path)
     assert pair.client.checksum(disk.path) == before == pair.server.checksum(backend)

@@ -11,6 +11,9 @@
  * queue between del_gendisk() and put_disk(). From del_gendisk() on no I/O may
  * reach the driver, so that is the time; a disk that was never added has only
  * put_disk(). Both are only for disks of our own, put once by who made them.
+ *
+ * 5.17, "block: remove GENHD_FL_EXT_DEVT": before, a disk without a major of its
+ * driver has to ask for the block layer's.
  */
 #ifndef COMPAT_DISK_H
 #define COMPAT_DISK_H
@@ -55,6 +58,9 @@ compat_alloc_disk(struct blk_mq_tag_set *set, const struct queue_limits *lim,
 
 	if (IS_ERR(disk))
 		return disk;
+#ifdef GENHD_FL_EXT_DEVT
+	disk->flags |= GENHD_FL_EXT_DEVT;
+#endif
 	if (lim)
 		err = compat_limits_commit(disk->queue, lim);
 	if (err) {

@@ -28,8 +28,6 @@
 #include "../proto.h"
 #include "map.h"
 
-#define RNBD_CLT_PART_BITS	6	/* 64 minors a disk */
-
 /**
  * enum rnbd_clt_state - state of a device, see rnbd_clt_dev_set_state()
  * @RNBD_CLT_INIT: being mapped, no I/O yet
@@ -282,7 +280,6 @@ static inline bool rnbd_clt_sess_is_greeted(const struct rnbd_clt_sess *sess)
 extern struct workqueue_struct *rnbd_clt_update_wq;
 extern struct workqueue_struct *rnbd_clt_close_wq;
 extern struct workqueue_struct *rnbd_clt_tick_wq;
-extern int rnbd_clt_major;
 u8 rnbd_clt_param_max_version(void);
 
 /* sysfs.c */

@@ -505,9 +505,7 @@ static struct rnbd_clt_dev *rnbd_clt_dev_alloc(struct rnbd_clt_sess *sess,
 	dev->link = rnbd_clt_dev_link_name(dev);
 	if (!dev->link)
 		goto err_free;
-	dev->index = ida_alloc_max(&rnbd_clt_ida,
-				   (1 << (MINORBITS - RNBD_CLT_PART_BITS)) - 1,
-				   GFP_KERNEL);
+	dev->index = ida_alloc(&rnbd_clt_ida, GFP_KERNEL);
 	if (dev->index < 0) {
 		err = dev->index;
 		goto err_free_link;

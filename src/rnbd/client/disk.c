@@ -42,7 +42,7 @@ static int rnbd_clt_disk_open(struct gendisk *disk, blk_mode_t mode)
 	struct rnbd_clt_dev *dev = disk->private_data;
 
 	if (dev->mode == RNBD_ACCESS_RO && (mode & BLK_OPEN_WRITE))
-		return -EPERM;
+		return -EROFS;	/* mount(8) mounts it read-only then */
 	return atomic_inc_unless_negative(&dev->openers) ? 0 : -ENXIO;
 }
 
@@ -169,9 +169,7 @@ int rnbd_clt_disk_alloc(struct rnbd_clt_dev *dev,
 		return err;
 	}
 
-	disk->major = rnbd_clt_major;
-	disk->first_minor = dev->index << RNBD_CLT_PART_BITS;
-	disk->minors = 1 << RNBD_CLT_PART_BITS;
+	/* without a major the disk gets one that is known to LVM, "blkext" */
 	disk->fops = &rnbd_clt_disk_ops;
 	disk->private_data = dev;
 	snprintf(disk->disk_name, sizeof(disk->disk_name), "rnbd%d",

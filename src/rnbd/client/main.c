@@ -14,7 +14,6 @@ struct workqueue_struct *rnbd_clt_close_wq;
 
 /* Ends I/O that was held for too long, which memory may wait for. */
 struct workqueue_struct *rnbd_clt_tick_wq;
-int rnbd_clt_major;
 
 static unsigned int max_version = RNBD_PROTO_VER;
 module_param(max_version, uint, 0644);
@@ -48,19 +47,11 @@ static int __init rnbd_clt_init(void)
 		goto err_destroy_close_wq;
 	}
 
-	rnbd_clt_major = register_blkdev(0, "rnbd");
-	if (rnbd_clt_major < 0) {
-		err = rnbd_clt_major;
-		goto err_destroy_tick_wq;
-	}
-
 	err = rnbd_clt_sysfs_init();
 	if (err)
-		goto err_unregister_blkdev;
+		goto err_destroy_tick_wq;
 	return 0;
 
-err_unregister_blkdev:
-	unregister_blkdev(rnbd_clt_major, "rnbd");
 err_destroy_tick_wq:
 	destroy_workqueue(rnbd_clt_tick_wq);
 err_destroy_close_wq:
@@ -88,7 +79,6 @@ static void __exit rnbd_clt_exit(void)
 	memalloc_noio_restore(noio);
 	rnbd_clt_devs_wait();
 	rnbd_clt_sysfs_exit();
-	unregister_blkdev(rnbd_clt_major, "rnbd");
 	destroy_workqueue(rnbd_clt_close_wq);	/* finishes what is closing */
 	destroy_workqueue(rnbd_clt_tick_wq);
 	destroy_workqueue(rnbd_clt_update_wq);

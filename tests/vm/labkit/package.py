@@ -451,6 +451,7 @@ class Host:
         places = (f"{self.dkms_tree}/rnbd*", "var/lib/dkms/rnbd*", "lib/modules/*/updates/dkms/*", "usr/src/rnbd*",
                   "usr/share/doc/rnbd*", "var/lib/dpkg/info/rnbd*", "etc/dkms/rnbd*",
                   "usr/share/dkms/modules_to_force_install/rnbd*",
+                  "usr/lib/udev/rules.d/*rnbd*", "lib/udev/rules.d/*rnbd*",
                   "tmp/*", "var/tmp/*")
         left = [str(p.relative_to(self.root)) for place in places for p in self.root.glob(place)]
         left += [str(p.relative_to(self.root)) for p in self.root.glob("lib/modules/*/modules.*")
