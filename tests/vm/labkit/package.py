@@ -704,7 +704,8 @@ def upgrade_mapped(pair: Pair, uname: str, modules: Path, version: str) -> None:
         raise AssertionError("the kernel does not say what to do")
     client.fio(disk.path, rw="randwrite", bs="16k", size="16m", verify="crc32c")
     disk.unmap()
-    client.run("modprobe -r rnbd-client && modprobe -a rnbd-client rnbd-server")
+    client.run("modprobe -r rnbd-client rnbd-server rtrs-client rtrs-server rtrs-core && "
+               "modprobe -a rnbd-client rnbd-server")
     loaded = client.read_file("/sys/module/rnbd_client/version")
     if loaded != version:
         raise AssertionError(f"{loaded} was loaded instead of {version}")
