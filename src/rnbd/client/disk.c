@@ -43,7 +43,10 @@ static int rnbd_clt_disk_open(struct gendisk *disk, blk_mode_t mode)
 
 	if (dev->mode == RNBD_ACCESS_RO && (mode & BLK_OPEN_WRITE))
 		return -EROFS;	/* mount(8) mounts it read-only then */
-	return atomic_inc_unless_negative(&dev->openers) ? 0 : -ENXIO;
+	if (!atomic_inc_unless_negative(&dev->openers))
+		return -ENXIO;
+	kobject_get(&dev->kobj);
+	return 0;
 }
 
 /* May come long after the device was unmapped and its session is gone. */
@@ -53,6 +56,7 @@ static void rnbd_clt_disk_release(struct gendisk *disk)
 
 	if (atomic_dec_and_test(&dev->openers))
 		rnbd_clt_cache_closed(dev);
+	kobject_put(&dev->kobj);
 }
 
 static const struct block_device_operations rnbd_clt_disk_ops = {
@@ -71,8 +75,9 @@ static void rnbd_clt_disk_gone(void *data)
 
 /*
  * A disk keeps its device: someone may have found the disk, and be about to open
- * it, while it is unmapped; kernels before 5.15 do not wait for that. Each kernel
- * runs the actions of a device (the disk's) at its very end.
+ * it, while it is unmapped; kernels before 5.15 do not wait for that. Whoever has
+ * the disk open keeps the device, too, since 5.10 runs the actions of a device
+ * (the disk's) when it is removed, and others at its very end.
  */
 static int rnbd_clt_disk_keep_dev(struct gendisk *disk,
 				  struct rnbd_clt_dev *dev)
