@@ -19,6 +19,7 @@ KBUILD := -C $(KDIR) M=$(CURDIR)/src
 # Depmod searches it before the kernel's own modules everywhere.
 INSTALL_MOD_DIR := updates
 INSTALL_MOD_PATH :=
+MODULES :=
 
 modules: $(KDIR)/Makefile
 	$(MAKE) $(KBUILD) modules

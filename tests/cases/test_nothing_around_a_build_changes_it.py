@@ -105,7 +105,7 @@ def test_what_is_installed_can_be_read_by_all(tree, headers, tmp_path):
     assert root / "lib/modules/1/updates/rtrs-core.ko" in made
     assert root / "usr/src/rnbd-0.1.0/compat/configure" in made
     for path in made:
-        executable = path.is_dir() or path.name == "configure"
+        executable = path.is_dir() or path.name in ("configure", "fits")
         assert path.stat().st_mode & 0o777 == (0o755 if executable else 0o644), path
 
 
