@@ -4,7 +4,8 @@
 # The command line alone says what is different from here. The same names in the environment are
 # mostly meant for something else, and the kernel's build and its tools read dozens of them.
 KEPT := PATH HOME TMPDIR TERM MAKEFLAGS MAKELEVEL KBUILD_SIGN_PIN DEB_BUILD_OPTIONS \
-	http_proxy https_proxy ftp_proxy no_proxy RNBD_LAB_CACHE RNBD_LAB_PATIENCE
+	CI APT_CONFIG http_proxy https_proxy ftp_proxy all_proxy no_proxy \
+	RNBD_LAB_CACHE RNBD_LAB_PATIENCE
 $(foreach v,$(filter-out $(KEPT),$(.VARIABLES)),\
 	$(if $(filter environment%,$(origin $(v))),$(eval unexport $(v))))
 export LC_ALL := C
