@@ -53,8 +53,8 @@ uninstall:
 		$(call depmod,$$dir); \
 	done
 
-# What both packages have: the source as dkms wants it, and rules for udev. DKMS_VERSION is the version dkms
-# knows it by; the .rpm adds its release.
+# What both packages have: the source as dkms wants it, and rules for udev. DKMS_VERSION is the
+# version dkms knows it by; the .rpm adds its release.
 DKMS_VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"$$/\1/p' dkms.conf)
 DESTDIR :=
 DKMS_DIR = $(DESTDIR)/usr/src/rnbd-$(DKMS_VERSION)

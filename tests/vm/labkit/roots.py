@@ -16,8 +16,7 @@ from .kernels import GUEST_RELEASE, KERNELS, RELEASES, Kernel, Release
 GUEST_PACKAGES = (
     "busybox-static", "dmsetup", "e2fsprogs", "ethtool", "fio", "ibverbs-utils", "iproute2",
     "iputils-ping", "kmod", "lvm2", "mdadm", "nvme-cli", "parted", "perftest", "procps", "psmisc",
-    "python3",
-    "rdma-core", "sg3-utils", "udev", "util-linux", "xfsprogs",
+    "python3", "rdma-core", "sg3-utils", "udev", "util-linux", "xfsprogs",
 )
 
 # Parts of a kernel package no guest of ours can use; they are most of its size.
