@@ -28,6 +28,10 @@ ROCE_PORT = 4791
 RC_ACK = 0x11     # opcode of the base transport header: an acknowledgement without data
 
 
+class LinkDead(host.LabError):
+    """A link between the guests carries no packets."""
+
+
 def wait_until(condition: Callable[[], object], timeout: float = 10, what: str = "",
                interval: float = 0.1) -> object:
     """Wait until a condition is true and return its value; fails the case after timeout."""
@@ -394,10 +398,11 @@ class Pair:
         be_patient_with(client, server)
         try:
             self.boot(client, server, with_modules, modules)
-        except GuestDied as death:
+        except (GuestDied, LinkDead) as error:
             # QEMU before 8.1 may run code that the kernel is just patching
-            if "int3: 0000" not in str(death):
+            if isinstance(error, GuestDied) and "int3: 0000" not in str(error):
                 raise
+            host.note(f"the guests are booted again: {str(error).splitlines()[0]}")
             self.boot(client, server, with_modules, modules)
 
     def boot(self, client: Kernel, server: Kernel, with_modules: bool,
@@ -415,9 +420,18 @@ class Pair:
         try:
             for node in self.nodes:
                 node.wait_ready()
+            self.check_links()
         except host.LabError:
             self.stop()
             raise
+
+    def check_links(self) -> None:
+        """See that packets pass; QEMU 7.2 now and then starts guests with a link that is dead."""
+        for number in range(LINKS):
+            ping = self.client.run(f"ping -q -c1 -w{patient(10)} {self.server.address(number)}",
+                                   check=False)
+            if ping.status:
+                raise LinkDead(f"link {number} of the guests is dead: {ping}")
 
     @property
     def nodes(self) -> tuple[Node, Node]:
