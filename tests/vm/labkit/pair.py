@@ -553,8 +553,8 @@ def start_node(name: str, kernel: Kernel, number: int, run_dir: Path, with_modul
     initrd = build.module_initrd(kernel, with_modules, run_dir, modules)
     machine = Machine(name=name, kernel=files.vmlinuz, initrds=[files.initrd, initrd],
                       disks=[roots.guest_root_image(release), files.modules_image],
-                      cmdline=[f"lab.host={number}", f"lab.links={LINKS}"], links=links,
-                      memory=kernel.memory, machine=kernel.machine)
+                      cmdline=[f"lab.host={number}", f"lab.links={LINKS}", kernel.cmdline],
+                      links=links, memory=kernel.memory, machine=kernel.machine)
     node = Node(machine, run_dir)
     node.number, node.series, node.overhead = number, kernel.series, kernel.overhead
     return node
