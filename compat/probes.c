@@ -211,6 +211,14 @@ static void (*p_bcq)(struct request_queue *) __maybe_unused = blk_cleanup_queue;
 #line 1 "probe:HAVE_BLK_MARK_DISK_DEAD"
 static void (*p_bmd)(struct gendisk *) __maybe_unused = blk_mark_disk_dead;
 
+/* 5.18, "block: add a ->free_disk method" */
+#line 1 "probe:HAVE_BDOPS_FREE_DISK"
+static void __maybe_unused p_bfd(const struct block_device_operations *ops,
+				 struct gendisk *disk)
+{
+	ops->free_disk(disk);
+}
+
 /* 5.15, "block: add error handling for device_add_disk / add_disk" */
 #line 1 "probe:HAVE_ADD_DISK_INT"
 static int __maybe_unused p_adi(struct gendisk *disk) { return add_disk(disk); }

@@ -35,6 +35,21 @@
 	compat_def_release(rnbd_clt_disk_release, disk)
 #endif
 
+/* 5.18, "block: add a ->free_disk method": before, the release of a device */
+#ifndef HAVE_BDOPS_FREE_DISK
+#define compat_def_free_disk(fn, disk)					\
+	fn##_newest(disk);						\
+	static void fn(struct device *d)				\
+	{								\
+		fn##_newest(dev_to_disk(d));				\
+		d->type->release(d);					\
+	}								\
+	static void fn##_newest(disk)
+
+#define rnbd_clt_disk_free(disk) \
+	compat_def_free_disk(rnbd_clt_disk_free, disk)
+#endif
+
 /* 6.0, "blk-mq: Drop 'reserved' arg of busy_tag_iter_fn" */
 #ifndef HAVE_BUSY_ITER_2ARG
 #define compat_def_busy_iter(fn, rq, data)				\

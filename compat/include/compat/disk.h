@@ -18,6 +18,39 @@
 #ifndef COMPAT_DISK_H
 #define COMPAT_DISK_H
 
+/*
+ * 5.18, "block: add a ->free_disk method": before, the end of a disk that was
+ * added is known from the release of its device only, which nobody else has set.
+ * callbacks.h makes such a release of the function.
+ *
+ * 5.15, "block: add error handling for device_add_disk / add_disk"
+ */
+#ifdef HAVE_BDOPS_FREE_DISK
+#define COMPAT_FREE_DISK(fn)	.free_disk = fn,
+#else
+#define COMPAT_FREE_DISK(fn)
+
+static inline int compat_add_disk(struct gendisk *disk,
+				  void (*release)(struct device *))
+{
+	int err = 0;
+
+#ifdef HAVE_ADD_DISK_INT
+	err = add_disk(disk);
+#else
+	add_disk(disk);
+#ifndef blk_mq_alloc_disk
+	blk_put_queue(disk->queue);
+#endif
+#endif
+	if (!err)
+		disk_to_dev(disk)->release = release;
+	return err;
+}
+
+#define add_disk(disk)	compat_add_disk(disk, rnbd_clt_disk_free)
+#endif
+
 /* see compat/limits.h */
 #ifndef HAVE_LIMITS_FEATURES
 
@@ -69,20 +102,6 @@ compat_alloc_disk(struct blk_mq_tag_set *set, const struct queue_limits *lim,
 	}
 	return disk;
 }
-
-/* 5.15, "block: add error handling for device_add_disk / add_disk" */
-#ifndef HAVE_ADD_DISK_INT
-static inline int compat_add_disk(struct gendisk *disk)
-{
-	add_disk(disk);
-#ifndef blk_mq_alloc_disk
-	blk_put_queue(disk->queue);
-#endif
-	return 0;
-}
-
-#define add_disk(disk)	compat_add_disk(disk)
-#endif
 
 #undef blk_mq_alloc_disk
 #define blk_mq_alloc_disk(set, lim, queuedata)				\

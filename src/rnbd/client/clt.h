@@ -328,6 +328,7 @@ bool rnbd_clt_limits_differ(const struct rnbd_clt_dev *dev,
 			    const struct rnbd_open_rsp *rsp);
 int rnbd_clt_disk_alloc(struct rnbd_clt_dev *dev,
 			const struct rnbd_open_rsp *rsp);
+int rnbd_clt_disk_add(struct rnbd_clt_dev *dev);
 void rnbd_clt_disk_follow_size(struct rnbd_clt_dev *dev);
 void rnbd_clt_update_work(struct work_struct *work);
 

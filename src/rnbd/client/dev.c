@@ -405,7 +405,7 @@ static void rnbd_clt_dev_scan_work(struct work_struct *work)
 	rnbd_clt_dev_drain(dev);
 }
 
-/* Undo add_disk() and everything that could follow it; no I/O is left. */
+/* Undo rnbd_clt_disk_add() and everything that could follow it; no I/O is left. */
 static void rnbd_clt_dev_stop(struct rnbd_clt_dev *dev, bool force)
 {
 	cancel_delayed_work_sync(&dev->reopen_work);
@@ -422,7 +422,7 @@ static int rnbd_clt_dev_add_disk(struct rnbd_clt_dev *dev)
 
 	queue_delayed_work(dev->sess->wq, &dev->scan_work,
 			   RNBD_CLT_SCAN_TIMEOUT);
-	err = add_disk(dev->disk);
+	err = rnbd_clt_disk_add(dev);
 	if (!cancel_delayed_work_sync(&dev->scan_work) && !err) {
 		rnbd_clt_dev_stop(dev, true);
 		err = -ETIMEDOUT;

@@ -43,10 +43,7 @@ static int rnbd_clt_disk_open(struct gendisk *disk, blk_mode_t mode)
 
 	if (dev->mode == RNBD_ACCESS_RO && (mode & BLK_OPEN_WRITE))
 		return -EROFS;	/* mount(8) mounts it read-only then */
-	if (!atomic_inc_unless_negative(&dev->openers))
-		return -ENXIO;
-	kobject_get(&dev->kobj);
-	return 0;
+	return atomic_inc_unless_negative(&dev->openers) ? 0 : -ENXIO;
 }
 
 /* May come long after the device was unmapped and its session is gone. */
@@ -56,6 +53,13 @@ static void rnbd_clt_disk_release(struct gendisk *disk)
 
 	if (atomic_dec_and_test(&dev->openers))
 		rnbd_clt_cache_closed(dev);
+}
+
+/* Nobody has the disk open, or has found it and may still open it. */
+static void rnbd_clt_disk_free(struct gendisk *disk)
+{
+	struct rnbd_clt_dev *dev = disk->private_data;
+
 	kobject_put(&dev->kobj);
 }
 
@@ -63,29 +67,8 @@ static const struct block_device_operations rnbd_clt_disk_ops = {
 	.owner		= THIS_MODULE,
 	.open		= rnbd_clt_disk_open,
 	.release	= rnbd_clt_disk_release,
+	COMPAT_FREE_DISK(rnbd_clt_disk_free)
 };
-
-/* Nobody can open the disk, or has it open, any more. */
-static void rnbd_clt_disk_gone(void *data)
-{
-	struct rnbd_clt_dev *dev = data;
-
-	kobject_put(&dev->kobj);
-}
-
-/*
- * A disk keeps its device: someone may have found the disk, and be about to open
- * it, while it is unmapped; kernels before 5.15 do not wait for that. Whoever has
- * the disk open keeps the device, too, since 5.10 runs the actions of a device
- * (the disk's) when it is removed, and others at its very end.
- */
-static int rnbd_clt_disk_keep_dev(struct gendisk *disk,
-				  struct rnbd_clt_dev *dev)
-{
-	kobject_get(&dev->kobj);
-	return devm_add_action_or_reset(disk_to_dev(disk), rnbd_clt_disk_gone,
-					dev);
-}
 
 /* A range is whole blocks, and its length in bytes has 32 bits on the wire. */
 static u32 rnbd_clt_limits_range(const struct rnbd_open_rsp *rsp, u32 sectors)
@@ -168,12 +151,6 @@ int rnbd_clt_disk_alloc(struct rnbd_clt_dev *dev,
 	disk = blk_mq_alloc_disk(&dev->sess->tag_set, &lim, dev);
 	if (IS_ERR(disk))
 		return PTR_ERR(disk);
-	err = rnbd_clt_disk_keep_dev(disk, dev);
-	if (err) {
-		put_disk(disk);
-		return err;
-	}
-
 	/* without a major the disk gets one that is known to LVM, "blkext" */
 	disk->fops = &rnbd_clt_disk_ops;
 	disk->private_data = dev;
@@ -184,6 +161,28 @@ int rnbd_clt_disk_alloc(struct rnbd_clt_dev *dev,
 		set_disk_ro(disk, true);
 	dev->disk = disk;
 	return 0;
+}
+
+/**
+ * rnbd_clt_disk_add() - let the disk be seen, and opened
+ * @dev: device with a disk that was not added yet
+ *
+ * A disk that was added keeps its device until its own end: it may be open when
+ * it is unmapped by force. Before 5.15 it may even be opened later, if it was
+ * found before.
+ *
+ * Context: process; reads the partition table.
+ * Return: 0, or an errno.
+ */
+int rnbd_clt_disk_add(struct rnbd_clt_dev *dev)
+{
+	int err;
+
+	kobject_get(&dev->kobj);
+	err = add_disk(dev->disk);
+	if (err)
+		kobject_put(&dev->kobj);
+	return err;
 }
 
 /* False if there are requests that do not end. */
