@@ -44,8 +44,6 @@ def runs_here(config, item):
         return True
     if item.get_closest_marker("long"):
         return False
-    if item.get_closest_marker("once"):
-        return True
     return mode_of(item) in ("", MODES.get(combo, "auto")) \
         and (item.path.stem in EVERYWHERE or combo == ONCE)
 
