@@ -55,7 +55,9 @@ def rules(pair):
     """Have the rules of the package on the client, and none that assemble an array meanwhile."""
     client, conf = pair.client, "/etc/mdadm/mdadm.conf"
     client.upload(host.TREE / "scripts/udev" / RULES, f"/lib/udev/rules.d/{RULES}")
-    client.run(f"cp {conf} {conf}.before; echo AUTO -all >>{conf}; udevadm control --reload")
+    # LVM of Debian 11 waits for a disk that udev has not seen since the boot
+    client.run(f"cp {conf} {conf}.before; echo AUTO -all >>{conf}; udevadm control --reload; "
+               "udevadm trigger --subsystem-match=block; udevadm settle")
     yield
     client.run(f"rm /lib/udev/rules.d/{RULES}; mv {conf}.before {conf}")
 
