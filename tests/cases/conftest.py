@@ -7,7 +7,6 @@ from labkit.kernels import COMBOS
 EVERYWHERE = (
     "test_a_file_system_survives_remounting",
     "test_data_read_back_is_what_was_written",
-    "test_devices_share_sessions",
     "test_io_survives_server_restarts",
     "test_nothing_is_left_behind",
     "test_requests_reach_the_backend_as_what_they_are",

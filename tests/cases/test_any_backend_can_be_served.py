@@ -51,7 +51,12 @@ def make(pair):
     return make_and_map
 
 
-@pytest.mark.parametrize("kind", KINDS)
+# What other cases serve, or what differs little from another one.
+SERVED_ELSEWHERE = ("null_blk", "brd", "scsi_debug", "dm-flakey", "file on xfs")
+
+
+@pytest.mark.parametrize("kind", [
+    pytest.param(kind, marks=[pytest.mark.long] if kind in SERVED_ELSEWHERE else []) for kind in KINDS])
 def test_content_is_right_on(pair, make, kind):
     backend, disk = make(kind)
     verified_fio(disk, size="4m", bs=False, bssplit=MIXED, iodepth=16)

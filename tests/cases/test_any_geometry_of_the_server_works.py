@@ -5,16 +5,19 @@ import pytest
 
 from helpers import parameter, verified_fio
 
-GEOMETRIES = (
+EXTREME = (
     {"sess_queue_depth": 2},
-    {"sess_queue_depth": 16},
     {"max_chunk_size": 8192},
-    {"max_chunk_size": 65536, "sess_queue_depth": 64},
     {"max_chunk_size": 524288, "sess_queue_depth": 64},
+)
+MODERATE = (
+    {"sess_queue_depth": 16},
+    {"max_chunk_size": 65536, "sess_queue_depth": 64},
 )
 
 
-@pytest.mark.parametrize("geometry", GEOMETRIES,
+@pytest.mark.parametrize("geometry",
+                         [*EXTREME, *(pytest.param(g, marks=pytest.mark.long) for g in MODERATE)],
                          ids=lambda g: " ".join(f"{key}={g[key]}" for key in g))
 def test_a_geometry_works(pair, geometry):
     backend = pair.server.null_blk(size_mb=4)
