@@ -35,14 +35,26 @@
 	compat_def_release(rnbd_clt_disk_release, disk)
 #endif
 
-/* 5.18, "block: add a ->free_disk method": before, the release of a device */
+/*
+ * 5.18, "block: add a ->free_disk method": before, the release of a device. The
+ * block layer's comes first: it may sleep, and what the driver's gives up last
+ * may be what its module waits for before it goes. The disk is gone then, so the
+ * function gets one that has nothing but what belongs to the driver.
+ */
 #ifndef HAVE_BDOPS_FREE_DISK
 #define compat_def_free_disk(fn, disk)					\
 	fn##_newest(disk);						\
 	static void fn(struct device *d)				\
 	{								\
-		fn##_newest(dev_to_disk(d));				\
+		static DEFINE_MUTEX(compat_lock);			\
+		static struct gendisk compat_disk;			\
+		void *data = dev_to_disk(d)->private_data;		\
+									\
 		d->type->release(d);					\
+		mutex_lock(&compat_lock);				\
+		compat_disk.private_data = data;			\
+		fn##_newest(&compat_disk);				\
+		mutex_unlock(&compat_lock);				\
 	}								\
 	static void fn##_newest(disk)
 

@@ -18,37 +18,42 @@
 #ifndef COMPAT_DISK_H
 #define COMPAT_DISK_H
 
+/* 5.15, "block: add error handling for device_add_disk / add_disk" */
+#ifndef HAVE_ADD_DISK_INT
+static inline int compat_add_disk(struct gendisk *disk)
+{
+	add_disk(disk);
+#ifndef blk_mq_alloc_disk
+	blk_put_queue(disk->queue);
+#endif
+	return 0;
+}
+
+#define add_disk(disk)	compat_add_disk(disk)
+#endif
+
 /*
  * 5.18, "block: add a ->free_disk method": before, the end of a disk that was
  * added is known from the release of its device only, which nobody else has set.
  * callbacks.h makes such a release of the function.
- *
- * 5.15, "block: add error handling for device_add_disk / add_disk"
  */
 #ifdef HAVE_BDOPS_FREE_DISK
 #define COMPAT_FREE_DISK(fn)	.free_disk = fn,
 #else
 #define COMPAT_FREE_DISK(fn)
 
-static inline int compat_add_disk(struct gendisk *disk,
-				  void (*release)(struct device *))
+static inline int compat_add_freed_disk(struct gendisk *disk,
+					void (*release)(struct device *))
 {
-	int err = 0;
+	int err = add_disk(disk);
 
-#ifdef HAVE_ADD_DISK_INT
-	err = add_disk(disk);
-#else
-	add_disk(disk);
-#ifndef blk_mq_alloc_disk
-	blk_put_queue(disk->queue);
-#endif
-#endif
 	if (!err)
 		disk_to_dev(disk)->release = release;
 	return err;
 }
 
-#define add_disk(disk)	compat_add_disk(disk, rnbd_clt_disk_free)
+#undef add_disk
+#define add_disk(disk)	compat_add_freed_disk(disk, rnbd_clt_disk_free)
 #endif
 
 /* see compat/limits.h */

@@ -473,6 +473,8 @@ void rnbd_clt_dev_release(struct kobject *kobj)
 void rnbd_clt_devs_wait(void)
 {
 	wait_event(rnbd_clt_dev_gone, ida_is_empty(&rnbd_clt_ida));
+	/* who freed the last one may be preempted on the way out of this module */
+	synchronize_rcu_tasks();
 }
 
 /* The "/" of a path cannot be in a file name. */
