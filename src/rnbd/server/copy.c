@@ -241,8 +241,8 @@ static struct rnbd_srv_io *rnbd_srv_copy_next(void)
  * @io: request
  *
  * Context: process.
- * Return: true if io->copy is set; else @io waits, and rnbd_srv_io_resume()
- * will be called for it when it is, or was just now.
+ * Return: true if io->copy is set; else @io waits, and some rnbd_srv_copy_put()
+ * will return it, or did so just now.
  */
 bool rnbd_srv_copy_get(struct rnbd_srv_io *io)
 {
@@ -269,8 +269,10 @@ bool rnbd_srv_copy_get(struct rnbd_srv_io *io)
  * @io: request
  *
  * Context: any.
+ * Return: a request that waited, and has a buffer now: the caller has it go on.
+ * NULL if there is none.
  */
-void rnbd_srv_copy_put(struct rnbd_srv_io *io)
+struct rnbd_srv_io *rnbd_srv_copy_put(struct rnbd_srv_io *io)
 {
 	struct rnbd_srv_io *next;
 	unsigned long flags;
@@ -280,8 +282,7 @@ void rnbd_srv_copy_put(struct rnbd_srv_io *io)
 	io->copy = NULL;
 	next = rnbd_srv_copy_next();
 	spin_unlock_irqrestore(&rnbd_srv_copy_lock, flags);
-	if (next)
-		rnbd_srv_io_resume(next);
+	return next;
 }
 
 /**

@@ -14,7 +14,9 @@
 
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/sysfs.h>
 
+#include "../id.h"
 #include "srv.h"
 
 static DEFINE_MUTEX(rnbd_srv_devs_lock);
@@ -29,9 +31,56 @@ static const unsigned int rnbd_srv_max_writers[] = {
 	[RNBD_ACCESS_MIGRATION]	= 2,
 };
 
-void rnbd_srv_dev_release(struct kobject *kobj)
+static ssize_t identity_show(struct kobject *kobj, struct kobj_attribute *attr,
+			     char *buf)
+{
+	struct rnbd_srv_dev *dev = container_of(kobj, struct rnbd_srv_dev, kobj);
+	char text[RNBD_ID_TEXT_LEN];
+
+	return sysfs_emit(buf, "%s\n", rnbd_id_text(&dev->identity, text));
+}
+
+static struct kobj_attribute rnbd_srv_identity = __ATTR_RO(identity);
+
+static struct attribute *rnbd_srv_dev_attrs[] = {
+	&rnbd_srv_identity.attr,
+	NULL,
+};
+ATTRIBUTE_GROUPS(rnbd_srv_dev);
+
+static void rnbd_srv_dev_release(struct kobject *kobj)
 {
 	kfree(container_of(kobj, struct rnbd_srv_dev, kobj));
+}
+
+static const struct kobj_type rnbd_srv_dev_ktype = {
+	.release	= rnbd_srv_dev_release,
+	.sysfs_ops	= &kobj_sysfs_ops,
+	.default_groups	= rnbd_srv_dev_groups,
+};
+
+/* Is there one of this name? Under rnbd_srv_devs_lock. */
+static bool rnbd_srv_dev_has_name(const char *name)
+{
+	struct rnbd_srv_dev *dev;
+
+	list_for_each_entry(dev, &rnbd_srv_devs, entry)
+		if (!strcmp(kobject_name(&dev->kobj), name))
+			return true;
+	return false;
+}
+
+/* A file may have been replaced, a disk gone and its name taken. */
+static int rnbd_srv_dev_name(struct rnbd_srv_dev *dev,
+			     struct rnbd_srv_open *open)
+{
+	int err;
+
+	err = rnbd_srv_sysfs_name_dev(dev, open->file);
+	if (err || !rnbd_srv_dev_has_name(kobject_name(&dev->kobj)))
+		return err;
+	open->refusal = "another device had the name before and is still open: its clients have to unmap it, or write 1 to force_close in /sys/class/rnbd-server/ctl/devices";
+	return -EBUSY;
 }
 
 static struct rnbd_srv_dev *rnbd_srv_dev_create(struct rnbd_srv_open *open)
@@ -46,11 +95,12 @@ static struct rnbd_srv_dev *rnbd_srv_dev_create(struct rnbd_srv_open *open)
 	dev->identity = open->identity;
 	INIT_LIST_HEAD(&dev->opens);
 	/* owns the memory from here */
-	err = rnbd_srv_sysfs_add_dev(dev, open->file);
-	if (err == -EBUSY)
-		open->refusal = "another device had the name before and is still open: its clients have to unmap it, or write 1 to force_close in /sys/class/rnbd-server/ctl/devices";
-	if (err)
+	kobject_init(&dev->kobj, &rnbd_srv_dev_ktype);
+	err = rnbd_srv_dev_name(dev, open) ?: rnbd_srv_sysfs_add_dev(dev);
+	if (err) {
+		kobject_put(&dev->kobj);
 		return ERR_PTR(err);
+	}
 	dev->io_wq = alloc_workqueue("rnbd_srv/%.14s",
 				     WQ_MEM_RECLAIM | WQ_UNBOUND,
 				     RNBD_SRV_IO_WORKERS,
@@ -86,17 +136,6 @@ static struct rnbd_srv_dev *rnbd_srv_dev_find(struct rnbd_srv_open *open)
 		if (rnbd_srv_dev_is_of(dev, open))
 			return dev;
 	return rnbd_srv_dev_create(open);
-}
-
-/* Is there one of this name? Under rnbd_srv_devs_lock. */
-bool rnbd_srv_dev_has_name(const char *name)
-{
-	struct rnbd_srv_dev *dev;
-
-	list_for_each_entry(dev, &rnbd_srv_devs, entry)
-		if (!strcmp(kobject_name(&dev->kobj), name))
-			return true;
-	return false;
 }
 
 /* The session that @open is of, or the client's lost one, has the device. */

@@ -44,25 +44,6 @@ struct rnbd_srv_flush_one {
 	struct rnbd_srv_open	*open;
 };
 
-/* The administrator closed a device whose client still believes in it. */
-static bool rnbd_srv_flush_missed;
-
-/**
- * rnbd_srv_flush_miss() - a device is closed without its client having wanted that
- * @open: the device, open for writing or not; still in the list of its session
- *
- * The client keeps the disk, and opens the device again when the server is back. So
- * this server does not end in order any more: what it closed it will not flush.
- */
-void rnbd_srv_flush_miss(const struct rnbd_srv_open *open)
-{
-	if (open->mode == RNBD_ACCESS_RO)
-		return;
-	WRITE_ONCE(rnbd_srv_flush_missed, true);
-	/* pairs with rnbd_srv_flush_all(): who misses the open sees why */
-	smp_wmb();
-}
-
 static void rnbd_srv_flush_put(struct rnbd_srv_flush *all)
 {
 	if (refcount_dec_and_test(&all->ref))
@@ -143,9 +124,7 @@ int rnbd_srv_flush_all(void)
 	rnbd_srv_devs_visit_writers(rnbd_srv_flush_begin, all);
 	err = rnbd_srv_flush_wait(all);
 	rnbd_srv_flush_put(all);
-	/* pairs with rnbd_srv_flush_miss() */
-	smp_rmb();
-	if (!READ_ONCE(rnbd_srv_flush_missed))
+	if (!rnbd_srv_writer_was_forced())
 		return err;
 	pr_info("a device was closed by force and is not flushed\n");
 	return -ESTALE;

@@ -2,67 +2,17 @@
 /* The module rnbd-server: parameters, and what the transport calls. */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/limits.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/ratelimit.h>
-#include <linux/string.h>
 
-#include "path.h"
 #include "srv.h"
 
 static ushort port_nr = RTRS_DEFAULT_PORT;
 module_param(port_nr, ushort, 0444);
 MODULE_PARM_DESC(port_nr, "port to listen on (default 1234)");
 
-static char dev_search_path[PATH_MAX] = "/";	/* constant after load */
-
-static int rnbd_srv_set_search_path(const char *val,
-				    const struct kernel_param *kp)
-{
-	size_t len = strlen(val);
-
-	if (len && val[len - 1] == '\n')
-		len--;
-	if (len >= sizeof(dev_search_path)) {
-		pr_err("dev_search_path is too long\n");
-		return -EINVAL;
-	}
-	memcpy(dev_search_path, val, len);
-	dev_search_path[len] = '\0';
-	if (!rnbd_srv_search_path_valid(dev_search_path)) {
-		pr_err("dev_search_path is empty or has %%SESSNAME%% more than once\n");
-		return -EINVAL;
-	}
-	return 0;
-}
-
-static int rnbd_srv_get_search_path(char *buf, const struct kernel_param *kp)
-{
-	return scnprintf(buf, PAGE_SIZE, "%s\n", dev_search_path);
-}
-
-static const struct kernel_param_ops rnbd_srv_search_path_ops = {
-	.set	= rnbd_srv_set_search_path,
-	.get	= rnbd_srv_get_search_path,
-};
-module_param_cb(dev_search_path, &rnbd_srv_search_path_ops, NULL, 0444);
-MODULE_PARM_DESC(dev_search_path,
-		 "directory of the devices that are served (default /); %SESSNAME% in it stands for the name of the session");
-
-/*
- * Control messages may sleep for long, and a client that swaps may wait for
- * them. Unbound: they run beside each other, which the locks of a session and
- * of the devices allow.
- */
-struct workqueue_struct *rnbd_srv_wq;
-
 static struct rtrs_srv_ctx *rnbd_srv_ctx;
-
-const char *rnbd_srv_search_path(void)
-{
-	return dev_search_path;
-}
 
 static int rnbd_srv_rdma_ev(void *priv, struct rtrs_srv_op *op, void *data,
 			    size_t data_len, const void *usr, size_t usr_len)
@@ -84,6 +34,13 @@ static int rnbd_srv_rdma_ev(void *priv, struct rtrs_srv_op *op, void *data,
 	}
 }
 
+/* Its devices are closed as soon as they have no I/O in flight: others may have them. */
+static void rnbd_srv_lost(struct rnbd_srv_sess *sess)
+{
+	pr_info_ratelimited("<%s>: disconnected\n", sess->name);
+	rnbd_srv_close_all(sess);
+}
+
 static int rnbd_srv_link_ev(struct rtrs_srv_sess *rtrs,
 			    enum rtrs_srv_link_ev ev, void *priv)
 {
@@ -97,7 +54,7 @@ static int rnbd_srv_link_ev(struct rtrs_srv_sess *rtrs,
 		rtrs_srv_set_sess_priv(rtrs, sess);
 		return 0;
 	case RTRS_SRV_LINK_EV_LOST:
-		rnbd_srv_sess_lost(priv);
+		rnbd_srv_lost(priv);
 		return 0;
 	case RTRS_SRV_LINK_EV_DISCONNECTED:
 		rnbd_srv_sess_destroy(priv);

@@ -17,20 +17,10 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/sysfs.h>
 
 #include "path.h"
 #include "srv.h"
-
-/* The memory goes with the kobject: a reader of sysfs may outlive the open. */
-void rnbd_srv_open_release(struct kobject *kobj)
-{
-	struct rnbd_srv_open *open = container_of(kobj, struct rnbd_srv_open,
-						  kobj);
-
-	percpu_ref_exit(&open->ref);
-	rnbd_srv_sess_put(open->sess);
-	kfree(open);
-}
 
 /* Any context. */
 static void rnbd_srv_open_idle(struct percpu_ref *ref)
@@ -193,28 +183,6 @@ static void rnbd_srv_open_close_work(struct work_struct *work)
 		rtrs_srv_resp_rdma(op, 0);
 }
 
-static struct rnbd_srv_open *rnbd_srv_open_alloc(struct rnbd_srv_sess *sess,
-						 const char *name,
-						 enum rnbd_access_mode mode)
-{
-	struct rnbd_srv_open *open = kzalloc_obj(*open);
-
-	if (!open)
-		return NULL;
-	if (percpu_ref_init(&open->ref, rnbd_srv_open_idle, 0, GFP_KERNEL)) {
-		kfree(open);
-		return NULL;
-	}
-	kobject_init(&open->kobj, &rnbd_srv_open_ktype);
-	INIT_WORK(&open->close_work, rnbd_srv_open_close_work);
-	kref_get(&sess->ref);
-	open->sess = sess;
-	open->mode = mode;
-	INIT_LIST_HEAD(&open->sess_entry);
-	strscpy(open->name, name);
-	return open;
-}
-
 /* From now on the client's I/O finds it. sess->lock is held. */
 static void rnbd_srv_open_link(struct rnbd_srv_open *open)
 {
@@ -247,6 +215,162 @@ static void rnbd_srv_open_close(struct rnbd_srv_open *open,
 {
 	open->close_op = op;
 	percpu_ref_kill(&open->ref);
+}
+
+/* An administrator closed what a client writes to, and still believes in. */
+static bool rnbd_srv_writer_forced;
+
+/*
+ * The client keeps the disk, and opens the device again when the server is back. So
+ * this server does not end in order any more: what it closed it will not flush.
+ */
+static void rnbd_srv_note_forced(const struct rnbd_srv_open *open)
+{
+	if (open->mode == RNBD_ACCESS_RO)
+		return;
+	WRITE_ONCE(rnbd_srv_writer_forced, true);
+	/* pairs with rnbd_srv_writer_was_forced(): who misses the open sees why */
+	smp_wmb();
+}
+
+/**
+ * rnbd_srv_writer_was_forced() - was a device closed that its client wrote to?
+ *
+ * Context: any, after a look at the opens of all devices.
+ * Return: whether one was, since the module was loaded, by force_close.
+ */
+bool rnbd_srv_writer_was_forced(void)
+{
+	/* pairs with rnbd_srv_note_forced() */
+	smp_rmb();
+	return READ_ONCE(rnbd_srv_writer_forced);
+}
+
+/*
+ * Close a device on behalf of the administrator. Nothing happens if someone else
+ * closes it. The client's I/O fails when this returns; the device is closed, and
+ * its directory gone, a little later, since that waits for writers of its files.
+ */
+static void rnbd_srv_open_force_close(struct rnbd_srv_open *open)
+{
+	struct rnbd_srv_sess *sess = open->sess;
+	bool ours;
+
+	mutex_lock(&sess->lock);
+	/* before a last flush can miss it */
+	if (!list_empty(&open->sess_entry))
+		rnbd_srv_note_forced(open);
+	ours = rnbd_srv_open_unlink(open);
+	mutex_unlock(&sess->lock);
+	if (!ours)
+		return;
+	pr_info("<%s>: closing %s by force\n", sess->name, open->name);
+	rnbd_srv_open_close(open, NULL);
+}
+
+/* ------------------------- the files of a session that has a device open */
+
+static const char * const rnbd_srv_modes[] = {
+	[RNBD_ACCESS_RO]	= "ro",
+	[RNBD_ACCESS_RW]	= "rw",
+	[RNBD_ACCESS_MIGRATION]	= "migration",
+};
+
+static struct rnbd_srv_open *rnbd_srv_open_of(struct kobject *kobj)
+{
+	return container_of(kobj, struct rnbd_srv_open, kobj);
+}
+
+static ssize_t access_mode_show(struct kobject *kobj,
+				struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n",
+			  rnbd_srv_modes[rnbd_srv_open_of(kobj)->mode]);
+}
+
+static ssize_t read_only_show(struct kobject *kobj,
+			      struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%d\n",
+			  rnbd_srv_open_of(kobj)->mode == RNBD_ACCESS_RO);
+}
+
+static ssize_t mapping_path_show(struct kobject *kobj,
+				 struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", rnbd_srv_open_of(kobj)->name);
+}
+
+static ssize_t force_close_show(struct kobject *kobj,
+				struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "Closes the device for this session, its I/O then fails. Write 1.\n");
+}
+
+/* Silent if a close is in progress. */
+static ssize_t force_close_store(struct kobject *kobj,
+				 struct kobj_attribute *attr, const char *buf,
+				 size_t count)
+{
+	if (!sysfs_streq(buf, "1")) {
+		pr_err("force_close: only 1 can be written to it\n");
+		return -EINVAL;
+	}
+	rnbd_srv_open_force_close(rnbd_srv_open_of(kobj));
+	return count;
+}
+
+static struct kobj_attribute rnbd_srv_access_mode = __ATTR_RO(access_mode);
+static struct kobj_attribute rnbd_srv_read_only = __ATTR_RO(read_only);
+static struct kobj_attribute rnbd_srv_mapping_path = __ATTR_RO(mapping_path);
+static struct kobj_attribute rnbd_srv_force_close = __ATTR_RW(force_close);
+
+static struct attribute *rnbd_srv_open_attrs[] = {
+	&rnbd_srv_access_mode.attr,
+	&rnbd_srv_read_only.attr,
+	&rnbd_srv_mapping_path.attr,
+	&rnbd_srv_force_close.attr,
+	NULL,
+};
+ATTRIBUTE_GROUPS(rnbd_srv_open);
+
+/* The memory goes with the kobject: a reader of sysfs may outlive the open. */
+static void rnbd_srv_open_release(struct kobject *kobj)
+{
+	struct rnbd_srv_open *open = container_of(kobj, struct rnbd_srv_open,
+						  kobj);
+
+	percpu_ref_exit(&open->ref);
+	rnbd_srv_sess_put(open->sess);
+	kfree(open);
+}
+
+static const struct kobj_type rnbd_srv_open_ktype = {
+	.release	= rnbd_srv_open_release,
+	.sysfs_ops	= &kobj_sysfs_ops,
+	.default_groups	= rnbd_srv_open_groups,
+};
+
+static struct rnbd_srv_open *rnbd_srv_open_alloc(struct rnbd_srv_sess *sess,
+						 const char *name,
+						 enum rnbd_access_mode mode)
+{
+	struct rnbd_srv_open *open = kzalloc_obj(*open);
+
+	if (!open)
+		return NULL;
+	if (percpu_ref_init(&open->ref, rnbd_srv_open_idle, 0, GFP_KERNEL)) {
+		kfree(open);
+		return NULL;
+	}
+	kobject_init(&open->kobj, &rnbd_srv_open_ktype);
+	INIT_WORK(&open->close_work, rnbd_srv_open_close_work);
+	kref_get(&sess->ref);
+	open->sess = sess;
+	open->mode = mode;
+	INIT_LIST_HEAD(&open->sess_entry);
+	strscpy(open->name, name);
+	return open;
 }
 
 /* Make an open that works but is not linked yet. */
@@ -411,30 +535,6 @@ int rnbd_srv_close_id(struct rnbd_srv_sess *sess, u32 id,
 		return -ENOENT;
 	rnbd_srv_open_close(open, op);
 	return RNBD_SRV_CTL_TAKEN;
-}
-
-/**
- * rnbd_srv_open_force_close() - close a device on behalf of the administrator
- * @open: open, kept by the caller
- *
- * Nothing happens if someone else closes it. The client's I/O fails when this
- * returns; the device is closed, and its directory gone, a little later.
- */
-void rnbd_srv_open_force_close(struct rnbd_srv_open *open)
-{
-	struct rnbd_srv_sess *sess = open->sess;
-	bool ours;
-
-	mutex_lock(&sess->lock);
-	/* before a last flush can miss it */
-	if (!list_empty(&open->sess_entry))
-		rnbd_srv_flush_miss(open);
-	ours = rnbd_srv_open_unlink(open);
-	mutex_unlock(&sess->lock);
-	if (!ours)
-		return;
-	pr_info("<%s>: closing %s by force\n", sess->name, open->name);
-	rnbd_srv_open_close(open, NULL);
 }
 
 /* An open of the session that the caller has to close, or NULL. */

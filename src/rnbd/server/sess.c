@@ -11,6 +11,13 @@
 
 #include "srv.h"
 
+/*
+ * Control messages may sleep for long, and a client that swaps may wait for
+ * them. Unbound: they run beside each other, which the locks of a session and
+ * of the devices allow.
+ */
+struct workqueue_struct *rnbd_srv_wq;
+
 /**
  * rnbd_srv_sess_create() - a client connected
  * @rtrs: its session of the transport
@@ -56,19 +63,6 @@ static void rnbd_srv_sess_free(struct kref *ref)
 void rnbd_srv_sess_put(struct rnbd_srv_sess *sess)
 {
 	kref_put(&sess->ref, rnbd_srv_sess_free);
-}
-
-/**
- * rnbd_srv_sess_lost() - a client is gone
- * @sess: its session
- *
- * Its devices are closed as soon as they have no I/O in flight: others, or the
- * client itself, in a new session, may have them.
- */
-void rnbd_srv_sess_lost(struct rnbd_srv_sess *sess)
-{
-	pr_info_ratelimited("<%s>: disconnected\n", sess->name);
-	rnbd_srv_close_all(sess);
 }
 
 /**

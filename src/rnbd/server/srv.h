@@ -5,8 +5,12 @@
  * Objects: a session (sess.c) is one client; an open (open.c) is one device
  * that one session has open and is what a device id stands for; a device
  * (dev.c) is one block device (bdev.c) or file (file.c) and ties all opens of it
- * together; an I/O (io.c) and a control message (ctl.c) live in the pdu of the
- * transport's operation.
+ * together; an I/O (request.c, io.c) and a control message (ctl.c) live in the pdu
+ * of the transport's operation.
+ *
+ * A file calls those only that are above it in the list of functions below. What
+ * goes the other way are callbacks: struct rnbd_srv_backend, and the visitor of
+ * rnbd_srv_devs_visit_writers().
  *
  * rnbd_srv_sess::lock and rnbd_srv_devs_lock are not held at the same time.
  */
@@ -249,15 +253,48 @@ union rnbd_srv_pdu {
 	struct rnbd_srv_ctl	ctl;
 };
 
-/* main.c */
-extern struct workqueue_struct *rnbd_srv_wq;
+/* export.c */
 const char *rnbd_srv_search_path(void);
 
+/* identity.c */
+struct rnbd_id rnbd_srv_identify_bdev(struct block_device *bdev);
+struct rnbd_id rnbd_srv_identify_file(struct file *file);
+
 /* sess.c */
+extern struct workqueue_struct *rnbd_srv_wq;
 struct rnbd_srv_sess *rnbd_srv_sess_create(struct rtrs_srv_sess *rtrs);
-void rnbd_srv_sess_lost(struct rnbd_srv_sess *sess);
 void rnbd_srv_sess_destroy(struct rnbd_srv_sess *sess);
 void rnbd_srv_sess_put(struct rnbd_srv_sess *sess);
+
+/* sysfs.c */
+int rnbd_srv_sysfs_init(void);
+void rnbd_srv_sysfs_exit(void);
+int rnbd_srv_sysfs_name_dev(struct rnbd_srv_dev *dev, struct file *file);
+int rnbd_srv_sysfs_add_dev(struct rnbd_srv_dev *dev);
+void rnbd_srv_sysfs_del_dev(struct rnbd_srv_dev *dev);
+int rnbd_srv_sysfs_add_open(struct rnbd_srv_open *open);
+void rnbd_srv_sysfs_del_open(struct rnbd_srv_open *open);
+
+/* copy.c */
+struct rnbd_srv_copies *rnbd_srv_copies_create(size_t size);
+void rnbd_srv_copies_destroy(struct rnbd_srv_copies *copies);
+bool rnbd_srv_copy_get(struct rnbd_srv_io *io);
+struct rnbd_srv_io *rnbd_srv_copy_put(struct rnbd_srv_io *io);
+void rnbd_srv_copy_data(struct rnbd_srv_io *io);
+
+/* dev.c */
+int rnbd_srv_dev_attach(struct rnbd_srv_open *open);
+void rnbd_srv_dev_detach(struct rnbd_srv_open *open);
+void rnbd_srv_devs_visit_writers(void (*fn)(struct rnbd_srv_open *open,
+					    void *data), void *data);
+
+/* io.c */
+void rnbd_srv_io_resume(struct rnbd_srv_io *io);
+void rnbd_srv_io_done(struct rnbd_srv_io *io, int err);
+
+/* bdev.c, file.c */
+extern const struct rnbd_srv_backend rnbd_srv_bdev;
+extern const struct rnbd_srv_backend rnbd_srv_file;
 
 /* open.c */
 int rnbd_srv_open_dev(struct rnbd_srv_sess *sess, const char *name,
@@ -266,9 +303,8 @@ int rnbd_srv_open_dev(struct rnbd_srv_sess *sess, const char *name,
 int rnbd_srv_close_id(struct rnbd_srv_sess *sess, u32 id,
 		      struct rtrs_srv_op *op);
 void rnbd_srv_close_all(struct rnbd_srv_sess *sess);
-void rnbd_srv_open_force_close(struct rnbd_srv_open *open);
+bool rnbd_srv_writer_was_forced(void);
 struct rnbd_srv_open *rnbd_srv_open_get(struct rnbd_srv_sess *sess, u32 id);
-void rnbd_srv_open_release(struct kobject *kobj);
 
 static inline void rnbd_srv_open_put(struct rnbd_srv_open *open)
 {
@@ -283,50 +319,15 @@ static inline u64 rnbd_srv_open_sectors(const struct rnbd_srv_open *open)
 			  open->block_size) >> SECTOR_SHIFT;
 }
 
-/* bdev.c, file.c */
-extern const struct rnbd_srv_backend rnbd_srv_bdev;
-extern const struct rnbd_srv_backend rnbd_srv_file;
-
-/* identity.c */
-struct rnbd_id rnbd_srv_identify_bdev(struct block_device *bdev);
-struct rnbd_id rnbd_srv_identify_file(struct file *file);
-
-/* copy.c */
-struct rnbd_srv_copies *rnbd_srv_copies_create(size_t size);
-void rnbd_srv_copies_destroy(struct rnbd_srv_copies *copies);
-bool rnbd_srv_copy_get(struct rnbd_srv_io *io);
-void rnbd_srv_copy_put(struct rnbd_srv_io *io);
-void rnbd_srv_copy_data(struct rnbd_srv_io *io);
-
-/* flush.c */
-void rnbd_srv_flush_miss(const struct rnbd_srv_open *open);
-int rnbd_srv_flush_all(void);
-
-/* dev.c */
-int rnbd_srv_dev_attach(struct rnbd_srv_open *open);
-void rnbd_srv_devs_visit_writers(void (*fn)(struct rnbd_srv_open *open,
-					    void *data), void *data);
-void rnbd_srv_dev_detach(struct rnbd_srv_open *open);
-bool rnbd_srv_dev_has_name(const char *name);
-void rnbd_srv_dev_release(struct kobject *kobj);
-
-/* io.c */
+/* request.c */
 int rnbd_srv_io(struct rnbd_srv_sess *sess, struct rtrs_srv_op *op, void *data,
 		size_t data_len, const void *usr, size_t usr_len);
-void rnbd_srv_io_resume(struct rnbd_srv_io *io);
-void rnbd_srv_io_done(struct rnbd_srv_io *io, int err);
 
 /* ctl.c */
 int rnbd_srv_ctl(struct rnbd_srv_sess *sess, struct rtrs_srv_op *op, void *data,
 		 size_t data_len, const void *usr, size_t usr_len);
 
-/* sysfs.c */
-extern const struct kobj_type rnbd_srv_open_ktype;
-int rnbd_srv_sysfs_init(void);
-void rnbd_srv_sysfs_exit(void);
-int rnbd_srv_sysfs_add_dev(struct rnbd_srv_dev *dev, struct file *file);
-void rnbd_srv_sysfs_del_dev(struct rnbd_srv_dev *dev);
-int rnbd_srv_sysfs_add_open(struct rnbd_srv_open *open);
-void rnbd_srv_sysfs_del_open(struct rnbd_srv_open *open);
+/* flush.c */
+int rnbd_srv_flush_all(void);
 
 #endif
