@@ -85,19 +85,26 @@ void rtrs_clt_probe_done(struct ib_cq *cq, struct ib_wc *wc)
 	if (!xchg(&con->marked, false))
 		return;
 	for (id = 0; id < path->sess->queue_depth; id++)
-		rtrs_clt_req_cancel_marked(&path->reqs[id], con);
+		rtrs_clt_req_cancel_marked(&rtrs_clt_permit(path->sess, id)->req,
+					   con);
 }
 
 /*
- * The connection is that of the permit: req->con may be a dead incarnation's if
- * the request has just ended. A mark that comes too late hits nothing.
+ * The connection is the permit's on the path of the request: req->con may be a dead
+ * incarnation's if the request has just ended. A mark that comes too late hits
+ * nothing.
  */
-static void rtrs_clt_req_mark(struct rtrs_clt_req *req, const void *priv)
+static void rtrs_clt_permit_mark(struct rtrs_permit *permit, const void *priv)
 {
-	struct rtrs_clt_path *path = req->path;
+	struct rtrs_clt_req *req = &permit->req;
+	struct rtrs_clt_path *path;
 	struct rtrs_clt_con *con;
 	unsigned long seq;
 
+	/* pairs with the release when the request was posted */
+	if (smp_load_acquire(&req->state) == RTRS_CLT_REQ_IDLE)
+		return;
+	path = READ_ONCE(req->path);
 	/* pairs with the release when the request was prepared */
 	seq = smp_load_acquire(&req->seq);
 	if (READ_ONCE(req->ops.priv) != priv)
@@ -107,7 +114,7 @@ static void rtrs_clt_req_mark(struct rtrs_clt_req *req, const void *priv)
 	/* pairs with the release when it got connected */
 	if (smp_load_acquire(&path->state) != RTRS_CLT_CONNECTED)
 		return;
-	con = rtrs_clt_choose_con(path, req->permit);
+	con = rtrs_clt_choose_con(path, permit);
 	/* whoever sees this sees the mark */
 	smp_store_release(&con->marked, true);
 	/*
@@ -147,17 +154,12 @@ static void rtrs_clt_req_mark(struct rtrs_clt_req *req, const void *priv)
 bool rtrs_clt_cancel(struct rtrs_clt_sess *sess, struct rtrs_permit *permit,
 		     const void *priv)
 {
-	struct rtrs_clt_req *req;
-	bool done = false;
+	bool done;
 
 	rcu_read_lock();
-	/* pairs with the release when the request was posted */
-	req = smp_load_acquire(&permit->req);
-	if (req) {
-		done = rtrs_clt_req_cancel_doubt(req, priv);
-		if (!done)
-			rtrs_clt_req_mark(req, priv);
-	}
+	done = rtrs_clt_permit_cancel_doubt(sess, permit, priv);
+	if (!done)
+		rtrs_clt_permit_mark(permit, priv);
 	rcu_read_unlock();
 	return done;
 }
@@ -175,10 +177,15 @@ EXPORT_SYMBOL_GPL(rtrs_clt_cancel);
 bool rtrs_clt_in_doubt(struct rtrs_clt_sess *sess, struct rtrs_permit *permit,
 		       const void *priv, unsigned long *since)
 {
-	/* pairs with the release when the request was posted */
-	struct rtrs_clt_req *req = smp_load_acquire(&permit->req);
+	const struct rtrs_clt_req *req = &permit->req;
+	unsigned long flags;
+	bool doubt;
 
-	return req && rtrs_clt_req_is_in_doubt(req, priv, since);
+	spin_lock_irqsave(&sess->doubt_lock, flags);
+	doubt = req->state == RTRS_CLT_REQ_DOUBT && req->ops.priv == priv;
+	*since = req->died;
+	spin_unlock_irqrestore(&sess->doubt_lock, flags);
+	return doubt;
 }
 EXPORT_SYMBOL_GPL(rtrs_clt_in_doubt);
 
@@ -197,10 +204,7 @@ EXPORT_SYMBOL_GPL(rtrs_clt_in_doubt);
 bool rtrs_clt_cancel_doubt(struct rtrs_clt_sess *sess,
 			   struct rtrs_permit *permit, const void *priv)
 {
-	/* pairs with the release when the request was posted */
-	struct rtrs_clt_req *req = smp_load_acquire(&permit->req);
-
-	return req && rtrs_clt_req_cancel_doubt(req, priv);
+	return rtrs_clt_permit_cancel_doubt(sess, permit, priv);
 }
 EXPORT_SYMBOL_GPL(rtrs_clt_cancel_doubt);
 

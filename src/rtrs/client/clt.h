@@ -1,7 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The client's objects: a session has paths, a path has connections and one
- * request per chunk of the server.
+ * The client's objects: a session has paths and, for each chunk of the server, a
+ * permit with the request that may occupy the chunk; a path has connections, and
+ * knows how the server and its own adapter address each chunk.
+ *
+ * What grows with the number of chunks, in bytes for each chunk:
+ *
+ *	once a session	permit with its request		192
+ *			header buffer			512
+ *			reply slot			4096
+ *	each adapter	DMA addresses of these two	9
+ *	each path	address and key of the chunk	16
+ *			address and key of the slot	24, with the next one's pointer
+ *			registration			8 a page of the largest I/O, and
+ *							what the adapter adds
+ *			receive entries			2 on each connection, but no
+ *							more than 2048
  */
 #ifndef RTRS_CLT_H
 #define RTRS_CLT_H
@@ -80,41 +94,43 @@ struct rtrs_clt_con {
 };
 
 /**
- * struct rtrs_clt_arena - memory cut into equal pieces, one per chunk
- * @pages: the memory; allocated once, survives reconnects
- * @addrs: DMA addresses of the pages while mapped
+ * struct rtrs_clt_arena - memory of a session, cut into equal pieces, one per chunk
+ * @pages: the memory; allocated when the session is opened
  * @nr_pages: number of pages
- * @stride: bytes of a piece; a power of two
+ * @stride: bytes of a piece; a power of two, at most a page
  * @dir: DMA direction
  */
 struct rtrs_clt_arena {
 	struct page		**pages;
-	u64			*addrs;
 	unsigned int		nr_pages;
 	unsigned int		stride;
 	enum dma_data_direction	dir;
 };
 
 /**
- * struct rtrs_permit - right to use one chunk
- * @id: the chunk
- * @queue: I/O connection to send on
- * @admin: to be sent on the admin connection
- * @reserved: only for those; constant
- * @req: request that occupies the chunk, NULL if there is none. A request may
- *	outlive the consumer's interest in it: see failover.c.
- * @held: the holder of a tag has it, from rtrs_clt_tag_permit() to the end of
- *	the request; see permit.c
- * @pdu: memory of the consumer
+ * struct rtrs_clt_map - the arenas of a session as one adapter sees them
+ * @entry: in sess->maps
+ * @dev: the adapter
+ * @nr_paths: paths that use the map, under sess->paths_lock
+ * @hdrs: DMA addresses of the pages of sess->hdrs
+ * @slots: DMA addresses of the pages of sess->slots
  */
-struct rtrs_permit {
-	u16			id;
-	u16			queue;
-	bool			admin;
-	bool			reserved;
-	bool			held;
-	struct rtrs_clt_req	*req;
-	u8			pdu[] __aligned(8);
+struct rtrs_clt_map {
+	struct list_head	entry;
+	struct ib_device	*dev;
+	unsigned int		nr_paths;
+	u64			*hdrs;
+	u64			*slots;
+};
+
+/**
+ * struct rtrs_clt_reg - what is registered on a path for the request of one chunk
+ * @slot: its reply slot, as the server has to name it
+ * @mr: for data that needs a registration
+ */
+struct rtrs_clt_reg {
+	struct rtrs_desc	slot;
+	struct ib_mr		*mr;
 };
 
 /** enum rtrs_clt_key - what has to happen to a request's registration */
@@ -145,12 +161,16 @@ enum rtrs_clt_req_state {
 };
 
 /**
- * struct rtrs_clt_req - a request, one per (path, chunk)
- * @path: owner
- * @permit: its chunk
- * @con: connection it was posted to
+ * struct rtrs_clt_req - the request that occupies a chunk
+ * @path: path it was posted on last; this and the next two are stamped on the
+ *	request before it is posted, and compared whenever an answer, a fence or the
+ *	end of a path wants to touch it, because the next request of this chunk may
+ *	take another path. Of an idle request they say nothing.
+ * @recon_cnt: incarnation of that path
+ * @con: connection of that incarnation
  * @state: see above. IDLE -> POSTED by the poster, POSTED -> IDLE by the last
- *	reference, everything from and to the others under path->doubt_lock.
+ *	reference, everything from and to the others under sess->doubt_lock.
+ *	Whoever looks at a request that is not its own looks at @state first.
  * @seq: changes with each request, so that a cancellation that comes late does
  *	not hit the next one. Written behind everything that describes the
  *	request, before it is posted.
@@ -176,20 +196,15 @@ enum rtrs_clt_req_state {
  * @sg_cnt: its entries
  * @mapped: @sg is mapped for DMA
  * @data_len: bytes
- * @mr: for data that needs a registration
- * @hdr: header buffer, RTRS_CLT_HDR_SIZE
- * @hdr_addr: its DMA address
- * @slot_buf: reply slot, RTRS_CLT_SLOT_SIZE
- * @slot_addr: its DMA address
- * @slot_desc: the slot as the server has to name it
+ * @mr: registration on @path, used if the data needs one
  * @send_cqe: completion of the send
  * @inv_cqe: completion of the local invalidation
  * @reg_cqe: completion of a registration; only errors get there
  */
 struct rtrs_clt_req {
 	struct rtrs_clt_path		*path;
-	struct rtrs_permit		*permit;
 	struct rtrs_clt_con		*con;
+	u16				recon_cnt;
 	enum rtrs_clt_req_state		state;
 	unsigned long			seq;
 	unsigned long			cancel_seq;
@@ -210,15 +225,33 @@ struct rtrs_clt_req {
 	bool				mapped;
 	u32				data_len;
 	struct ib_mr			*mr;
-	void				*hdr;
-	u64				hdr_addr;
-	void				*slot_buf;
-	u64				slot_addr;
-	struct rtrs_desc		slot_desc;
 	struct ib_cqe			send_cqe;
 	struct ib_cqe			inv_cqe;
 	struct ib_cqe			reg_cqe;
 };
+
+/**
+ * struct rtrs_permit - right to use one chunk of the session, on whatever path
+ * @id: the chunk
+ * @queue: I/O connection to send on
+ * @admin: to be sent on the admin connection
+ * @reserved: only for those; constant
+ * @held: the holder of a tag has it, from rtrs_clt_tag_permit() to the end of
+ *	the request; see permit.c
+ * @req: the request that occupies the chunk unless it is idle. A request may
+ *	outlive the consumer's interest in it: see failover.c.
+ * @pdu: memory of the consumer
+ */
+struct rtrs_permit {
+	u16			id;
+	u16			queue;
+	bool			admin;
+	bool			reserved;
+	bool			held;
+	struct rtrs_clt_req	req;
+	u8			pdu[] __aligned(8);
+};
+
 
 /** enum rtrs_clt_path_state - see the table in path.c */
 enum rtrs_clt_path_state {
@@ -264,23 +297,22 @@ enum rtrs_clt_path_state {
  * @cons: sess->nr_cons connections
  * @features: extensions offered to the server
  * @rsp: what the server offered for cid 0
- * @chunks: where the server's chunks are
+ * @chunks: where the server's chunks are; allocated once, like @regs, and survives
+ *	reconnects
  * @off_bits: bits of the offset in a request's immediate
  * @info_tx: info request
  * @info_rx: info response
  * @info_len: its length
  * @info_done: it came
+ * @regs: what is registered for the request of each chunk
  * @slot_mrs: registrations of the slots
  * @nr_slot_mrs: their number
  * @slot_cqe: completion of those
  * @slots_registered: how many of those came
- * @mapped: rtrs_clt_path_map_mem() is to be undone
+ * @map: the session's memory as @dev sees it, NULL while there is nothing to undo
+ *	for rtrs_clt_path_unmap_mem()
  * @copybreak: reads up to this size use the slots
  * @hb: heartbeat
- * @hdrs: memory of the requests' headers
- * @slots: memory of the reply slots
- * @reqs: one per chunk; allocated once, survives reconnects
- * @doubt_lock: see struct rtrs_clt_req
  */
 struct rtrs_clt_path {
 	struct rtrs_clt_sess		*sess;
@@ -316,17 +348,14 @@ struct rtrs_clt_path {
 	struct rtrs_iu			info_rx;
 	u32				info_len;
 	bool				info_done;
+	struct rtrs_clt_reg		*regs;
 	struct ib_mr			**slot_mrs;
 	unsigned int			nr_slot_mrs;
 	struct ib_cqe			slot_cqe;
 	unsigned int			slots_registered;
-	bool				mapped;
+	struct rtrs_clt_map		*map;
 	unsigned int			copybreak;
 	struct rtrs_hb			hb;
-	struct rtrs_clt_arena		hdrs;
-	struct rtrs_clt_arena		slots;
-	struct rtrs_clt_req		*reqs;
-	spinlock_t			doubt_lock;
 };
 
 /**
@@ -361,7 +390,8 @@ enum rtrs_clt_steal {
  * @nr_poll: I/O connections that are polled by the consumer
  * @nr_cons: all connections of a path
  * @paths: RCU list; changed under @paths_lock
- * @paths_lock: also serialises the first connect
+ * @paths_lock: also serialises the first connect, and protects @maps; no memory
+ *	is waited for under it once the session is open
  * @link_lock: protects the next seven
  * @nr_up: connected paths
  * @downs: how often @nr_up fell to zero
@@ -374,6 +404,10 @@ enum rtrs_clt_steal {
  * @link_work: reports link events
  * @queue_depth: chunks; this and all below is fixed by the first connect
  * @max_io_size: bytes
+ * @hdrs: header buffers of the requests, RTRS_CLT_HDR_SIZE each
+ * @slots: their reply slots, RTRS_CLT_SLOT_SIZE each
+ * @maps: struct rtrs_clt_map, one for each adapter that a path uses
+ * @doubt_lock: see struct rtrs_clt_req
  * @nr_tags: entries of @tags, 0 until rtrs_clt_use_tags()
  * @permits: one per chunk
  * @permit_sz: distance between them
@@ -414,6 +448,10 @@ struct rtrs_clt_sess {
 	struct work_struct	link_work;
 	u16			queue_depth;
 	u32			max_io_size;
+	struct rtrs_clt_arena	hdrs;
+	struct rtrs_clt_arena	slots;
+	struct list_head	maps;
+	spinlock_t		doubt_lock;
 	unsigned int		nr_tags;
 	void			*permits;
 	size_t			permit_sz;
@@ -516,6 +554,11 @@ int rtrs_clt_info_exchange(struct rtrs_clt_path *path);
 void rtrs_clt_info_free(struct rtrs_clt_path *path);
 
 /* mem.c */
+void *rtrs_clt_arena_buf(const struct rtrs_clt_arena *arena, u16 id);
+u64 rtrs_clt_arena_addr(const struct rtrs_clt_arena *arena, const u64 *addrs,
+			u16 id);
+int rtrs_clt_sess_alloc_mem(struct rtrs_clt_sess *sess);
+void rtrs_clt_sess_free_mem(struct rtrs_clt_sess *sess);
 int rtrs_clt_path_alloc_mem(struct rtrs_clt_path *path);
 void rtrs_clt_path_free_mem(struct rtrs_clt_path *path);
 int rtrs_clt_path_map_mem(struct rtrs_clt_path *path);
@@ -523,8 +566,7 @@ void rtrs_clt_path_unmap_mem(struct rtrs_clt_path *path);
 int rtrs_clt_path_register_slots(struct rtrs_clt_path *path);
 
 /* io.c */
-void rtrs_clt_req_init(struct rtrs_clt_req *req, struct rtrs_clt_path *path,
-		       u16 id);
+void rtrs_clt_req_init(struct rtrs_clt_req *req);
 void rtrs_clt_req_unmap(struct rtrs_clt_req *req);
 void rtrs_clt_req_release(struct rtrs_clt_req *req);
 void rtrs_clt_req_confirm(struct rtrs_clt_req *req, int err);
@@ -546,6 +588,21 @@ static inline void rtrs_clt_con_poll_if_polled(struct rtrs_clt_con *con)
 		rtrs_clt_con_poll(con);
 }
 
+static inline struct rtrs_permit *rtrs_clt_req_permit(struct rtrs_clt_req *req)
+{
+	return container_of(req, struct rtrs_permit, req);
+}
+
+/*
+ * Was a request that is not idle posted on this incarnation of a path? Whoever has
+ * seen that it is not idle, with acquire, sees the stamp.
+ */
+static inline bool rtrs_clt_req_is_of(const struct rtrs_clt_req *req,
+				      const struct rtrs_clt_path *path)
+{
+	return READ_ONCE(req->path) == path && req->recon_cnt == path->recon_cnt;
+}
+
 static inline bool rtrs_clt_req_has_key(const struct rtrs_clt_req *req)
 {
 	return req->key == RTRS_CLT_KEY_LOCAL ||
@@ -555,9 +612,8 @@ static inline bool rtrs_clt_req_has_key(const struct rtrs_clt_req *req)
 /* failover.c */
 void rtrs_clt_req_orphan(struct rtrs_clt_req *req);
 void rtrs_clt_req_fence(struct rtrs_clt_req *req);
-bool rtrs_clt_req_cancel_doubt(struct rtrs_clt_req *req, const void *priv);
-bool rtrs_clt_req_is_in_doubt(struct rtrs_clt_req *req, const void *priv,
-			      unsigned long *died);
+bool rtrs_clt_permit_cancel_doubt(struct rtrs_clt_sess *sess,
+				  struct rtrs_permit *permit, const void *priv);
 void rtrs_clt_path_doubt_requests(struct rtrs_clt_path *path);
 void rtrs_clt_path_fence_requests(struct rtrs_clt_path *path);
 void rtrs_clt_path_abandon_requests(struct rtrs_clt_path *path);

@@ -24,26 +24,28 @@
 static void rtrs_clt_req_set_state(struct rtrs_clt_req *req,
 				   enum rtrs_clt_req_state state)
 {
+	struct rtrs_clt_sess *sess = req->path->sess;
 	unsigned long flags;
 
-	spin_lock_irqsave(&req->path->doubt_lock, flags);
+	spin_lock_irqsave(&sess->doubt_lock, flags);
 	req->state = state;
-	spin_unlock_irqrestore(&req->path->doubt_lock, flags);
+	spin_unlock_irqrestore(&sess->doubt_lock, flags);
 }
 
 /*
  * The path is dead and the consumer leaves, or has left. Admin requests write
- * nothing. The path's doubt_lock is held, or its work owns the request.
+ * nothing. The doubt_lock is held, or the path's work owns the request.
  */
 static void rtrs_clt_req_set_unfenced(struct rtrs_clt_req *req)
 {
-	if (req->unfenced || req->dir != DMA_TO_DEVICE || req->permit->admin)
+	if (req->unfenced || req->dir != DMA_TO_DEVICE ||
+	    rtrs_clt_req_permit(req)->admin)
 		return;
 	req->unfenced = true;
 	atomic_inc(&req->path->sess->nr_unfenced);
 }
 
-/* Whatever the request did, it is done; the path's doubt_lock is held. */
+/* Whatever the request did, it is done; the doubt_lock is held. */
 static void rtrs_clt_req_clear_unfenced(struct rtrs_clt_req *req)
 {
 	if (!req->unfenced)
@@ -62,30 +64,30 @@ void rtrs_clt_req_orphan(struct rtrs_clt_req *req)
 	ops.conf_fn(ops.priv, -ECANCELED);
 }
 
-/* The server is done with a request that nobody waits for, or that is in doubt. */
+/* The server is done with a request in doubt, or that nobody waits for. */
 void rtrs_clt_req_fence(struct rtrs_clt_req *req)
 {
+	struct rtrs_clt_sess *sess = req->path->sess;
 	enum rtrs_clt_req_state state;
 	struct rtrs_clt_req_ops ops;
 	unsigned long flags;
 
-	spin_lock_irqsave(&req->path->doubt_lock, flags);
+	spin_lock_irqsave(&sess->doubt_lock, flags);
 	state = req->state;
 	ops = req->ops;
-	if (state >= RTRS_CLT_REQ_DOUBT) {
-		rtrs_clt_req_clear_unfenced(req);
-		rtrs_clt_req_release(req);
-	}
-	spin_unlock_irqrestore(&req->path->doubt_lock, flags);
+	rtrs_clt_req_clear_unfenced(req);
+	rtrs_clt_req_release(req);
+	spin_unlock_irqrestore(&sess->doubt_lock, flags);
 	if (state == RTRS_CLT_REQ_OWED)
-		rtrs_clt_permit_release(req->path->sess, req->permit);
+		rtrs_clt_permit_release(sess, rtrs_clt_req_permit(req));
 	if (state == RTRS_CLT_REQ_DOUBT)
 		ops.conf_fn(ops.priv, -ECONNABORTED);
 }
 
-static bool rtrs_clt_req_is_unwanted(const struct rtrs_clt_req *req)
+static bool rtrs_clt_req_is_unwanted(struct rtrs_clt_req *req)
 {
-	return req->permit->admin || READ_ONCE(req->cancel_seq) == req->seq;
+	return rtrs_clt_req_permit(req)->admin ||
+	       READ_ONCE(req->cancel_seq) == req->seq;
 }
 
 static void rtrs_clt_req_doubt(struct rtrs_clt_req *req)
@@ -100,17 +102,24 @@ static void rtrs_clt_req_doubt(struct rtrs_clt_req *req)
 	rtrs_clt_req_set_state(req, RTRS_CLT_REQ_DOUBT);
 }
 
-/*
- * The request in doubt was confirmed as such; only one with @priv, unless that
- * is NULL. Return: true if there was one.
+/**
+ * rtrs_clt_permit_cancel_doubt() - tell the consumer of a request in doubt so
+ * @sess: session
+ * @permit: permit of the request
+ * @priv: the request's, or NULL for whatever request it is
+ *
+ * Any context; conf_fn() is called from here.
+ * Return: true if there was one.
  */
-bool rtrs_clt_req_cancel_doubt(struct rtrs_clt_req *req, const void *priv)
+bool rtrs_clt_permit_cancel_doubt(struct rtrs_clt_sess *sess,
+				  struct rtrs_permit *permit, const void *priv)
 {
+	struct rtrs_clt_req *req = &permit->req;
 	struct rtrs_clt_req_ops ops;
 	unsigned long flags;
 	bool doubt;
 
-	spin_lock_irqsave(&req->path->doubt_lock, flags);
+	spin_lock_irqsave(&sess->doubt_lock, flags);
 	ops = req->ops;
 	doubt = req->state == RTRS_CLT_REQ_DOUBT &&
 		(!priv || ops.priv == priv);
@@ -118,52 +127,48 @@ bool rtrs_clt_req_cancel_doubt(struct rtrs_clt_req *req, const void *priv)
 		rtrs_clt_req_set_unfenced(req);
 		req->state = RTRS_CLT_REQ_ORPHAN;
 	}
-	spin_unlock_irqrestore(&req->path->doubt_lock, flags);
+	spin_unlock_irqrestore(&sess->doubt_lock, flags);
 	if (doubt)
 		ops.conf_fn(ops.priv, -ECANCELED);
 	return doubt;
 }
 
-/*
- * Is the request of @priv in doubt? Then @died says since when, in jiffies.
- */
-bool rtrs_clt_req_is_in_doubt(struct rtrs_clt_req *req, const void *priv,
-			      unsigned long *died)
-{
-	unsigned long flags;
-	bool doubt;
-
-	spin_lock_irqsave(&req->path->doubt_lock, flags);
-	doubt = req->state == RTRS_CLT_REQ_DOUBT && req->ops.priv == priv;
-	*died = req->died;
-	spin_unlock_irqrestore(&req->path->doubt_lock, flags);
-	return doubt;
-}
-
 static void rtrs_clt_req_abandon(struct rtrs_clt_req *req)
 {
-	rtrs_clt_req_cancel_doubt(req, NULL);
+	rtrs_clt_permit_cancel_doubt(req->path->sess, rtrs_clt_req_permit(req),
+				     NULL);
 }
 
+/*
+ * Visit the requests of a path whose queue pairs are gone. One that is not idle
+ * stays that path's until this path's work ends it; all others are other paths'.
+ */
 static void rtrs_clt_path_visit_reqs(struct rtrs_clt_path *path,
 				     void (*fn)(struct rtrs_clt_req *req))
 {
+	struct rtrs_clt_sess *sess = path->sess;
+	struct rtrs_clt_req *req;
 	u16 id;
 
-	if (!path->reqs)
-		return;
-	for (id = 0; id < path->sess->queue_depth; id++)
-		fn(&path->reqs[id]);
+	/* a path without memory never posted any, and perhaps there are none yet */
+	for (id = 0; path->chunks && id < sess->queue_depth; id++) {
+		req = &rtrs_clt_permit(sess, id)->req;
+		/* the state first: whoever sees it sees the stamp */
+		if (smp_load_acquire(&req->state) != RTRS_CLT_REQ_IDLE &&
+		    READ_ONCE(req->path) == path)
+			fn(req);
+	}
 }
 
 /* Its late answer cannot come any more. */
 static void rtrs_clt_req_lose_answer(struct rtrs_clt_req *req)
 {
+	struct rtrs_clt_sess *sess = req->path->sess;
 	unsigned long flags;
 
-	spin_lock_irqsave(&req->path->doubt_lock, flags);
+	spin_lock_irqsave(&sess->doubt_lock, flags);
 	rtrs_clt_req_set_unfenced(req);
-	spin_unlock_irqrestore(&req->path->doubt_lock, flags);
+	spin_unlock_irqrestore(&sess->doubt_lock, flags);
 }
 
 static void rtrs_clt_req_recover(struct rtrs_clt_req *req)

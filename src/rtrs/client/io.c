@@ -37,11 +37,8 @@ static void rtrs_clt_send_done(struct ib_cq *cq, struct ib_wc *wc);
 static void rtrs_clt_inv_done(struct ib_cq *cq, struct ib_wc *wc);
 static void rtrs_clt_reg_done(struct ib_cq *cq, struct ib_wc *wc);
 
-void rtrs_clt_req_init(struct rtrs_clt_req *req, struct rtrs_clt_path *path,
-		       u16 id)
+void rtrs_clt_req_init(struct rtrs_clt_req *req)
 {
-	req->path = path;
-	req->permit = rtrs_clt_permit(path->sess, id);
 	req->send_cqe.done = rtrs_clt_send_done;
 	req->inv_cqe.done = rtrs_clt_inv_done;
 	req->reg_cqe.done = rtrs_clt_reg_done;
@@ -67,10 +64,9 @@ static void rtrs_clt_permit_let_go(struct rtrs_permit *permit)
  */
 void rtrs_clt_req_release(struct rtrs_clt_req *req)
 {
-	req->state = RTRS_CLT_REQ_IDLE;
-	rtrs_clt_permit_let_go(req->permit);
-	/* whoever sees the chunk free sees the request idle */
-	smp_store_release(&req->permit->req, NULL);
+	rtrs_clt_permit_let_go(rtrs_clt_req_permit(req));
+	/* whoever sees the chunk free sees that nobody works at the request */
+	smp_store_release(&req->state, RTRS_CLT_REQ_IDLE);
 }
 
 void rtrs_clt_req_confirm(struct rtrs_clt_req *req, int err)
@@ -194,11 +190,12 @@ static bool rtrs_clt_req_is_orphan(const struct rtrs_clt_req *req)
 static struct rtrs_clt_req *rtrs_clt_con_find_req(struct rtrs_clt_con *con,
 						  u32 id)
 {
+	struct rtrs_clt_path *path = con->path;
 	struct rtrs_clt_req *req;
 
-	if (id >= con->path->sess->queue_depth)
+	if (id >= path->sess->queue_depth)
 		return NULL;
-	req = &con->path->reqs[id];
+	req = &rtrs_clt_permit(path->sess, id)->req;
 	/*
 	 * Whoever sees the state sees the request that it is of: a server may
 	 * answer one that is just being posted.
@@ -206,7 +203,9 @@ static struct rtrs_clt_req *rtrs_clt_con_find_req(struct rtrs_clt_con *con,
 	if (smp_load_acquire(&req->state) != RTRS_CLT_REQ_POSTED &&
 	    !rtrs_clt_req_is_orphan(req))
 		return NULL;
-	return req->answered || req->con != con ? NULL : req;
+	if (req->con != con || !rtrs_clt_req_is_of(req, path))
+		return NULL;
+	return req->answered ? NULL : req;
 }
 
 /* Does the server's SEND_WITH_INV name the key of this request? */
@@ -311,11 +310,17 @@ static const char *rtrs_clt_check_len(const struct rtrs_clt_req *req,
 
 static void rtrs_clt_req_copy_slot(struct rtrs_clt_req *req)
 {
-	ib_dma_sync_single_for_cpu(req->path->dev, req->slot_addr,
-				   req->data_len, DMA_FROM_DEVICE);
-	sg_copy_from_buffer(req->sg, req->sg_cnt, req->slot_buf, req->data_len);
-	ib_dma_sync_single_for_device(req->path->dev, req->slot_addr,
-				      req->data_len, DMA_FROM_DEVICE);
+	const struct rtrs_clt_path *path = req->path;
+	const struct rtrs_clt_arena *slots = &path->sess->slots;
+	u16 id = rtrs_clt_req_permit(req)->id;
+	u64 addr = rtrs_clt_arena_addr(slots, path->map->slots, id);
+
+	ib_dma_sync_single_for_cpu(path->dev, addr, req->data_len,
+				   DMA_FROM_DEVICE);
+	sg_copy_from_buffer(req->sg, req->sg_cnt, rtrs_clt_arena_buf(slots, id),
+			    req->data_len);
+	ib_dma_sync_single_for_device(path->dev, addr, req->data_len,
+				      DMA_FROM_DEVICE);
 }
 
 /* Two errnos have a meaning of our own; from a server they are just errors. */
@@ -436,7 +441,9 @@ void rtrs_clt_recv_rx_done(struct ib_cq *cq, struct ib_wc *wc)
  * @registered: see above
  * @write: the request itself
  * @sge: data and, last, the header
- * @hdr_len: bytes of user message and RTRS header
+ * @hdr: buffer of user message and RTRS header
+ * @hdr_addr: its DMA address
+ * @hdr_len: bytes in it
  * @off: where in the chunk the request goes to
  */
 struct rtrs_clt_post {
@@ -444,6 +451,8 @@ struct rtrs_clt_post {
 	bool			registered;
 	struct ib_rdma_wr	write;
 	struct ib_sge		sge[RTRS_CLT_MAX_SGE];
+	void			*hdr;
+	u64			hdr_addr;
 	u32			hdr_len;
 	u32			off;
 };
@@ -458,12 +467,18 @@ static size_t rtrs_clt_usr_len(const struct kvec *vec, size_t nr)
 }
 
 static void rtrs_clt_req_copy_usr(struct rtrs_clt_req *req,
+				  struct rtrs_clt_post *post,
 				  const struct kvec *vec, size_t nr)
 {
-	void *to = req->hdr;
+	const struct rtrs_clt_path *path = req->path;
+	const struct rtrs_clt_arena *hdrs = &path->sess->hdrs;
+	u16 id = rtrs_clt_req_permit(req)->id;
+	void *to = rtrs_clt_arena_buf(hdrs, id);
 	size_t i;
 
-	ib_dma_sync_single_for_cpu(req->path->dev, req->hdr_addr,
+	post->hdr = to;
+	post->hdr_addr = rtrs_clt_arena_addr(hdrs, path->map->hdrs, id);
+	ib_dma_sync_single_for_cpu(path->dev, post->hdr_addr,
 				   RTRS_CLT_HDR_SIZE, DMA_TO_DEVICE);
 	for (i = 0; i < nr; i++) {
 		memcpy(to, vec[i].iov_base, vec[i].iov_len);
@@ -513,7 +528,7 @@ static int rtrs_clt_build_write(struct rtrs_clt_req *req,
 	struct scatterlist *sg;
 	int nents, err, i;
 
-	post->hdr_len = usr_len + rtrs_build_write_hdr(req->hdr + usr_len,
+	post->hdr_len = usr_len + rtrs_build_write_hdr(post->hdr + usr_len,
 						       usr_len);
 	post->off = 0;
 	if (!req->data_len)
@@ -545,13 +560,13 @@ static int rtrs_clt_build_write(struct rtrs_clt_req *req,
 static int rtrs_clt_build_read(struct rtrs_clt_req *req,
 			       struct rtrs_clt_post *post, size_t usr_len)
 {
-	struct rtrs_desc desc = { .len = req->data_len };
+	u16 id = rtrs_clt_req_permit(req)->id;
+	struct rtrs_desc desc = {};
 	int nents, err;
 
 	if (req->data_len && req->data_len <= req->path->copybreak) {
 		req->slot = true;
-		desc.addr = req->slot_desc.addr;
-		desc.key = req->slot_desc.key;
+		desc = req->path->regs[id].slot;
 	} else if (req->data_len) {
 		nents = rtrs_clt_req_map(req);
 		if (nents < 0)
@@ -565,9 +580,10 @@ static int rtrs_clt_build_read(struct rtrs_clt_req *req,
 		desc.addr = req->mr->iova;
 		desc.key = req->mr->rkey;
 	}
+	desc.len = req->data_len;
 	post->off = req->data_len;
 	post->hdr_len = usr_len +
-		rtrs_build_read_hdr(req->hdr + usr_len, usr_len,
+		rtrs_build_read_hdr(post->hdr + usr_len, usr_len,
 				    req->key == RTRS_CLT_KEY_REMOTE,
 				    req->data_len ? &desc : NULL);
 	return 0;
@@ -577,13 +593,14 @@ static int rtrs_clt_build_read(struct rtrs_clt_req *req,
 static int rtrs_clt_req_post(struct rtrs_clt_req *req,
 			     struct rtrs_clt_post *post, int nr, size_t usr_len)
 {
-	const struct rtrs_chunk_desc *chunk = &req->path->chunks[req->permit->id];
+	u16 id = rtrs_clt_req_permit(req)->id;
+	const struct rtrs_chunk_desc *chunk = &req->path->chunks[id];
 	struct ib_rdma_wr *write = &post->write;
 
-	ib_dma_sync_single_for_device(req->path->dev, req->hdr_addr,
+	ib_dma_sync_single_for_device(req->path->dev, post->hdr_addr,
 				      RTRS_CLT_HDR_SIZE, DMA_TO_DEVICE);
 	post->sge[nr] = (struct ib_sge) {
-		.addr	= req->hdr_addr,
+		.addr	= post->hdr_addr,
 		.length	= post->hdr_len,
 		.lkey	= req->path->pd->local_dma_lkey,
 	};
@@ -594,13 +611,25 @@ static int rtrs_clt_req_post(struct rtrs_clt_req *req,
 		.wr.sg_list	= post->sge,
 		.wr.num_sge	= nr + 1,
 		.wr.ex.imm_data	= cpu_to_be32(rtrs_imm_io_req(req->path->off_bits,
-							      req->permit->id,
-							      req->data_len + usr_len)),
+							      id, req->data_len +
+								  usr_len)),
 		.remote_addr	= chunk->addr + post->off,
 		.rkey		= chunk->key,
 	};
 	return ib_post_send(req->con->c.qp, post->registered ? &post->reg.wr :
 							       &write->wr, NULL);
+}
+
+/* The connection is stamped last, after the number, see cancel.c. */
+static void rtrs_clt_req_stamp(struct rtrs_clt_req *req,
+			       struct rtrs_clt_path *path)
+{
+	struct rtrs_permit *permit = rtrs_clt_req_permit(req);
+
+	WRITE_ONCE(req->path, path);
+	req->recon_cnt = path->recon_cnt;
+	req->mr = path->regs[permit->id].mr;
+	smp_store_release(&req->con, rtrs_clt_choose_con(path, permit));
 }
 
 static void rtrs_clt_req_prepare(struct rtrs_clt_req *req,
@@ -627,12 +656,11 @@ static void rtrs_clt_req_prepare(struct rtrs_clt_req *req,
 static int rtrs_clt_req_send(struct rtrs_clt_req *req, const struct kvec *vec,
 			     size_t nr, size_t usr_len)
 {
-	struct rtrs_permit *permit = req->permit;
 	struct rtrs_clt_post post;
 	int segs, err;
 
 	post.registered = false;
-	rtrs_clt_req_copy_usr(req, vec, nr);
+	rtrs_clt_req_copy_usr(req, &post, vec, nr);
 	segs = req->dir == DMA_FROM_DEVICE ?
 	       rtrs_clt_build_read(req, &post, usr_len) :
 	       rtrs_clt_build_write(req, &post, usr_len);
@@ -648,8 +676,6 @@ static int rtrs_clt_req_send(struct rtrs_clt_req *req, const struct kvec *vec,
 	}
 	/* after number and connection, see cancel.c */
 	smp_store_release(&req->state, RTRS_CLT_REQ_POSTED);
-	/* pairs with the readers of permit->req, which look at the request */
-	smp_store_release(&permit->req, req);
 	err = rtrs_clt_req_post(req, &post, segs, usr_len);
 	if (!err)
 		return 0;
@@ -661,7 +687,7 @@ static int rtrs_clt_req_send(struct rtrs_clt_req *req, const struct kvec *vec,
 
 err_unmap:
 	rtrs_clt_req_unmap(req);
-	rtrs_clt_permit_let_go(permit);
+	rtrs_clt_permit_let_go(rtrs_clt_req_permit(req));
 	return err;
 }
 
@@ -698,7 +724,6 @@ int rtrs_clt_request(int dir, struct rtrs_clt_req_ops *ops,
 {
 	size_t usr_len = rtrs_clt_usr_len(vec, nr);
 	struct rtrs_clt_path *path;
-	struct rtrs_clt_req *req;
 	int err;
 
 	if (usr_len > RTRS_CLT_USR_MAX || data_len > sess->max_io_size) {
@@ -712,11 +737,9 @@ int rtrs_clt_request(int dir, struct rtrs_clt_req_ops *ops,
 		rtrs_clt_permit_let_go(permit);
 		return -ENOTCONN;
 	}
-	req = &path->reqs[permit->id];
-	rtrs_clt_req_prepare(req, ops, dir, data_len, sg, sg_cnt);
-	/* after the number, see cancel.c */
-	smp_store_release(&req->con, rtrs_clt_choose_con(path, permit));
-	err = rtrs_clt_req_send(req, vec, nr, usr_len);
+	rtrs_clt_req_prepare(&permit->req, ops, dir, data_len, sg, sg_cnt);
+	rtrs_clt_req_stamp(&permit->req, path);
+	err = rtrs_clt_req_send(&permit->req, vec, nr, usr_len);
 	rcu_read_unlock();
 	return err;
 }

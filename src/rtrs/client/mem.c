@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Memory of a path: the requests, their header buffers, their reply slots and
- * their registrations.
+ * Memory of requests: header buffers, reply slots, and their registrations.
  *
- * Headers and slots are pages cut into equal pieces. The pages, like the
- * requests, are allocated at the first connect and survive all others, so that
- * a reconnect under memory pressure needs as little as possible. DMA addresses
- * and registrations belong to the device and the protection domain, so they are
- * made anew for each incarnation.
+ * Header buffers and slots are pages of the session, cut into equal pieces. They
+ * are allocated when the session is opened, so that a reconnect under memory
+ * pressure needs as little as possible, and are mapped once for each adapter that
+ * a path uses. Registrations belong to the protection domain of a path and are
+ * made anew for each incarnation. A path has a registration for the data of each
+ * chunk, so that none has to be searched for, or waited for, when a request is
+ * posted.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -18,15 +19,14 @@
 
 #include "clt.h"
 
+/* -------------------------------------------------- memory of a session */
+
 static void rtrs_clt_arena_free(struct rtrs_clt_arena *arena)
 {
-	unsigned int i;
-
-	for (i = 0; i < arena->nr_pages; i++)
-		__free_page(arena->pages[i]);
-	kvfree(arena->addrs);
+	while (arena->nr_pages)
+		__free_page(arena->pages[--arena->nr_pages]);
 	kvfree(arena->pages);
-	memset(arena, 0, sizeof(*arena));
+	arena->pages = NULL;
 }
 
 static int rtrs_clt_arena_alloc(struct rtrs_clt_arena *arena, unsigned int nr,
@@ -38,50 +38,22 @@ static int rtrs_clt_arena_alloc(struct rtrs_clt_arena *arena, unsigned int nr,
 	arena->stride = stride;
 	arena->dir = dir;
 	arena->pages = kvzalloc_objs(*arena->pages, nr_pages);
-	arena->addrs = kvzalloc_objs(*arena->addrs, nr_pages);
-	if (!arena->pages || !arena->addrs)
-		goto err_free;
+	if (!arena->pages)
+		return -ENOMEM;
 	while (arena->nr_pages < nr_pages) {
 		struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO);
 
-		if (!page)
-			goto err_free;
+		if (!page) {
+			rtrs_clt_arena_free(arena);
+			return -ENOMEM;
+		}
 		arena->pages[arena->nr_pages++] = page;
 	}
 	return 0;
-
-err_free:
-	rtrs_clt_arena_free(arena);
-	return -ENOMEM;
 }
 
-static void rtrs_clt_arena_unmap_first(struct rtrs_clt_arena *arena,
-				       struct ib_device *dev, unsigned int nr)
-{
-	while (nr--) {
-		ib_dma_unmap_page(dev, arena->addrs[nr], PAGE_SIZE, arena->dir);
-		arena->addrs[nr] = 0;
-	}
-}
-
-static int rtrs_clt_arena_map(struct rtrs_clt_arena *arena,
-			      struct ib_device *dev)
-{
-	unsigned int i;
-
-	for (i = 0; i < arena->nr_pages; i++) {
-		arena->addrs[i] = ib_dma_map_page(dev, arena->pages[i], 0,
-						  PAGE_SIZE, arena->dir);
-		if (ib_dma_mapping_error(dev, arena->addrs[i])) {
-			rtrs_clt_arena_unmap_first(arena, dev, i);
-			arena->addrs[i] = 0;
-			return -ENOMEM;
-		}
-	}
-	return 0;
-}
-
-static void *rtrs_clt_arena_buf(const struct rtrs_clt_arena *arena, u16 id)
+/* The piece of a chunk. Any context. */
+void *rtrs_clt_arena_buf(const struct rtrs_clt_arena *arena, u16 id)
 {
 	unsigned int per_page = PAGE_SIZE / arena->stride;
 
@@ -89,12 +61,154 @@ static void *rtrs_clt_arena_buf(const struct rtrs_clt_arena *arena, u16 id)
 	       id % per_page * arena->stride;
 }
 
-static u64 rtrs_clt_arena_addr(const struct rtrs_clt_arena *arena, u16 id)
+/* Its DMA address; @addrs are those of the arena's pages. Any context. */
+u64 rtrs_clt_arena_addr(const struct rtrs_clt_arena *arena, const u64 *addrs,
+			u16 id)
 {
 	unsigned int per_page = PAGE_SIZE / arena->stride;
 
-	return arena->addrs[id / per_page] + id % per_page * arena->stride;
+	return addrs[id / per_page] + id % per_page * arena->stride;
 }
+
+/**
+ * rtrs_clt_sess_alloc_mem() - allocate headers and reply slots
+ * @sess: session whose queue depth is known
+ *
+ * Context: process.
+ * Return: 0 or -ENOMEM.
+ */
+int rtrs_clt_sess_alloc_mem(struct rtrs_clt_sess *sess)
+{
+	if (rtrs_clt_arena_alloc(&sess->hdrs, sess->queue_depth,
+				 RTRS_CLT_HDR_SIZE, DMA_TO_DEVICE))
+		return -ENOMEM;
+	if (rtrs_clt_arena_alloc(&sess->slots, sess->queue_depth,
+				 RTRS_CLT_SLOT_SIZE, DMA_FROM_DEVICE)) {
+		rtrs_clt_arena_free(&sess->hdrs);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void rtrs_clt_sess_free_mem(struct rtrs_clt_sess *sess)
+{
+	rtrs_clt_arena_free(&sess->slots);
+	rtrs_clt_arena_free(&sess->hdrs);
+}
+
+/* ------------------------------------------------ as an adapter sees it */
+
+static void rtrs_clt_arena_unmap(const struct rtrs_clt_arena *arena,
+				 struct ib_device *dev, u64 *addrs,
+				 unsigned int nr)
+{
+	while (nr--)
+		ib_dma_unmap_page(dev, addrs[nr], PAGE_SIZE, arena->dir);
+	kvfree(addrs);
+}
+
+/* Return: DMA addresses of the pages, or NULL. */
+static u64 *rtrs_clt_arena_map(const struct rtrs_clt_arena *arena,
+			       struct ib_device *dev)
+{
+	u64 *addrs = kvzalloc_objs(*addrs, arena->nr_pages);
+	unsigned int i;
+
+	for (i = 0; addrs && i < arena->nr_pages; i++) {
+		addrs[i] = ib_dma_map_page(dev, arena->pages[i], 0, PAGE_SIZE,
+					   arena->dir);
+		if (ib_dma_mapping_error(dev, addrs[i])) {
+			rtrs_clt_arena_unmap(arena, dev, addrs, i);
+			return NULL;
+		}
+	}
+	return addrs;
+}
+
+static void rtrs_clt_map_free(const struct rtrs_clt_sess *sess,
+			      struct rtrs_clt_map *map)
+{
+	if (map->slots)
+		rtrs_clt_arena_unmap(&sess->slots, map->dev, map->slots,
+				     sess->slots.nr_pages);
+	if (map->hdrs)
+		rtrs_clt_arena_unmap(&sess->hdrs, map->dev, map->hdrs,
+				     sess->hdrs.nr_pages);
+	kfree(map);
+}
+
+static struct rtrs_clt_map *rtrs_clt_map_alloc(const struct rtrs_clt_sess *sess,
+					       struct ib_device *dev)
+{
+	struct rtrs_clt_map *map = kzalloc_obj(*map);
+
+	if (!map)
+		return NULL;
+	map->dev = dev;
+	map->hdrs = rtrs_clt_arena_map(&sess->hdrs, dev);
+	map->slots = rtrs_clt_arena_map(&sess->slots, dev);
+	if (map->hdrs && map->slots)
+		return map;
+	rtrs_clt_map_free(sess, map);
+	return NULL;
+}
+
+/* Use the map of the device if there is one, else @new, which may be NULL. */
+static struct rtrs_clt_map *rtrs_clt_map_use(struct rtrs_clt_sess *sess,
+					     struct ib_device *dev,
+					     struct rtrs_clt_map *new)
+{
+	struct rtrs_clt_map *map;
+
+	mutex_lock(&sess->paths_lock);
+	list_for_each_entry(map, &sess->maps, entry)
+		if (map->dev == dev)
+			goto found;
+	map = new;
+	if (map)
+		list_add(&map->entry, &sess->maps);
+found:
+	if (map)
+		map->nr_paths++;
+	mutex_unlock(&sess->paths_lock);
+	return map;
+}
+
+/*
+ * Memory for a map is allocated without the lock: a path that may wait for memory
+ * must not keep one waiting that may not.
+ */
+static struct rtrs_clt_map *rtrs_clt_map_get(struct rtrs_clt_sess *sess,
+					     struct ib_device *dev)
+{
+	struct rtrs_clt_map *map = rtrs_clt_map_use(sess, dev, NULL);
+	struct rtrs_clt_map *new;
+
+	if (map)
+		return map;
+	new = rtrs_clt_map_alloc(sess, dev);
+	if (!new)
+		return NULL;
+	map = rtrs_clt_map_use(sess, dev, new);
+	if (map != new)
+		rtrs_clt_map_free(sess, new);
+	return map;
+}
+
+static void rtrs_clt_map_put(struct rtrs_clt_sess *sess,
+			     struct rtrs_clt_map *map)
+{
+	mutex_lock(&sess->paths_lock);
+	if (--map->nr_paths)
+		map = NULL;
+	else
+		list_del(&map->entry);
+	mutex_unlock(&sess->paths_lock);
+	if (map)
+		rtrs_clt_map_free(sess, map);
+}
+
+/* ----------------------------------------------------- memory of a path */
 
 /**
  * rtrs_clt_path_alloc_mem() - allocate what survives a reconnect
@@ -106,45 +220,24 @@ static u64 rtrs_clt_arena_addr(const struct rtrs_clt_arena *arena, u16 id)
 int rtrs_clt_path_alloc_mem(struct rtrs_clt_path *path)
 {
 	u16 nr = path->sess->queue_depth;
-	u16 i;
 
-	if (path->reqs)
+	if (path->chunks)
 		return 0;
-	if (rtrs_clt_arena_alloc(&path->hdrs, nr, RTRS_CLT_HDR_SIZE,
-				 DMA_TO_DEVICE))
+	path->regs = kvzalloc_objs(*path->regs, nr);
+	if (!path->regs)
 		return -ENOMEM;
-	if (rtrs_clt_arena_alloc(&path->slots, nr, RTRS_CLT_SLOT_SIZE,
-				 DMA_FROM_DEVICE))
-		goto err_free_hdrs;
 	path->chunks = kvzalloc_objs(*path->chunks, nr);
-	if (!path->chunks)
-		goto err_free_slots;
-	path->reqs = kvzalloc_objs(*path->reqs, nr);
-	if (!path->reqs)
-		goto err_free_chunks;
-	for (i = 0; i < nr; i++) {
-		rtrs_clt_req_init(&path->reqs[i], path, i);
-		path->reqs[i].hdr = rtrs_clt_arena_buf(&path->hdrs, i);
-		path->reqs[i].slot_buf = rtrs_clt_arena_buf(&path->slots, i);
-	}
-	return 0;
-
-err_free_chunks:
-	kvfree(path->chunks);
-	path->chunks = NULL;
-err_free_slots:
-	rtrs_clt_arena_free(&path->slots);
-err_free_hdrs:
-	rtrs_clt_arena_free(&path->hdrs);
+	if (path->chunks)
+		return 0;
+	kvfree(path->regs);
+	path->regs = NULL;
 	return -ENOMEM;
 }
 
 void rtrs_clt_path_free_mem(struct rtrs_clt_path *path)
 {
-	kvfree(path->reqs);
 	kvfree(path->chunks);
-	rtrs_clt_arena_free(&path->slots);
-	rtrs_clt_arena_free(&path->hdrs);
+	kvfree(path->regs);
 }
 
 static void rtrs_clt_path_free_req_mrs(struct rtrs_clt_path *path)
@@ -152,10 +245,10 @@ static void rtrs_clt_path_free_req_mrs(struct rtrs_clt_path *path)
 	u16 i;
 
 	for (i = 0; i < path->sess->queue_depth; i++) {
-		if (!path->reqs[i].mr)
+		if (!path->regs[i].mr)
 			continue;
-		ib_dereg_mr(path->reqs[i].mr);
-		path->reqs[i].mr = NULL;
+		ib_dereg_mr(path->regs[i].mr);
+		path->regs[i].mr = NULL;
 	}
 }
 
@@ -169,7 +262,7 @@ static int rtrs_clt_path_alloc_req_mrs(struct rtrs_clt_path *path)
 		mr = ib_alloc_mr(path->pd, IB_MR_TYPE_MEM_REG, pages);
 		if (IS_ERR(mr))
 			goto err_free;
-		path->reqs[i].mr = mr;
+		path->regs[i].mr = mr;
 	}
 	return 0;
 
@@ -189,13 +282,13 @@ static void rtrs_clt_path_free_slot_mrs(struct rtrs_clt_path *path)
 static u32 rtrs_clt_path_slot_pages(const struct rtrs_clt_path *path)
 {
 	return min(path->dev->attrs.max_fast_reg_page_list_len,
-		   path->slots.nr_pages);
+		   path->sess->slots.nr_pages);
 }
 
 static int rtrs_clt_path_alloc_slot_mrs(struct rtrs_clt_path *path)
 {
 	u32 pages = rtrs_clt_path_slot_pages(path);
-	unsigned int nr = DIV_ROUND_UP(path->slots.nr_pages, pages);
+	unsigned int nr = DIV_ROUND_UP(path->sess->slots.nr_pages, pages);
 	struct ib_mr *mr;
 
 	path->slot_mrs = kzalloc_objs(*path->slot_mrs, nr);
@@ -221,35 +314,24 @@ static int rtrs_clt_path_alloc_slot_mrs(struct rtrs_clt_path *path)
  */
 int rtrs_clt_path_map_mem(struct rtrs_clt_path *path)
 {
+	struct rtrs_clt_map *map = rtrs_clt_map_get(path->sess, path->dev);
 	int err;
-	u16 i;
 
-	err = rtrs_clt_arena_map(&path->hdrs, path->dev);
-	if (err)
-		return err;
-	err = rtrs_clt_arena_map(&path->slots, path->dev);
-	if (err)
-		goto err_unmap_hdrs;
+	if (!map)
+		return -ENOMEM;
 	err = rtrs_clt_path_alloc_req_mrs(path);
 	if (err)
-		goto err_unmap_slots;
+		goto err_put_map;
 	err = rtrs_clt_path_alloc_slot_mrs(path);
 	if (err)
 		goto err_free_req_mrs;
-	for (i = 0; i < path->sess->queue_depth; i++) {
-		path->reqs[i].hdr_addr = rtrs_clt_arena_addr(&path->hdrs, i);
-		path->reqs[i].slot_addr = rtrs_clt_arena_addr(&path->slots, i);
-	}
-	path->mapped = true;
+	path->map = map;
 	return 0;
 
 err_free_req_mrs:
 	rtrs_clt_path_free_req_mrs(path);
-err_unmap_slots:
-	rtrs_clt_arena_unmap_first(&path->slots, path->dev,
-				   path->slots.nr_pages);
-err_unmap_hdrs:
-	rtrs_clt_arena_unmap_first(&path->hdrs, path->dev, path->hdrs.nr_pages);
+err_put_map:
+	rtrs_clt_map_put(path->sess, map);
 	return err;
 }
 
@@ -261,14 +343,12 @@ err_unmap_hdrs:
  */
 void rtrs_clt_path_unmap_mem(struct rtrs_clt_path *path)
 {
-	if (!path->mapped)
+	if (!path->map)
 		return;
-	path->mapped = false;
 	rtrs_clt_path_free_slot_mrs(path);
 	rtrs_clt_path_free_req_mrs(path);
-	rtrs_clt_arena_unmap_first(&path->slots, path->dev,
-				   path->slots.nr_pages);
-	rtrs_clt_arena_unmap_first(&path->hdrs, path->dev, path->hdrs.nr_pages);
+	rtrs_clt_map_put(path->sess, path->map);
+	path->map = NULL;
 }
 
 static void rtrs_clt_path_slots_done(struct ib_cq *cq, struct ib_wc *wc)
@@ -313,8 +393,9 @@ static int rtrs_clt_path_map_slot_mr(struct rtrs_clt_path *path,
 		return -ENOMEM;
 	sg_init_table(sgl, nr);
 	for_each_sg(sgl, sg, nr, i) {
-		sg_set_page(sg, path->slots.pages[first + i], PAGE_SIZE, 0);
-		sg_dma_address(sg) = path->slots.addrs[first + i];
+		sg_set_page(sg, path->sess->slots.pages[first + i], PAGE_SIZE,
+			    0);
+		sg_dma_address(sg) = path->map->slots[first + i];
 		sg_dma_len(sg) = PAGE_SIZE;
 	}
 	n = ib_map_mr_sg(mr, sgl, nr, NULL, PAGE_SIZE);
@@ -325,8 +406,10 @@ static int rtrs_clt_path_map_slot_mr(struct rtrs_clt_path *path,
 		id = first * per_page + i;
 		if (id >= path->sess->queue_depth)
 			break;
-		path->reqs[id].slot_desc.addr = mr->iova + (u64)i * RTRS_CLT_SLOT_SIZE;
-		path->reqs[id].slot_desc.key = mr->rkey;
+		path->regs[id].slot = (struct rtrs_desc) {
+			.addr	= mr->iova + (u64)i * RTRS_CLT_SLOT_SIZE,
+			.key	= mr->rkey,
+		};
 	}
 	return 0;
 }
@@ -366,7 +449,7 @@ int rtrs_clt_path_register_slots(struct rtrs_clt_path *path)
 	for (i = 0; i < path->nr_slot_mrs; i++) {
 		mr = path->slot_mrs[i];
 		first = i * pages;
-		nr = min(pages, path->slots.nr_pages - first);
+		nr = min(pages, path->sess->slots.nr_pages - first);
 		err = rtrs_clt_path_map_slot_mr(path, mr, first, nr);
 		if (!err)
 			err = rtrs_clt_path_post_slot_mr(path, mr);

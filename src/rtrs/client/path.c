@@ -10,7 +10,7 @@
  * for both, so that a single rescuer would not do.
  *
  * Everything an incarnation consists of is built by connect.c and destroyed by
- * it; only the requests with their memory survive, because an unanswered
+ * it; the requests and their memory are the session's, and an unanswered
  * request stays in doubt until the first connection of the next incarnation is
  * accepted, which proves that the server drained this one: it refuses the
  * address pair until then. That is the fence.
@@ -277,7 +277,7 @@ static void rtrs_clt_path_run(struct rtrs_clt_path *path)
  */
 static bool rtrs_clt_path_needs_reserves(const struct rtrs_clt_path *path)
 {
-	return path->reqs;
+	return path->chunks;
 }
 
 static void rtrs_clt_path_work(struct work_struct *work)
@@ -383,7 +383,6 @@ struct rtrs_clt_path *rtrs_clt_path_alloc(struct rtrs_clt_sess *sess,
 	export_uuid(path->uuid, &uuid);
 	rtrs_clt_path_set_addr(path, addr);
 	spin_lock_init(&path->state_lock);
-	spin_lock_init(&path->doubt_lock);
 	init_waitqueue_head(&path->wait);
 	init_completion(&path->first_done);
 	INIT_DELAYED_WORK(&path->work, rtrs_clt_path_work);

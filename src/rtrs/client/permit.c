@@ -77,10 +77,12 @@ int rtrs_clt_permits_alloc(struct rtrs_clt_sess *sess)
 {
 	unsigned int nr_admin = rtrs_clt_nr_admin(sess);
 	unsigned int nr_io = sess->queue_depth - nr_admin;
+	struct rtrs_permit *permit;
 	unsigned int i;
 
+	/* no two of them share a cache line: they are of different CPUs */
 	sess->permit_sz = ALIGN(sizeof(struct rtrs_permit) + sess->pdu_sz,
-				__alignof__(struct rtrs_permit));
+				SMP_CACHE_BYTES);
 	sess->permits = kvcalloc(sess->queue_depth, sess->permit_sz, GFP_KERNEL);
 	if (!sess->permits)
 		return -ENOMEM;
@@ -89,8 +91,10 @@ int rtrs_clt_permits_alloc(struct rtrs_clt_sess *sess)
 	if (rtrs_clt_pool_init(&sess->admin, nr_io, nr_admin))
 		goto err_free_io;
 	for (i = 0; i < sess->queue_depth; i++) {
-		rtrs_clt_permit(sess, i)->id = i;
-		rtrs_clt_permit(sess, i)->reserved = i >= nr_io;
+		permit = rtrs_clt_permit(sess, i);
+		permit->id = i;
+		permit->reserved = i >= nr_io;
+		rtrs_clt_req_init(&permit->req);
 	}
 	return 0;
 
@@ -142,24 +146,31 @@ static struct rtrs_permit *rtrs_clt_pool_get(struct rtrs_clt_sess *sess,
 	return nr < 0 ? NULL : rtrs_clt_permit(sess, pool->first + nr);
 }
 
+/* Does no request occupy the chunk? */
+static bool rtrs_clt_permit_is_free(const struct rtrs_permit *permit)
+{
+	/* pairs with the release when the request ends */
+	return smp_load_acquire(&permit->req.state) == RTRS_CLT_REQ_IDLE;
+}
+
 /*
  * Return: true if a request still occupies the chunk; its late answer or the
  * fence then releases it.
  */
-static bool rtrs_clt_permit_owe(struct rtrs_permit *permit)
+static bool rtrs_clt_permit_owe(struct rtrs_clt_sess *sess,
+				struct rtrs_permit *permit)
 {
-	/* pairs with the release when the request ends */
-	struct rtrs_clt_req *req = smp_load_acquire(&permit->req);
+	struct rtrs_clt_req *req = &permit->req;
 	unsigned long flags;
 	bool owed;
 
-	if (likely(!req))
+	if (likely(rtrs_clt_permit_is_free(permit)))
 		return false;
-	spin_lock_irqsave(&req->path->doubt_lock, flags);
+	spin_lock_irqsave(&sess->doubt_lock, flags);
 	owed = req->state == RTRS_CLT_REQ_ORPHAN;
 	if (owed)
 		req->state = RTRS_CLT_REQ_OWED;
-	spin_unlock_irqrestore(&req->path->doubt_lock, flags);
+	spin_unlock_irqrestore(&sess->doubt_lock, flags);
 	return owed;
 }
 
@@ -172,7 +183,7 @@ static bool rtrs_clt_permit_owe(struct rtrs_permit *permit)
  */
 void rtrs_clt_put_permit(struct rtrs_clt_sess *sess, struct rtrs_permit *permit)
 {
-	if (!rtrs_clt_permit_owe(permit))
+	if (!rtrs_clt_permit_owe(sess, permit))
 		rtrs_clt_permit_release(sess, permit);
 }
 EXPORT_SYMBOL_GPL(rtrs_clt_put_permit);
@@ -247,7 +258,7 @@ static bool rtrs_clt_permit_is_idle(const struct rtrs_permit *permit)
 	 * ends is seen there as long as it has not left the permit alone.
 	 */
 	return permit && !smp_load_acquire(&permit->held) &&
-	       !smp_load_acquire(&permit->req);
+	       rtrs_clt_permit_is_free(permit);
 }
 
 /* The permit of an idle tag, which has none then, or NULL. */
@@ -369,7 +380,7 @@ static struct rtrs_permit *rtrs_clt_tag_find(struct rtrs_clt_sess *sess,
 
 	spin_lock_irqsave(&sess->tag_lock, flags);
 	permit = sess->tags[tag];
-	if (permit && rtrs_clt_permit_owe(permit)) {
+	if (permit && rtrs_clt_permit_owe(sess, permit)) {
 		permit = NULL;
 		rtrs_clt_tag_set(sess, tag, NULL);
 	}
@@ -399,8 +410,7 @@ static struct rtrs_permit *rtrs_clt_tag_try(struct rtrs_clt_sess *sess,
 	permit = smp_load_acquire(&sess->tags[tag]);
 	if (unlikely(!permit))
 		return NULL;
-	/* pairs with the release when the request ends */
-	if (unlikely(smp_load_acquire(&permit->req)))
+	if (unlikely(!rtrs_clt_permit_is_free(permit)))
 		return NULL;
 	WRITE_ONCE(permit->held, true);
 	return permit;

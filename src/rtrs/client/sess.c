@@ -184,9 +184,14 @@ static int rtrs_clt_sess_first_geometry(struct rtrs_clt_path *path)
 		return -EINVAL;
 	}
 	sess->queue_depth = rsp->queue_depth;
-	err = rtrs_clt_permits_alloc(sess);
+	err = rtrs_clt_sess_alloc_mem(sess);
 	if (err)
 		return err;
+	err = rtrs_clt_permits_alloc(sess);
+	if (err) {
+		rtrs_clt_sess_free_mem(sess);
+		return err;
+	}
 	sess->max_io_size = rtrs_clt_path_max_io(path);
 	return 0;
 }
@@ -255,6 +260,8 @@ rtrs_clt_sess_alloc(struct rtrs_clt_ops *ops, const char *sessname,
 	sess->nr_poll = nr_poll_queues;
 	sess->nr_cons = 1 + sess->nr_queues + sess->nr_poll;
 	INIT_LIST_HEAD(&sess->paths);
+	INIT_LIST_HEAD(&sess->maps);
+	spin_lock_init(&sess->doubt_lock);
 	mutex_init(&sess->paths_lock);
 	spin_lock_init(&sess->link_lock);
 	init_waitqueue_head(&sess->link_wait);
@@ -363,6 +370,7 @@ static void rtrs_clt_sess_destroy(struct rtrs_clt_sess *sess)
 	list_for_each_entry_safe(path, next, &sess->paths, entry)
 		rtrs_clt_path_free(path);
 	rtrs_clt_permits_free(sess);
+	rtrs_clt_sess_free_mem(sess);
 	mutex_destroy(&sess->paths_lock);
 	kfree(sess);
 }
