@@ -38,11 +38,10 @@
 /* Nothing is missing but the answer, and no key is valid any more. */
 void rtrs_clt_req_canceled(struct rtrs_clt_req *req)
 {
-	req->refs = 1;
+	atomic_set(&req->refs, 1);
 	req->key = req->key == RTRS_CLT_KEY_REMOTE ? RTRS_CLT_KEY_REVOKED :
 						     RTRS_CLT_KEY_NONE;
-	/* all its work requests completed */
-	rtrs_sq_put(&req->con->c, req->nr_wr);
+	rtrs_clt_req_put_inv_room(req);
 	rtrs_clt_req_orphan(req);
 }
 
@@ -59,8 +58,8 @@ static void rtrs_clt_req_cancel_marked(struct rtrs_clt_req *req,
 		return;
 	if (READ_ONCE(req->seq) != seq)
 		return;
-	/* refs of 2: not even sent, or just being posted */
-	if (req->answered || req->canceled || req->refs != 1)
+	/* more references: not even sent, or just being posted */
+	if (req->answered || req->canceled || atomic_read(&req->refs) != 1)
 		return;
 	if (rtrs_clt_req_has_key(req) && !rtrs_clt_con_has_inval(con, req)) {
 		req->canceled = true;
@@ -114,7 +113,7 @@ static void rtrs_clt_permit_mark(struct rtrs_permit *permit, const void *priv)
 	/* pairs with the release when it got connected */
 	if (smp_load_acquire(&path->state) != RTRS_CLT_CONNECTED)
 		return;
-	con = rtrs_clt_choose_con(path, permit);
+	con = rtrs_clt_path_con(path, permit);
 	/* whoever sees this sees the mark */
 	smp_store_release(&con->marked, true);
 	/*

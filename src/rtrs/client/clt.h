@@ -38,6 +38,12 @@
 /* Segments that a write gathers without a memory registration, header included */
 #define RTRS_CLT_MAX_SGE	32
 
+/* Work requests of an invalidation */
+#define RTRS_CLT_INV_WR		1
+
+/* Receives that are posted at once, at most */
+#define RTRS_CLT_RECV_BATCH	16
+
 /* The smallest page of registered memory, see rtrs_clt_mr_page() */
 #define RTRS_CLT_MR_PAGE	SZ_4K
 
@@ -55,7 +61,12 @@ enum rtrs_clt_con_stage {
  * struct rtrs_clt_con - a connection of a path
  * @c: QP, CQ and CM id
  * @path: owner
+ * @unsignalled_cqe: completion of work requests that have one only if they fail
  * @recv_cqe: completion of receives without a buffer
+ * @recv_wr: receives that are to be posted again, see rtrs_clt_con_repost()
+ * @recv_sge: their buffers, if they have any
+ * @recv_nr: their number
+ * @recv_batch: with so many of them they are posted
  * @rx: completions of receives with a buffer, NULL if there are none; a
  *	receive's place is its number
  * @rx_buf: their buffers, RTRS_RKEY_RSP_LEN each
@@ -77,7 +88,12 @@ enum rtrs_clt_con_stage {
 struct rtrs_clt_con {
 	struct rtrs_con		c;
 	struct rtrs_clt_path	*path;
+	struct ib_cqe		unsignalled_cqe;
 	struct ib_cqe		recv_cqe;
+	struct ib_recv_wr	recv_wr[RTRS_CLT_RECV_BATCH];
+	struct ib_sge		recv_sge[RTRS_CLT_RECV_BATCH];
+	unsigned int		recv_nr;
+	unsigned int		recv_batch;
 	struct ib_cqe		*rx;
 	u8			*rx_buf;
 	u64			rx_addr;
@@ -179,9 +195,8 @@ enum rtrs_clt_req_state {
  * @died: jiffies when the path died under it; valid in state DOUBT
  * @unfenced: counted in sess->nr_unfenced
  * @canceled: its key is being invalidated for a cancellation. Of the completion
- *	handlers, like @refs.
- * @refs: reply, send completion, local invalidation: what is still to come.
- *	All of them complete on one CQ, one after another, so it is no atomic.
+ *	handlers.
+ * @refs: what is missing before it ends, see req.c
  * @answered: the reply came, @err is its errno. Written before the reply's
  *	reference is dropped.
  * @invalidated: a SEND_WITH_INV named its key, and another one followed before the
@@ -189,7 +204,9 @@ enum rtrs_clt_req_state {
  * @err: result
  * @key: see above
  * @slot: data comes through the reply slot
- * @nr_wr: room taken in the send queue
+ * @registered: its data has a registration of its own, and room in the send queue
+ *	for the invalidation is reserved
+ * @send_wr: room in the send queue that the completion of its send gives back
  * @dir: DMA direction of @sg
  * @ops: consumer
  * @sg: consumer's data
@@ -197,9 +214,11 @@ enum rtrs_clt_req_state {
  * @mapped: @sg is mapped for DMA
  * @data_len: bytes
  * @mr: registration on @path, used if the data needs one
- * @send_cqe: completion of the send
+ * @send_cqe: completion of the send, if it is signalled
  * @inv_cqe: completion of the local invalidation
- * @reg_cqe: completion of a registration; only errors get there
+ * @write: what is posted, behind @reg if @registered
+ * @reg: registration of the data
+ * @sge: of @write: data and, last, the header
  */
 struct rtrs_clt_req {
 	struct rtrs_clt_path		*path;
@@ -211,13 +230,14 @@ struct rtrs_clt_req {
 	unsigned long			died;
 	bool				unfenced;
 	bool				canceled;
-	unsigned int			refs;
+	atomic_t			refs;
 	bool				answered;
 	bool				invalidated;
 	int				err;
 	enum rtrs_clt_key		key;
 	bool				slot;
-	u8				nr_wr;
+	bool				registered;
+	u16				send_wr;
 	enum dma_data_direction		dir;
 	struct rtrs_clt_req_ops		ops;
 	struct scatterlist		*sg;
@@ -227,7 +247,9 @@ struct rtrs_clt_req {
 	struct ib_mr			*mr;
 	struct ib_cqe			send_cqe;
 	struct ib_cqe			inv_cqe;
-	struct ib_cqe			reg_cqe;
+	struct ib_rdma_wr		write;
+	struct ib_reg_wr		reg;
+	struct ib_sge			sge[RTRS_CLT_MAX_SGE];
 };
 
 /**
@@ -496,6 +518,13 @@ static inline struct rtrs_clt_con *rtrs_clt_con_of(const struct ib_cq *cq)
 			    struct rtrs_clt_con, c);
 }
 
+/* The connection of a path that a permit's request is sent on */
+static inline struct rtrs_clt_con *
+rtrs_clt_path_con(struct rtrs_clt_path *path, const struct rtrs_permit *permit)
+{
+	return &path->cons[permit->admin ? 0 : 1 + permit->queue];
+}
+
 /* main.c */
 extern struct workqueue_struct *rtrs_clt_hb_wq;
 extern struct workqueue_struct *rtrs_clt_link_wq;
@@ -544,7 +573,7 @@ int rtrs_clt_con_resolve_route(struct rtrs_clt_con *con);
 int rtrs_clt_con_connect(struct rtrs_clt_con *con);
 int rtrs_clt_con_wait(struct rtrs_clt_con *con, enum rtrs_clt_con_stage stage);
 int rtrs_clt_con_post_recvs(struct rtrs_clt_con *con);
-int rtrs_clt_con_post_recv(struct rtrs_clt_con *con, struct ib_cqe *rx);
+int rtrs_clt_con_repost(struct rtrs_clt_con *con, struct ib_cqe *cqe);
 void rtrs_clt_con_disconnect(struct rtrs_clt_con *con);
 void rtrs_clt_con_free_cq(struct rtrs_clt_con *con);
 void rtrs_clt_con_destroy_id(struct rtrs_clt_con *con);
@@ -565,20 +594,26 @@ int rtrs_clt_path_map_mem(struct rtrs_clt_path *path);
 void rtrs_clt_path_unmap_mem(struct rtrs_clt_path *path);
 int rtrs_clt_path_register_slots(struct rtrs_clt_path *path);
 
-/* io.c */
+/* req.c */
 void rtrs_clt_req_init(struct rtrs_clt_req *req);
+void rtrs_clt_permit_let_go(struct rtrs_permit *permit);
 void rtrs_clt_req_unmap(struct rtrs_clt_req *req);
 void rtrs_clt_req_release(struct rtrs_clt_req *req);
 void rtrs_clt_req_confirm(struct rtrs_clt_req *req, int err);
-bool rtrs_clt_con_has_inval(const struct rtrs_clt_con *con,
-			    const struct rtrs_clt_req *req);
+void rtrs_clt_req_put(struct rtrs_clt_req *req);
+void rtrs_clt_req_put_inv_room(struct rtrs_clt_req *req);
 void rtrs_clt_req_post_inv(struct rtrs_clt_req *req);
 bool rtrs_clt_wc_failed(struct rtrs_clt_path *path, const struct ib_wc *wc,
 			const char *what);
+void rtrs_clt_unsignalled_done(struct ib_cq *cq, struct ib_wc *wc);
+
+/* recv.c */
+bool rtrs_clt_con_has_inval(const struct rtrs_clt_con *con,
+			    const struct rtrs_clt_req *req);
 void rtrs_clt_recv_done(struct ib_cq *cq, struct ib_wc *wc);
 void rtrs_clt_recv_rx_done(struct ib_cq *cq, struct ib_wc *wc);
-struct rtrs_clt_con *rtrs_clt_choose_con(struct rtrs_clt_path *path,
-					 const struct rtrs_permit *permit);
+
+/* poll.c */
 int rtrs_clt_con_poll(struct rtrs_clt_con *con);
 
 /* What the consumer does not poll now may have to be. Process or softirq. */

@@ -23,6 +23,15 @@
 #define RTRS_CLT_ADMIN_WR	64
 #define RTRS_CLT_MAX_SEND_WR	1024
 
+/*
+ * Requests on a connection that may be answered at once. If more are, the adapters
+ * see to it that the server waits.
+ */
+#define RTRS_CLT_MAX_RECV	2048
+
+/* Bytes that a work request carries itself: a header, with a message of RNBD's */
+#define RTRS_CLT_INLINE		64
+
 static void rtrs_clt_con_reached(struct rtrs_clt_con *con,
 				 enum rtrs_clt_con_stage stage)
 {
@@ -46,6 +55,7 @@ static void rtrs_clt_con_attr(const struct rtrs_clt_con *con,
 	u16 cid = con->c.cid;
 
 	attr->send_sge = RTRS_CLT_MAX_SGE;
+	attr->send_inline = RTRS_CLT_INLINE;
 	attr->comp_vector = cid ? cid - 1 : 0;
 	attr->poll_ctx = cid > sess->nr_queues ? IB_POLL_DIRECT :
 						 IB_POLL_SOFTIRQ;
@@ -58,8 +68,9 @@ static void rtrs_clt_con_attr(const struct rtrs_clt_con *con,
 	}
 	/* at most: registration, write, local invalidation; sends are counted */
 	attr->send_wr = min_t(u32, sess->queue_depth * 3, RTRS_CLT_MAX_SEND_WR);
-	/* a request has room in the send queue; at most: SEND_WITH_INV, response */
-	attr->recv_wr = min_t(u32, sess->queue_depth, RTRS_CLT_MAX_SEND_WR) * 2;
+	/* for each request, at most: SEND_WITH_INV, response */
+	attr->recv_wr = min_t(u32, sess->queue_depth, RTRS_CLT_MAX_RECV) * 2 +
+			RTRS_CLT_RECV_BATCH;
 }
 
 static int rtrs_clt_con_create_qp(struct rtrs_clt_con *con)
@@ -336,24 +347,44 @@ static void rtrs_clt_con_free_rx(struct rtrs_clt_con *con)
 	con->rx = NULL;
 }
 
-/**
- * rtrs_clt_con_post_recv() - post one receive
- * @con: connection
- * @rx: the receive with a buffer to post again, or NULL for one without
- *
- * Return: 0 or the errno of the verbs. Any context.
- */
-int rtrs_clt_con_post_recv(struct rtrs_clt_con *con, struct ib_cqe *rx)
+static void rtrs_clt_con_build_recv(const struct rtrs_clt_con *con,
+				    struct ib_recv_wr *wr, struct ib_sge *sge,
+				    struct ib_cqe *cqe)
 {
-	struct ib_sge sge = { .length = RTRS_RKEY_RSP_LEN };
-	struct ib_recv_wr wr = { .sg_list = &sge, .num_sge = 1 };
+	*wr = (struct ib_recv_wr) { .wr_cqe = cqe };
+	if (!con->rx)
+		return;
+	wr->sg_list = sge;
+	wr->num_sge = 1;
+	*sge = (struct ib_sge) {
+		.addr	= con->rx_addr + (cqe - con->rx) * RTRS_RKEY_RSP_LEN,
+		.length	= RTRS_RKEY_RSP_LEN,
+		.lkey	= con->path->pd->local_dma_lkey,
+	};
+}
 
-	if (!rx)
-		return rtrs_post_recv_empty(&con->c, &con->recv_cqe);
-	sge.addr = con->rx_addr + (rx - con->rx) * RTRS_RKEY_RSP_LEN;
-	sge.lkey = con->path->pd->local_dma_lkey;
-	wr.wr_cqe = rx;
-	return ib_post_recv(con->c.qp, &wr, NULL);
+/**
+ * rtrs_clt_con_repost() - let a receive take another message
+ * @con: connection
+ * @cqe: completion of the receive
+ *
+ * Receives are posted in chains, because each call rings the adapter's doorbell.
+ * So some of them are always missing; the queue has so many more.
+ *
+ * Context: completion handler of the connection.
+ * Return: 0 or the errno of the verbs.
+ */
+int rtrs_clt_con_repost(struct rtrs_clt_con *con, struct ib_cqe *cqe)
+{
+	unsigned int i = con->recv_nr++;
+
+	rtrs_clt_con_build_recv(con, &con->recv_wr[i], &con->recv_sge[i], cqe);
+	if (i)
+		con->recv_wr[i - 1].next = &con->recv_wr[i];
+	if (con->recv_nr < con->recv_batch)
+		return 0;
+	con->recv_nr = 0;
+	return ib_post_recv(con->c.qp, con->recv_wr, NULL);
 }
 
 /**
@@ -367,13 +398,21 @@ int rtrs_clt_con_post_recv(struct rtrs_clt_con *con, struct ib_cqe *rx)
  */
 int rtrs_clt_con_post_recvs(struct rtrs_clt_con *con)
 {
+	struct ib_recv_wr wr;
+	struct ib_sge sge;
 	int err = 0;
 	u32 i;
 
+	/* a short queue is not left half empty */
+	con->recv_batch = clamp(con->c.recv_wr / 4, 1u, RTRS_CLT_RECV_BATCH + 0u);
 	if (con->path->rsp.new_rkey)
 		err = rtrs_clt_con_alloc_rx(con);
-	for (i = 0; i < con->c.recv_wr && !err; i++)
-		err = rtrs_clt_con_post_recv(con, con->rx ? &con->rx[i] : NULL);
+	/* one by one: the first may complete before the last is posted */
+	for (i = 0; i < con->c.recv_wr && !err; i++) {
+		rtrs_clt_con_build_recv(con, &wr, &sge, con->rx ? &con->rx[i] :
+								&con->recv_cqe);
+		err = ib_post_recv(con->c.qp, &wr, NULL);
+	}
 	return err;
 }
 

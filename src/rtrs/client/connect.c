@@ -29,6 +29,7 @@ static int rtrs_clt_path_alloc_cons(struct rtrs_clt_path *path)
 		con = &path->cons[cid];
 		con->path = path;
 		con->c.cid = cid;
+		con->unsignalled_cqe.done = rtrs_clt_unsignalled_done;
 		con->recv_cqe.done = rtrs_clt_recv_done;
 		spin_lock_init(&con->poll_lock);
 	}

@@ -54,21 +54,33 @@ static int rtrs_con_create_cq(struct rtrs_con *con, u32 nr_cqe,
 	return 0;
 }
 
-/* A device may refuse many segments in a long queue: fewer segments then. */
+/*
+ * A device may refuse many segments, or data inside a work request, in a long queue:
+ * then none of the latter, and fewer segments.
+ */
 static int rtrs_con_try_qp(struct rtrs_con *con, struct ib_pd *pd,
 			   struct ib_qp_init_attr *init)
 {
-	u32 sge = init->cap.max_send_sge;
+	const struct ib_qp_cap wanted = init->cap;
+	u32 sge = wanted.max_send_sge;
+	u32 len = wanted.max_inline_data;
 	int err;
 
 	for (;;) {
+		/* a driver may have written to it */
+		init->cap = wanted;
 		init->cap.max_send_sge = sge;
+		init->cap.max_inline_data = len;
 		err = rdma_create_qp(con->cm_id, pd, init);
-		if (!err || sge <= 2)
+		if (!err || (sge <= 2 && !len))
 			break;
-		sge = max(sge / 2, 2u);
+		if (len)
+			len = 0;
+		else
+			sge = max(sge / 2, 2u);
 	}
 	con->max_send_sge = sge;
+	con->max_inline = min(init->cap.max_inline_data, len);
 	return err;
 }
 
@@ -108,6 +120,7 @@ int rtrs_con_create_qp(struct rtrs_con *con, struct ib_pd *pd,
 			.max_send_sge	= min_t(u32, attr->send_sge,
 						dev->max_send_sge),
 			.max_recv_sge	= 1,
+			.max_inline_data = attr->send_inline,
 		},
 	};
 	int err;
@@ -125,6 +138,7 @@ int rtrs_con_create_qp(struct rtrs_con *con, struct ib_pd *pd,
 	con->recv_wr = recv_wr;
 	con->sq_size = send_wr;
 	atomic_set(&con->sq_free, send_wr);
+	atomic_set(&con->unsignalled, 0);
 	con->probe_cqe.done = attr->probe_done;
 	con->probe = 0;
 	con->hb_posted = 0;
@@ -269,7 +283,8 @@ EXPORT_SYMBOL_GPL(rtrs_con_mtu);
  * @con: established connection, not drained yet
  *
  * Nothing happens if one is under way. When it completes depends on the adapters
- * and on what was posted before, but not on what the peer's software does.
+ * and on what was posted before, but not on what the peer's software does. What was
+ * posted without a signal gets its room back then.
  *
  * Return: 0 or the errno of the verbs. Any context.
  */
@@ -283,6 +298,7 @@ int rtrs_con_probe(struct rtrs_con *con)
 
 	if (cmpxchg(&con->probe, 0, 1))
 		return 0;
+	con->probe_wr = rtrs_sq_take_unsignalled(con);
 	return ib_post_send(con->qp, &wr.wr, NULL);
 }
 EXPORT_SYMBOL_GPL(rtrs_con_probe);

@@ -43,9 +43,13 @@ int rtrs_addr_set_ifname(struct sockaddr_storage *addr, const char *name);
  * @cq: of this connection only
  * @cid: number in the path; 0 is the admin connection
  * @max_send_sge: segments in a send work request
+ * @max_inline: bytes that a send work request may carry itself, 0 if the device
+ *	cannot do that
  * @recv_wr: receive work requests the queue takes
  * @sq_size: work requests the send queue takes
  * @sq_free: how many more it takes now; see rtrs_sq_get()
+ * @unsignalled: work requests posted without a signal, and none with one behind them
+ * @probe_wr: room in the send queue that the completion of the probe gives back
  * @probe_cqe: completion of a probe, see rtrs_con_probe()
  * @probe: 0 if none is under way, else the heartbeat's ticks since it was
  *	posted or work requests before it completed, plus 1
@@ -58,9 +62,12 @@ struct rtrs_con {
 	struct ib_cq		*cq;
 	u16			cid;
 	u32			max_send_sge;
+	u32			max_inline;
 	u32			recv_wr;
 	int			sq_size;
 	atomic_t		sq_free;
+	atomic_t		unsignalled;
+	int			probe_wr;
 	struct ib_cqe		probe_cqe;
 	unsigned int		probe;
 	unsigned long		hb_posted;
@@ -72,6 +79,7 @@ struct rtrs_con {
  * @send_wr: send work requests in flight; capped to what the device takes
  * @recv_wr: receive work requests; capped likewise
  * @send_sge: segments in a send work request; capped likewise
+ * @send_inline: bytes that a send work request should be able to carry itself
  * @comp_vector: completion vector, any number (taken modulo the device's)
  * @poll_ctx: who polls the CQ
  * @probe_done: completion of a probe; calls rtrs_con_probed()
@@ -80,6 +88,7 @@ struct rtrs_con_attr {
 	u32			send_wr;
 	u32			recv_wr;
 	u32			send_sge;
+	u32			send_inline;
 	u32			comp_vector;
 	enum ib_poll_context	poll_ctx;
 	void			(*probe_done)(struct ib_cq *cq, struct ib_wc *wc);
@@ -100,7 +109,8 @@ void rtrs_con_free_cq(struct rtrs_con *con);
  * @nr: work requests about to be posted
  *
  * Work requests give their room back with rtrs_sq_put() when a signalled
- * completion at or behind them was polled.
+ * completion at or behind them was polled: those without a signal by way of
+ * rtrs_sq_add_unsignalled() and rtrs_sq_take_unsignalled().
  *
  * Return: false if the send queue is full. Any context.
  */
@@ -124,6 +134,44 @@ static inline void rtrs_sq_put(struct rtrs_con *con, int nr)
 }
 
 /**
+ * rtrs_sq_add_unsignalled() - work requests without a signal were posted
+ * @con: connection
+ * @nr: their number
+ *
+ * Context: any, after ib_post_send() returned.
+ */
+static inline void rtrs_sq_add_unsignalled(struct rtrs_con *con, int nr)
+{
+	atomic_add(nr, &con->unsignalled);
+}
+
+/**
+ * rtrs_sq_take_unsignalled() - a work request with a signal is about to be posted
+ * @con: connection
+ *
+ * Whatever was counted by now is in front of that work request.
+ *
+ * Return: the room that its completion is to give back beside its own. Any context,
+ * before ib_post_send().
+ */
+static inline int rtrs_sq_take_unsignalled(struct rtrs_con *con)
+{
+	return atomic_read(&con->unsignalled) ? atomic_xchg(&con->unsignalled, 0) : 0;
+}
+
+/**
+ * rtrs_sq_wants_signal() - is it time for a signal?
+ * @con: connection
+ *
+ * Return: true if so much of the send queue waits for one that the next work request
+ * should have it. Any context.
+ */
+static inline bool rtrs_sq_wants_signal(const struct rtrs_con *con)
+{
+	return atomic_read(&con->unsignalled) >= min(con->sq_size / 4, 64);
+}
+
+/**
  * rtrs_sq_busy() - is there any work request that did not complete
  * @con: connection
  *
@@ -140,7 +188,9 @@ static inline bool rtrs_sq_busy(const struct rtrs_con *con)
  */
 static inline void rtrs_con_probed(struct rtrs_con *con)
 {
-	WRITE_ONCE(con->probe, 0);
+	rtrs_sq_put(con, con->probe_wr);
+	/* the next probe counts anew; whoever sees this is done with the last one */
+	smp_store_release(&con->probe, 0);
 }
 
 u32 rtrs_con_mtu(const struct rtrs_con *con);
