@@ -35,16 +35,6 @@
 
 #include "clt.h"
 
-/* Nothing is missing but the answer, and no key is valid any more. */
-void rtrs_clt_req_canceled(struct rtrs_clt_req *req)
-{
-	atomic_set(&req->refs, 1);
-	req->key = req->key == RTRS_CLT_KEY_REMOTE ? RTRS_CLT_KEY_REVOKED :
-						     RTRS_CLT_KEY_NONE;
-	rtrs_clt_req_put_inv_room(req);
-	rtrs_clt_req_orphan(req);
-}
-
 /* A request that was marked. Runs among its connection's completion handlers. */
 static void rtrs_clt_req_cancel_marked(struct rtrs_clt_req *req,
 				       struct rtrs_clt_con *con)

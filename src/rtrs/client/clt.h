@@ -6,7 +6,7 @@
  *
  * What grows with the number of chunks, in bytes for each chunk:
  *
- *	once a session	permit with its request		192
+ *	once a session	permit with its request		832
  *			header buffer			512
  *			reply slot			4096
  *	each adapter	DMA addresses of these two	9
@@ -27,87 +27,11 @@
 #include <linux/workqueue.h>
 
 #include "../core/core.h"
-
-/* A request's header buffer: the user message and the RTRS header behind it */
-#define RTRS_CLT_HDR_SIZE	512
-#define RTRS_CLT_USR_MAX	(RTRS_CLT_HDR_SIZE - RTRS_IO_HDR_MAX)
-
-/* Reads up to this size are answered into a buffer that is always registered */
-#define RTRS_CLT_SLOT_SIZE	4096
-
-/* Segments that a write gathers without a memory registration, header included */
-#define RTRS_CLT_MAX_SGE	32
-
-/* Work requests of an invalidation */
-#define RTRS_CLT_INV_WR		1
-
-/* Receives that are posted at once, at most */
-#define RTRS_CLT_RECV_BATCH	16
+#include "con.h"
+#include "req.h"
 
 /* The smallest page of registered memory, see rtrs_clt_mr_page() */
 #define RTRS_CLT_MR_PAGE	SZ_4K
-
-struct rtrs_clt_path;
-
-/** enum rtrs_clt_con_stage - how far a connection came, see conn.c */
-enum rtrs_clt_con_stage {
-	RTRS_CLT_CON_NEW,
-	RTRS_CLT_CON_ADDR,	/* its address is resolved, it has a device */
-	RTRS_CLT_CON_ROUTE,	/* its route is resolved, it has a QP */
-	RTRS_CLT_CON_UP,	/* the server accepted it */
-};
-
-/**
- * struct rtrs_clt_con - a connection of a path
- * @c: QP, CQ and CM id
- * @path: owner
- * @unsignalled_cqe: completion of work requests that have one only if they fail
- * @recv_cqe: completion of receives without a buffer
- * @recv_wr: receives that are to be posted again, see rtrs_clt_con_repost()
- * @recv_sge: their buffers, if they have any
- * @recv_nr: their number
- * @recv_batch: with so many of them they are posted
- * @rx: completions of receives with a buffer, NULL if there are none; a
- *	receive's place is its number
- * @rx_buf: their buffers, RTRS_RKEY_RSP_LEN each
- * @rx_addr: DMA address of @rx_buf
- * @rx_mapped: @rx_addr is valid
- * @inval_key: key that the last SEND_WITH_INV named; its response follows
- *	on this connection, as a rule at once, see rtrs_clt_con_note_inval().
- *	Only the completion handler touches it.
- * @inval_seen: @inval_key is valid
- * @poll_lock: serialises the consumer's polling
- * @marked: the next completion of a probe is to look for marks, see cancel.c
- * @deadline: jiffies when the attempt to connect has to be over
- * @stage: how far it came; path->wait is woken. Of the CM handler.
- * @cm_err: why it came no further, or broke, else 0; likewise
- * @established: rdma_disconnect() is due at the end
- * @closing: the CM handler has nothing to do any more; written under the
- *	CM id's handler lock, under which the handler runs
- */
-struct rtrs_clt_con {
-	struct rtrs_con		c;
-	struct rtrs_clt_path	*path;
-	struct ib_cqe		unsignalled_cqe;
-	struct ib_cqe		recv_cqe;
-	struct ib_recv_wr	recv_wr[RTRS_CLT_RECV_BATCH];
-	struct ib_sge		recv_sge[RTRS_CLT_RECV_BATCH];
-	unsigned int		recv_nr;
-	unsigned int		recv_batch;
-	struct ib_cqe		*rx;
-	u8			*rx_buf;
-	u64			rx_addr;
-	bool			rx_mapped;
-	u32			inval_key;
-	bool			inval_seen;
-	unsigned long		deadline;
-	enum rtrs_clt_con_stage	stage;
-	int			cm_err;
-	bool			established;
-	bool			closing;
-	spinlock_t		poll_lock;
-	bool			marked;
-};
 
 /**
  * struct rtrs_clt_arena - memory of a session, cut into equal pieces, one per chunk
@@ -148,132 +72,6 @@ struct rtrs_clt_reg {
 	struct rtrs_desc	slot;
 	struct ib_mr		*mr;
 };
-
-/** enum rtrs_clt_key - what has to happen to a request's registration */
-enum rtrs_clt_key {
-	RTRS_CLT_KEY_NONE,	/* nothing registered, or already invalid */
-	RTRS_CLT_KEY_REVOKED,	/* invalid already, but the server was asked to */
-	RTRS_CLT_KEY_LOCAL,	/* ours to invalidate */
-	RTRS_CLT_KEY_REMOTE,	/* the server was asked to invalidate */
-};
-
-/**
- * enum rtrs_clt_req_state - life of a request
- * @RTRS_CLT_REQ_IDLE: chunk is free
- * @RTRS_CLT_REQ_POSTED: on its way
- * @RTRS_CLT_REQ_DOUBT: its path died before the answer; the server may still
- *	be executing it
- * @RTRS_CLT_REQ_ORPHAN: unanswered, but its consumer was told so and left. The
- *	late answer ends it, or the fence if the path dies before.
- * @RTRS_CLT_REQ_OWED: the same, and the consumer gave the permit back: it
- *	returns to its pool then
- */
-enum rtrs_clt_req_state {
-	RTRS_CLT_REQ_IDLE,
-	RTRS_CLT_REQ_POSTED,
-	RTRS_CLT_REQ_DOUBT,
-	RTRS_CLT_REQ_ORPHAN,
-	RTRS_CLT_REQ_OWED,
-};
-
-/**
- * struct rtrs_clt_req - the request that occupies a chunk
- * @path: path it was posted on last; this and the next two are stamped on the
- *	request before it is posted, and compared whenever an answer, a fence or the
- *	end of a path wants to touch it, because the next request of this chunk may
- *	take another path. Of an idle request they say nothing.
- * @recon_cnt: incarnation of that path
- * @con: connection of that incarnation
- * @state: see above. IDLE -> POSTED by the poster, POSTED -> IDLE by the last
- *	reference, everything from and to the others under sess->doubt_lock.
- *	Whoever looks at a request that is not its own looks at @state first.
- * @seq: changes with each request, so that a cancellation that comes late does
- *	not hit the next one. Written behind everything that describes the
- *	request, before it is posted.
- * @cancel_seq: @seq of the request that is to be cancelled. Written by anybody,
- *	compared by the completion handlers.
- * @died: jiffies when the path died under it; valid in state DOUBT
- * @unfenced: counted in sess->nr_unfenced
- * @canceled: its key is being invalidated for a cancellation. Of the completion
- *	handlers.
- * @refs: what is missing before it ends, see req.c
- * @answered: the reply came, @err is its errno. Written before the reply's
- *	reference is dropped.
- * @invalidated: a SEND_WITH_INV named its key, and another one followed before the
- *	reply. Of the completion handlers.
- * @err: result
- * @key: see above
- * @slot: data comes through the reply slot
- * @registered: its data has a registration of its own, and room in the send queue
- *	for the invalidation is reserved
- * @send_wr: room in the send queue that the completion of its send gives back
- * @dir: DMA direction of @sg
- * @ops: consumer
- * @sg: consumer's data
- * @sg_cnt: its entries
- * @mapped: @sg is mapped for DMA
- * @data_len: bytes
- * @mr: registration on @path, used if the data needs one
- * @send_cqe: completion of the send, if it is signalled
- * @inv_cqe: completion of the local invalidation
- * @write: what is posted, behind @reg if @registered
- * @reg: registration of the data
- * @sge: of @write: data and, last, the header
- */
-struct rtrs_clt_req {
-	struct rtrs_clt_path		*path;
-	struct rtrs_clt_con		*con;
-	u16				recon_cnt;
-	enum rtrs_clt_req_state		state;
-	unsigned long			seq;
-	unsigned long			cancel_seq;
-	unsigned long			died;
-	bool				unfenced;
-	bool				canceled;
-	atomic_t			refs;
-	bool				answered;
-	bool				invalidated;
-	int				err;
-	enum rtrs_clt_key		key;
-	bool				slot;
-	bool				registered;
-	u16				send_wr;
-	enum dma_data_direction		dir;
-	struct rtrs_clt_req_ops		ops;
-	struct scatterlist		*sg;
-	unsigned int			sg_cnt;
-	bool				mapped;
-	u32				data_len;
-	struct ib_mr			*mr;
-	struct ib_cqe			send_cqe;
-	struct ib_cqe			inv_cqe;
-	struct ib_rdma_wr		write;
-	struct ib_reg_wr		reg;
-	struct ib_sge			sge[RTRS_CLT_MAX_SGE];
-};
-
-/**
- * struct rtrs_permit - right to use one chunk of the session, on whatever path
- * @id: the chunk
- * @queue: I/O connection to send on
- * @admin: to be sent on the admin connection
- * @reserved: only for those; constant
- * @held: the holder of a tag has it, from rtrs_clt_tag_permit() to the end of
- *	the request; see permit.c
- * @req: the request that occupies the chunk unless it is idle. A request may
- *	outlive the consumer's interest in it: see failover.c.
- * @pdu: memory of the consumer
- */
-struct rtrs_permit {
-	u16			id;
-	u16			queue;
-	bool			admin;
-	bool			reserved;
-	bool			held;
-	struct rtrs_clt_req	req;
-	u8			pdu[] __aligned(8);
-};
-
 
 /** enum rtrs_clt_path_state - see the table in path.c */
 enum rtrs_clt_path_state {
@@ -518,12 +316,30 @@ static inline struct rtrs_clt_con *rtrs_clt_con_of(const struct ib_cq *cq)
 			    struct rtrs_clt_con, c);
 }
 
+/*
+ * Was a request that is not idle posted on this incarnation of a path? Whoever has
+ * seen that it is not idle, with acquire, sees the stamp.
+ */
+static inline bool rtrs_clt_req_is_of(const struct rtrs_clt_req *req,
+				      const struct rtrs_clt_path *path)
+{
+	return READ_ONCE(req->path) == path && req->recon_cnt == path->recon_cnt;
+}
+
 /* The connection of a path that a permit's request is sent on */
 static inline struct rtrs_clt_con *
 rtrs_clt_path_con(struct rtrs_clt_path *path, const struct rtrs_permit *permit)
 {
 	return &path->cons[permit->admin ? 0 : 1 + permit->queue];
 }
+
+/*
+ * The functions of each file, in the order of the layers: a file calls only files
+ * above it in this list. What goes the other way are the completion handlers of
+ * connections (struct rtrs_clt_con_handlers), the operations of the heartbeat
+ * (struct rtrs_hb_ops in path.c), the work items of paths and of link events, and
+ * the wait queues of paths and sessions.
+ */
 
 /* main.c */
 extern struct workqueue_struct *rtrs_clt_hb_wq;
@@ -533,16 +349,16 @@ unsigned int rtrs_clt_param_read_copybreak(void);
 struct rtrs_hb_timing rtrs_clt_param_hb_timing(void);
 u32 rtrs_clt_param_features(void);
 
-/* sess.c */
-int rtrs_clt_sess_take_geometry(struct rtrs_clt_path *path);
-bool rtrs_clt_sess_path_up(struct rtrs_clt_path *path);
-void rtrs_clt_sess_path_down(struct rtrs_clt_sess *sess);
-
-/* instance.c */
-void rtrs_clt_instance_found(struct rtrs_clt_path *path, u64 instance);
-bool rtrs_clt_instance_fits(const struct rtrs_clt_path *path);
-void rtrs_clt_instance_take(const struct rtrs_clt_path *path);
-void rtrs_clt_instance_ended(const struct rtrs_clt_con *con);
+/* state.c */
+bool rtrs_clt_path_set(struct rtrs_clt_path *path,
+		       enum rtrs_clt_path_state state);
+void rtrs_clt_path_kick(struct rtrs_clt_path *path,
+			enum rtrs_clt_path_state state);
+bool rtrs_clt_path_set_connected(struct rtrs_clt_path *path);
+void rtrs_clt_path_error(struct rtrs_clt_path *path);
+bool rtrs_clt_wc_failed(struct rtrs_clt_path *path, const struct ib_wc *wc,
+			const char *what);
+struct rtrs_clt_path *rtrs_clt_path_select(struct rtrs_clt_sess *sess);
 
 /* permit.c */
 int rtrs_clt_permits_alloc(struct rtrs_clt_sess *sess);
@@ -550,37 +366,7 @@ void rtrs_clt_permits_free(struct rtrs_clt_sess *sess);
 struct rtrs_permit *rtrs_clt_permit(struct rtrs_clt_sess *sess, u16 id);
 void rtrs_clt_permit_release(struct rtrs_clt_sess *sess,
 			     struct rtrs_permit *permit);
-
-/* path.c */
-struct rtrs_clt_path *rtrs_clt_path_alloc(struct rtrs_clt_sess *sess,
-					  const struct rtrs_addr *addr);
-void rtrs_clt_path_free(struct rtrs_clt_path *path);
-void rtrs_clt_path_start(struct rtrs_clt_path *path);
-void rtrs_clt_path_begin_close(struct rtrs_clt_path *path);
-void rtrs_clt_path_end_close(struct rtrs_clt_path *path);
-void rtrs_clt_path_error(struct rtrs_clt_path *path);
-bool rtrs_clt_path_set_connected(struct rtrs_clt_path *path);
-struct rtrs_clt_path *rtrs_clt_path_select(struct rtrs_clt_sess *sess);
-
-/* connect.c */
-int rtrs_clt_path_connect(struct rtrs_clt_path *path);
-void rtrs_clt_path_disconnect(struct rtrs_clt_path *path);
-void rtrs_clt_path_destroy(struct rtrs_clt_path *path);
-
-/* conn.c */
-int rtrs_clt_con_resolve_addr(struct rtrs_clt_con *con);
-int rtrs_clt_con_resolve_route(struct rtrs_clt_con *con);
-int rtrs_clt_con_connect(struct rtrs_clt_con *con);
-int rtrs_clt_con_wait(struct rtrs_clt_con *con, enum rtrs_clt_con_stage stage);
-int rtrs_clt_con_post_recvs(struct rtrs_clt_con *con);
-int rtrs_clt_con_repost(struct rtrs_clt_con *con, struct ib_cqe *cqe);
-void rtrs_clt_con_disconnect(struct rtrs_clt_con *con);
-void rtrs_clt_con_free_cq(struct rtrs_clt_con *con);
-void rtrs_clt_con_destroy_id(struct rtrs_clt_con *con);
-
-/* info.c */
-int rtrs_clt_info_exchange(struct rtrs_clt_path *path);
-void rtrs_clt_info_free(struct rtrs_clt_path *path);
+void rtrs_clt_permit_let_go(struct rtrs_permit *permit);
 
 /* mem.c */
 void *rtrs_clt_arena_buf(const struct rtrs_clt_arena *arena, u16 id);
@@ -594,18 +380,43 @@ int rtrs_clt_path_map_mem(struct rtrs_clt_path *path);
 void rtrs_clt_path_unmap_mem(struct rtrs_clt_path *path);
 int rtrs_clt_path_register_slots(struct rtrs_clt_path *path);
 
+/* instance.c */
+void rtrs_clt_instance_found(struct rtrs_clt_path *path, u64 instance);
+bool rtrs_clt_instance_fits(const struct rtrs_clt_path *path);
+void rtrs_clt_instance_take(const struct rtrs_clt_path *path);
+void rtrs_clt_instance_ended(const struct rtrs_clt_con *con);
+
+/* conn.c */
+int rtrs_clt_con_resolve_addr(struct rtrs_clt_con *con);
+int rtrs_clt_con_resolve_route(struct rtrs_clt_con *con);
+int rtrs_clt_con_connect(struct rtrs_clt_con *con);
+int rtrs_clt_con_wait(struct rtrs_clt_con *con, enum rtrs_clt_con_stage stage);
+int rtrs_clt_con_post_recvs(struct rtrs_clt_con *con);
+int rtrs_clt_con_repost(struct rtrs_clt_con *con, struct ib_cqe *cqe);
+void rtrs_clt_con_disconnect(struct rtrs_clt_con *con);
+void rtrs_clt_con_free_cq(struct rtrs_clt_con *con);
+void rtrs_clt_con_destroy_id(struct rtrs_clt_con *con);
+
 /* req.c */
-void rtrs_clt_req_init(struct rtrs_clt_req *req);
-void rtrs_clt_permit_let_go(struct rtrs_permit *permit);
+void rtrs_clt_reqs_init(struct rtrs_clt_sess *sess);
+void rtrs_clt_req_set_state(struct rtrs_clt_req *req,
+			    enum rtrs_clt_req_state state);
 void rtrs_clt_req_unmap(struct rtrs_clt_req *req);
 void rtrs_clt_req_release(struct rtrs_clt_req *req);
 void rtrs_clt_req_confirm(struct rtrs_clt_req *req, int err);
+void rtrs_clt_req_orphan(struct rtrs_clt_req *req);
 void rtrs_clt_req_put(struct rtrs_clt_req *req);
-void rtrs_clt_req_put_inv_room(struct rtrs_clt_req *req);
+void rtrs_clt_req_canceled(struct rtrs_clt_req *req);
 void rtrs_clt_req_post_inv(struct rtrs_clt_req *req);
-bool rtrs_clt_wc_failed(struct rtrs_clt_path *path, const struct ib_wc *wc,
-			const char *what);
 void rtrs_clt_unsignalled_done(struct ib_cq *cq, struct ib_wc *wc);
+
+/* failover.c */
+void rtrs_clt_req_fence(struct rtrs_clt_req *req);
+bool rtrs_clt_permit_cancel_doubt(struct rtrs_clt_sess *sess,
+				  struct rtrs_permit *permit, const void *priv);
+void rtrs_clt_path_doubt_requests(struct rtrs_clt_path *path);
+void rtrs_clt_path_fence_requests(struct rtrs_clt_path *path);
+void rtrs_clt_path_abandon_requests(struct rtrs_clt_path *path);
 
 /* recv.c */
 bool rtrs_clt_con_has_inval(const struct rtrs_clt_con *con,
@@ -614,47 +425,34 @@ void rtrs_clt_recv_done(struct ib_cq *cq, struct ib_wc *wc);
 void rtrs_clt_recv_rx_done(struct ib_cq *cq, struct ib_wc *wc);
 
 /* poll.c */
-int rtrs_clt_con_poll(struct rtrs_clt_con *con);
-
-/* What the consumer does not poll now may have to be. Process or softirq. */
-static inline void rtrs_clt_con_poll_if_polled(struct rtrs_clt_con *con)
-{
-	if (con->c.cid > con->path->sess->nr_queues)
-		rtrs_clt_con_poll(con);
-}
-
-static inline struct rtrs_permit *rtrs_clt_req_permit(struct rtrs_clt_req *req)
-{
-	return container_of(req, struct rtrs_permit, req);
-}
-
-/*
- * Was a request that is not idle posted on this incarnation of a path? Whoever has
- * seen that it is not idle, with acquire, sees the stamp.
- */
-static inline bool rtrs_clt_req_is_of(const struct rtrs_clt_req *req,
-				      const struct rtrs_clt_path *path)
-{
-	return READ_ONCE(req->path) == path && req->recon_cnt == path->recon_cnt;
-}
-
-static inline bool rtrs_clt_req_has_key(const struct rtrs_clt_req *req)
-{
-	return req->key == RTRS_CLT_KEY_LOCAL ||
-	       req->key == RTRS_CLT_KEY_REMOTE;
-}
-
-/* failover.c */
-void rtrs_clt_req_orphan(struct rtrs_clt_req *req);
-void rtrs_clt_req_fence(struct rtrs_clt_req *req);
-bool rtrs_clt_permit_cancel_doubt(struct rtrs_clt_sess *sess,
-				  struct rtrs_permit *permit, const void *priv);
-void rtrs_clt_path_doubt_requests(struct rtrs_clt_path *path);
-void rtrs_clt_path_fence_requests(struct rtrs_clt_path *path);
-void rtrs_clt_path_abandon_requests(struct rtrs_clt_path *path);
+void rtrs_clt_con_poll_if_polled(struct rtrs_clt_con *con);
 
 /* cancel.c */
-void rtrs_clt_req_canceled(struct rtrs_clt_req *req);
 void rtrs_clt_probe_done(struct ib_cq *cq, struct ib_wc *wc);
+
+/* info.c */
+int rtrs_clt_info_exchange(struct rtrs_clt_path *path);
+void rtrs_clt_info_free(struct rtrs_clt_path *path);
+
+/* geometry.c */
+int rtrs_clt_sess_take_geometry(struct rtrs_clt_path *path);
+
+/* connect.c */
+int rtrs_clt_path_connect(struct rtrs_clt_path *path);
+void rtrs_clt_path_disconnect(struct rtrs_clt_path *path);
+void rtrs_clt_path_destroy(struct rtrs_clt_path *path);
+
+/* link.c */
+void rtrs_clt_sess_link_work(struct work_struct *work);
+bool rtrs_clt_sess_path_up(struct rtrs_clt_path *path);
+void rtrs_clt_sess_path_down(struct rtrs_clt_sess *sess);
+
+/* path.c */
+struct rtrs_clt_path *rtrs_clt_path_alloc(struct rtrs_clt_sess *sess,
+					  const struct rtrs_addr *addr);
+void rtrs_clt_path_free(struct rtrs_clt_path *path);
+void rtrs_clt_path_start(struct rtrs_clt_path *path);
+void rtrs_clt_path_begin_close(struct rtrs_clt_path *path);
+void rtrs_clt_path_end_close(struct rtrs_clt_path *path);
 
 #endif

@@ -59,7 +59,7 @@ static void rtrs_clt_con_attr(const struct rtrs_clt_con *con,
 	attr->comp_vector = cid ? cid - 1 : 0;
 	attr->poll_ctx = cid > sess->nr_queues ? IB_POLL_DIRECT :
 						 IB_POLL_SOFTIRQ;
-	attr->probe_done = rtrs_clt_probe_done;
+	attr->probe_done = con->handlers->probe;
 	if (!cid) {
 		attr->send_sge = 2;
 		attr->send_wr = RTRS_CLT_ADMIN_WR;
@@ -329,7 +329,7 @@ static int rtrs_clt_con_alloc_rx(struct rtrs_clt_con *con)
 	}
 	con->rx_mapped = true;
 	for (i = 0; i < con->c.recv_wr; i++)
-		con->rx[i].done = rtrs_clt_recv_rx_done;
+		con->rx[i].done = con->handlers->recv_rx;
 	return 0;
 }
 

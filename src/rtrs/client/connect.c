@@ -17,6 +17,13 @@
 /* Connections that are set up at the same time */
 #define RTRS_CLT_PARALLEL	8
 
+static const struct rtrs_clt_con_handlers rtrs_clt_con_handlers = {
+	.recv		= rtrs_clt_recv_done,
+	.recv_rx	= rtrs_clt_recv_rx_done,
+	.unsignalled		= rtrs_clt_unsignalled_done,
+	.probe		= rtrs_clt_probe_done,
+};
+
 static int rtrs_clt_path_alloc_cons(struct rtrs_clt_path *path)
 {
 	struct rtrs_clt_con *con;
@@ -29,8 +36,9 @@ static int rtrs_clt_path_alloc_cons(struct rtrs_clt_path *path)
 		con = &path->cons[cid];
 		con->path = path;
 		con->c.cid = cid;
-		con->unsignalled_cqe.done = rtrs_clt_unsignalled_done;
-		con->recv_cqe.done = rtrs_clt_recv_done;
+		con->handlers = &rtrs_clt_con_handlers;
+		con->unsignalled_cqe.done = con->handlers->unsignalled;
+		con->recv_cqe.done = con->handlers->recv;
 		spin_lock_init(&con->poll_lock);
 	}
 	return 0;

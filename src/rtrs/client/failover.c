@@ -21,17 +21,6 @@
  */
 #include "clt.h"
 
-static void rtrs_clt_req_set_state(struct rtrs_clt_req *req,
-				   enum rtrs_clt_req_state state)
-{
-	struct rtrs_clt_sess *sess = req->path->sess;
-	unsigned long flags;
-
-	spin_lock_irqsave(&sess->doubt_lock, flags);
-	req->state = state;
-	spin_unlock_irqrestore(&sess->doubt_lock, flags);
-}
-
 /*
  * The path is dead and the consumer leaves, or has left. Admin requests write
  * nothing. The doubt_lock is held, or the path's work owns the request.
@@ -52,16 +41,6 @@ static void rtrs_clt_req_clear_unfenced(struct rtrs_clt_req *req)
 		return;
 	req->unfenced = false;
 	atomic_dec(&req->path->sess->nr_unfenced);
-}
-
-/* The consumer leaves; the chunk stays occupied. */
-void rtrs_clt_req_orphan(struct rtrs_clt_req *req)
-{
-	const struct rtrs_clt_req_ops ops = req->ops;
-
-	rtrs_clt_req_unmap(req);
-	rtrs_clt_req_set_state(req, RTRS_CLT_REQ_ORPHAN);
-	ops.conf_fn(ops.priv, -ECANCELED);
 }
 
 /* The server is done with a request in doubt, or that nobody waits for. */

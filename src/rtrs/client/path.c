@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A path and its states.
+ * The life of a path.
  *
  * One work item is the path's only thread of control: it connects, tears down
- * and tries again, so none of that needs a lock. Others (completions, CM events,
- * heartbeat, close) only change the state and schedule the work item, both
- * under state_lock, so that a request to close is never delayed by a back-off.
- * It has a workqueue of its own: it may wait for another path's, and write-back
+ * and tries again, so none of that needs a lock. Others only change the state, see
+ * state.c. The work item has a workqueue of its own: it may wait for another path's, and write-back
  * for both, so that a single rescuer would not do.
  *
  * Everything an incarnation consists of is built by connect.c and destroyed by
@@ -18,7 +16,6 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/random.h>
-#include <linux/rculist.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uuid.h>
@@ -37,81 +34,6 @@
 
 /* A path that was up for less than that was not worth connecting */
 #define RTRS_CLT_STABLE		(10 * HZ)
-
-static const u8 rtrs_clt_path_next[RTRS_CLT_NR_STATES] = {
-	[RTRS_CLT_CONNECTING]	= BIT(RTRS_CLT_CONNECTED) |
-				  BIT(RTRS_CLT_RECONNECTING) |
-				  BIT(RTRS_CLT_CLOSING),
-	[RTRS_CLT_CONNECTED]	= BIT(RTRS_CLT_RECONNECTING) |
-				  BIT(RTRS_CLT_CLOSING),
-	[RTRS_CLT_RECONNECTING]	= BIT(RTRS_CLT_CONNECTING) |
-				  BIT(RTRS_CLT_CLOSING),
-	[RTRS_CLT_CLOSING]	= BIT(RTRS_CLT_CLOSED),
-	[RTRS_CLT_CLOSED]	= 0,
-};
-
-static bool rtrs_clt_path_set_locked(struct rtrs_clt_path *path,
-				     enum rtrs_clt_path_state state)
-{
-	lockdep_assert_held(&path->state_lock);
-	if (!(rtrs_clt_path_next[path->state] & BIT(state)))
-		return false;
-	/* a poster that sees CONNECTED sees what was built before it */
-	smp_store_release(&path->state, state);
-	wake_up_all(&path->wait);
-	wake_up_all(&path->sess->link_wait);
-	return true;
-}
-
-static bool rtrs_clt_path_change(struct rtrs_clt_path *path,
-				 enum rtrs_clt_path_state state, bool kick)
-{
-	unsigned long flags;
-	bool done;
-
-	spin_lock_irqsave(&path->state_lock, flags);
-	done = rtrs_clt_path_set_locked(path, state);
-	if (done && kick)
-		mod_delayed_work(path->wq, &path->work, 0);
-	spin_unlock_irqrestore(&path->state_lock, flags);
-	return done;
-}
-
-static bool rtrs_clt_path_set(struct rtrs_clt_path *path,
-			      enum rtrs_clt_path_state state)
-{
-	return rtrs_clt_path_change(path, state, false);
-}
-
-/* Change the state and let the work item see to it. */
-static void rtrs_clt_path_kick(struct rtrs_clt_path *path,
-			       enum rtrs_clt_path_state state)
-{
-	rtrs_clt_path_change(path, state, true);
-}
-
-/**
- * rtrs_clt_path_set_connected() - open a path for requests
- * @path: path whose incarnation is complete
- *
- * Context: rtrs_clt_sess_path_up() only, sess->link_lock held.
- * Return: false if the path broke or is to be closed.
- */
-bool rtrs_clt_path_set_connected(struct rtrs_clt_path *path)
-{
-	return rtrs_clt_path_set(path, RTRS_CLT_CONNECTED);
-}
-
-/**
- * rtrs_clt_path_error() - a path is broken
- * @path: path; nothing happens if it is not connecting or connected
- *
- * Any context.
- */
-void rtrs_clt_path_error(struct rtrs_clt_path *path)
-{
-	rtrs_clt_path_kick(path, RTRS_CLT_RECONNECTING);
-}
 
 static unsigned int rtrs_clt_path_backoff_ms(const struct rtrs_clt_path *path)
 {
@@ -435,22 +357,4 @@ void rtrs_clt_path_free(struct rtrs_clt_path *path)
 	destroy_workqueue(path->wq);
 	rtrs_clt_path_free_mem(path);
 	kfree(path);
-}
-
-/**
- * rtrs_clt_path_select() - choose a path for a request
- * @sess: session
- *
- * Context: inside an RCU read section, which the request has to be posted in.
- * Return: the first path that is connected, or NULL.
- */
-struct rtrs_clt_path *rtrs_clt_path_select(struct rtrs_clt_sess *sess)
-{
-	struct rtrs_clt_path *path;
-
-	list_for_each_entry_rcu(path, &sess->paths, entry)
-		/* pairs with the release when it got connected */
-		if (smp_load_acquire(&path->state) == RTRS_CLT_CONNECTED)
-			return path;
-	return NULL;
 }

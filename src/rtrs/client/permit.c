@@ -94,7 +94,6 @@ int rtrs_clt_permits_alloc(struct rtrs_clt_sess *sess)
 		permit = rtrs_clt_permit(sess, i);
 		permit->id = i;
 		permit->reserved = i >= nr_io;
-		rtrs_clt_req_init(&permit->req);
 	}
 	return 0;
 
@@ -172,6 +171,13 @@ static bool rtrs_clt_permit_owe(struct rtrs_clt_sess *sess,
 		req->state = RTRS_CLT_REQ_OWED;
 	spin_unlock_irqrestore(&sess->doubt_lock, flags);
 	return owed;
+}
+
+/* The holder of a tag has the permit no more, and another tag may steal it. */
+void rtrs_clt_permit_let_go(struct rtrs_permit *permit)
+{
+	/* whoever sees that sees its request, and all else written to it */
+	smp_store_release(&permit->held, false);
 }
 
 /**

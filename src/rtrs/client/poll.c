@@ -9,7 +9,7 @@
  * Softirqs stay enabled: what completes a polled bio must not look like one. The
  * lock is only ever tried, so a softirq that finds it taken goes away.
  */
-int rtrs_clt_con_poll(struct rtrs_clt_con *con)
+static int rtrs_clt_con_poll(struct rtrs_clt_con *con)
 {
 	int nr;
 
@@ -18,6 +18,13 @@ int rtrs_clt_con_poll(struct rtrs_clt_con *con)
 	nr = ib_process_cq_direct(con->c.cq, -1);
 	spin_unlock(&con->poll_lock);
 	return nr;
+}
+
+/* What the consumer does not poll now may have to be. Process or softirq. */
+void rtrs_clt_con_poll_if_polled(struct rtrs_clt_con *con)
+{
+	if (con->c.cid > con->path->sess->nr_queues)
+		rtrs_clt_con_poll(con);
 }
 
 /**

@@ -29,7 +29,7 @@
 static void rtrs_clt_send_done(struct ib_cq *cq, struct ib_wc *wc);
 static void rtrs_clt_inv_done(struct ib_cq *cq, struct ib_wc *wc);
 
-void rtrs_clt_req_init(struct rtrs_clt_req *req)
+static void rtrs_clt_req_init(struct rtrs_clt_req *req)
 {
 	req->send_cqe.done = rtrs_clt_send_done;
 	req->inv_cqe.done = rtrs_clt_inv_done;
@@ -37,18 +37,23 @@ void rtrs_clt_req_init(struct rtrs_clt_req *req)
 	req->write.wr.sg_list = req->sge;
 }
 
+/**
+ * rtrs_clt_reqs_init() - fill in what is the same for all requests of a chunk
+ * @sess: session that has permits
+ */
+void rtrs_clt_reqs_init(struct rtrs_clt_sess *sess)
+{
+	u16 id;
+
+	for (id = 0; id < sess->queue_depth; id++)
+		rtrs_clt_req_init(&rtrs_clt_permit(sess, id)->req);
+}
+
 void rtrs_clt_req_unmap(struct rtrs_clt_req *req)
 {
 	if (req->mapped)
 		ib_dma_unmap_sg(req->path->dev, req->sg, req->sg_cnt, req->dir);
 	req->mapped = false;
-}
-
-/* The holder of a tag has the permit no more, and another tag may steal it. */
-void rtrs_clt_permit_let_go(struct rtrs_permit *permit)
-{
-	/* whoever sees that sees its request, and all else written to it */
-	smp_store_release(&permit->held, false);
 }
 
 /*
@@ -71,8 +76,29 @@ void rtrs_clt_req_confirm(struct rtrs_clt_req *req, int err)
 	ops.conf_fn(ops.priv, err);
 }
 
+void rtrs_clt_req_set_state(struct rtrs_clt_req *req,
+			    enum rtrs_clt_req_state state)
+{
+	struct rtrs_clt_sess *sess = req->path->sess;
+	unsigned long flags;
+
+	spin_lock_irqsave(&sess->doubt_lock, flags);
+	req->state = state;
+	spin_unlock_irqrestore(&sess->doubt_lock, flags);
+}
+
+/* The consumer leaves; the chunk stays occupied. */
+void rtrs_clt_req_orphan(struct rtrs_clt_req *req)
+{
+	const struct rtrs_clt_req_ops ops = req->ops;
+
+	rtrs_clt_req_unmap(req);
+	rtrs_clt_req_set_state(req, RTRS_CLT_REQ_ORPHAN);
+	ops.conf_fn(ops.priv, -ECANCELED);
+}
+
 /* No invalidation is under way, nor will there be one. */
-void rtrs_clt_req_put_inv_room(struct rtrs_clt_req *req)
+static void rtrs_clt_req_put_inv_room(struct rtrs_clt_req *req)
 {
 	if (req->registered)
 		rtrs_sq_put(&req->con->c, RTRS_CLT_INV_WR);
@@ -111,33 +137,14 @@ void rtrs_clt_req_put(struct rtrs_clt_req *req)
 	rtrs_clt_req_confirm(req, req->err);
 }
 
-/**
- * rtrs_clt_wc_failed() - look at a completion's status
- * @path: path
- * @wc: completion
- * @what: what completed, for the log
- *
- * An error breaks the path; a flush is only the consequence of one. If the adapter
- * sent a packet again and again without an answer, while the server is heard, then
- * the packet may have been too large for the network.
- *
- * Return: true if the work request failed.
- */
-bool rtrs_clt_wc_failed(struct rtrs_clt_path *path, const struct ib_wc *wc,
-			const char *what)
+/* Nothing is missing but the answer, and no key is valid any more. */
+void rtrs_clt_req_canceled(struct rtrs_clt_req *req)
 {
-	if (likely(wc->status == IB_WC_SUCCESS))
-		return false;
-	if (wc->status == IB_WC_RETRY_EXC_ERR && rtrs_hb_is_heard(&path->hb))
-		rtrs_clt_err_rl(path, "%s failed, though the server is heard: %s; "
-				RTRS_LARGE_LOST "\n", what,
-				ib_wc_status_msg(wc->status),
-				rtrs_con_mtu(&path->cons[0].c));
-	else if (wc->status != IB_WC_WR_FLUSH_ERR)
-		rtrs_clt_err_rl(path, "%s failed: %s\n", what,
-				ib_wc_status_msg(wc->status));
-	rtrs_clt_path_error(path);
-	return true;
+	atomic_set(&req->refs, 1);
+	req->key = req->key == RTRS_CLT_KEY_REMOTE ? RTRS_CLT_KEY_REVOKED :
+						     RTRS_CLT_KEY_NONE;
+	rtrs_clt_req_put_inv_room(req);
+	rtrs_clt_req_orphan(req);
 }
 
 static void rtrs_clt_send_done(struct ib_cq *cq, struct ib_wc *wc)

@@ -1,24 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Sessions: what the consumer opens and closes, and what it hears of.
+ * Sessions: what the consumer opens and closes.
  *
  * A session lives from rtrs_clt_open() to rtrs_clt_close(); its paths live as
- * long. Link events are reported by one work item, so the consumer sees them
- * one at a time and in order; it never runs on a path's own work item, so a
- * consumer that waits for an answer inside link_ev() cannot block the path's
- * teardown, which ends that wait. It has a workqueue of its own, because the
- * paths' work items wait for it.
+ * long.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/export.h>
 #include <linux/module.h>
 #include <linux/rculist.h>
-#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uuid.h>
 
-#include "../mr.h"
 #include "clt.h"
 
 /* How long rtrs_clt_open() may take, with up to 30 paths */
@@ -26,218 +20,6 @@
 
 /* So long a path has the server to itself when a session is opened */
 #define RTRS_CLT_HEAD_START	HZ
-
-/* What the consumer has to hear next, or a negative number. */
-static int rtrs_clt_sess_next_event(struct rtrs_clt_sess *sess)
-{
-	int ev = -1;
-
-	spin_lock_irq(&sess->link_lock);
-	if (sess->opened && sess->told_up && sess->downs != sess->told_downs) {
-		ev = RTRS_CLT_LINK_EV_DISCONNECTED;
-	} else if (sess->opened && !sess->told_up && sess->nr_up) {
-		ev = RTRS_CLT_LINK_EV_RECONNECTED;
-		sess->told_up = true;
-		sess->told_downs = sess->downs;
-	}
-	spin_unlock_irq(&sess->link_lock);
-	return ev;
-}
-
-/* Return: true if there was an event to report. */
-static bool rtrs_clt_sess_report(struct rtrs_clt_sess *sess)
-{
-	int ev = rtrs_clt_sess_next_event(sess);
-
-	if (ev < 0)
-		return false;
-	sess->ops.link_ev(sess->ops.priv, ev);
-	if (ev == RTRS_CLT_LINK_EV_DISCONNECTED) {
-		/* only now may a path come up, see rtrs_clt_sess_path_up() */
-		spin_lock_irq(&sess->link_lock);
-		sess->told_up = false;
-		spin_unlock_irq(&sess->link_lock);
-		wake_up_all(&sess->link_wait);
-	}
-	return true;
-}
-
-static void rtrs_clt_sess_link_work(struct work_struct *work)
-{
-	struct rtrs_clt_sess *sess = container_of(work, struct rtrs_clt_sess,
-						  link_work);
-	/* connecting again waits for this, and memory for that */
-	unsigned int noreclaim = memalloc_noreclaim_save();
-
-	while (rtrs_clt_sess_report(sess))
-		;
-	memalloc_noreclaim_restore(noreclaim);
-}
-
-/*
- * Is the session going down, or did the consumer not hear yet that it did?
- * Counted paths of which none is connected are about to be counted down.
- */
-static bool rtrs_clt_sess_is_going_down(const struct rtrs_clt_sess *sess)
-{
-	struct rtrs_clt_path *path;
-
-	lockdep_assert_held(&sess->link_lock);
-	if (!sess->nr_up)
-		return sess->opened && sess->told_up &&
-		       sess->downs != sess->told_downs;
-	list_for_each_entry(path, &sess->paths, entry)
-		if (READ_ONCE(path->state) == RTRS_CLT_CONNECTED)
-			return false;
-	return true;
-}
-
-/*
- * Two paths that connect at the same time both allow the server to create the
- * session, and may have reached two servers: an address has moved, or the line
- * that maps a disk is wrong. The first one to come up decides. Any other has to
- * ask again, this time for a session that exists; unless the server's instance
- * proves that it is the same one.
- */
-static bool rtrs_clt_sess_takes_path(const struct rtrs_clt_path *path)
-{
-	const struct rtrs_clt_sess *sess = path->sess;
-
-	lockdep_assert_held(&sess->link_lock);
-	return !path->may_create || !sess->nr_up ||
-	       (sess->instance && path->rsp.instance == sess->instance);
-}
-
-/* Return: false if it has to be tried again after the session went down. */
-static bool rtrs_clt_sess_try_path_up(struct rtrs_clt_path *path, bool *up)
-{
-	struct rtrs_clt_sess *sess = path->sess;
-	bool wait, fits;
-
-	spin_lock_irq(&sess->link_lock);
-	wait = rtrs_clt_sess_is_going_down(sess) &&
-	       READ_ONCE(path->state) == RTRS_CLT_CONNECTING;
-	fits = rtrs_clt_instance_fits(path);
-	if (!wait && fits && rtrs_clt_sess_takes_path(path) &&
-	    rtrs_clt_path_set_connected(path)) {
-		rtrs_clt_instance_take(path);
-		sess->nr_up++;
-		*up = true;
-	}
-	spin_unlock_irq(&sess->link_lock);
-	if (!wait && !fits)
-		rtrs_clt_err_rl(path, "leads to another server than the session's other paths, or to a later boot of it\n");
-	return !wait;
-}
-
-/**
- * rtrs_clt_sess_path_up() - let a path carry requests
- * @path: path whose incarnation is complete
- *
- * If the session was down, its consumer has to hear that first: the server may
- * have forgotten the session meanwhile, and what the consumer knows of the old
- * one must not be sent to the new one.
- *
- * Context: the path's work; waits for the other paths' works and for link_ev().
- * Return: false if the path broke, is to be closed, leads to another server, or has
- * to ask the server again.
- */
-bool rtrs_clt_sess_path_up(struct rtrs_clt_path *path)
-{
-	struct rtrs_clt_sess *sess = path->sess;
-	bool up = false;
-
-	wait_event(sess->link_wait, rtrs_clt_sess_try_path_up(path, &up));
-	queue_work(rtrs_clt_link_wq, &sess->link_work);
-	return up;
-}
-
-/**
- * rtrs_clt_sess_path_down() - a path that was counted is no longer connected
- * @sess: session
- */
-void rtrs_clt_sess_path_down(struct rtrs_clt_sess *sess)
-{
-	spin_lock_irq(&sess->link_lock);
-	if (!--sess->nr_up)
-		sess->downs++;
-	spin_unlock_irq(&sess->link_lock);
-	wake_up_all(&sess->link_wait);
-	queue_work(rtrs_clt_link_wq, &sess->link_work);
-}
-
-static u32 rtrs_clt_path_max_io(const struct rtrs_clt_path *path)
-{
-	return rtrs_mr_max_io(path->rsp.max_io_size, RTRS_CLT_MR_PAGE,
-			      path->dev->attrs.max_fast_reg_page_list_len);
-}
-
-static int rtrs_clt_sess_first_geometry(struct rtrs_clt_path *path)
-{
-	const struct rtrs_conn_rsp *rsp = &path->rsp;
-	struct rtrs_clt_sess *sess = path->sess;
-	int err;
-
-	if (rsp->queue_depth < 2) {
-		rtrs_clt_err(path, "server offers a queue depth of %u; at least 2 are needed, one for control messages\n",
-			     rsp->queue_depth);
-		return -EINVAL;
-	}
-	sess->queue_depth = rsp->queue_depth;
-	err = rtrs_clt_sess_alloc_mem(sess);
-	if (err)
-		return err;
-	err = rtrs_clt_permits_alloc(sess);
-	if (err) {
-		rtrs_clt_sess_free_mem(sess);
-		return err;
-	}
-	sess->max_io_size = rtrs_clt_path_max_io(path);
-	return 0;
-}
-
-static int rtrs_clt_sess_same_geometry(struct rtrs_clt_path *path)
-{
-	const struct rtrs_conn_rsp *rsp = &path->rsp;
-	struct rtrs_clt_sess *sess = path->sess;
-
-	if (rsp->queue_depth == sess->queue_depth &&
-	    rtrs_clt_path_max_io(path) >= sess->max_io_size)
-		return 0;
-	rtrs_clt_err_rl(path, "server offers a queue depth of %u and I/O of %u bytes, the session was opened with %u and %u; restore the server's parameters or map the devices again\n",
-			rsp->queue_depth, rtrs_clt_path_max_io(path),
-			sess->queue_depth, sess->max_io_size);
-	return -ECONNRESET;
-}
-
-/**
- * rtrs_clt_sess_take_geometry() - fix or check the sizes of a session
- * @path: path whose connection 0 was just accepted
- *
- * The first connection of a session decides; each later one must offer as
- * much, because requests and limits of disks depend on it.
- *
- * Return: 0, -EINVAL, -ECONNRESET or -ENOMEM.
- */
-int rtrs_clt_sess_take_geometry(struct rtrs_clt_path *path)
-{
-	struct rtrs_clt_sess *sess = path->sess;
-	int err;
-
-	err = rtrs_check_geometry(path->rsp.queue_depth, path->rsp.max_io_size,
-				  path->rsp.max_hdr_size);
-	if (err || rtrs_clt_path_max_io(path) < RTRS_CLT_MR_PAGE) {
-		rtrs_clt_err_rl(path, "server or device offers impossible sizes: queue depth %u, I/O %u, header %u bytes\n",
-				path->rsp.queue_depth, path->rsp.max_io_size,
-				path->rsp.max_hdr_size);
-		return -EINVAL;
-	}
-	mutex_lock(&sess->paths_lock);
-	err = sess->permits ? rtrs_clt_sess_same_geometry(path) :
-			      rtrs_clt_sess_first_geometry(path);
-	mutex_unlock(&sess->paths_lock);
-	return err;
-}
 
 static struct rtrs_clt_sess *
 rtrs_clt_sess_alloc(struct rtrs_clt_ops *ops, const char *sessname,
