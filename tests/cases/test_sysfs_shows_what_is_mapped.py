@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The files in sysfs are where scripts and tools look for them, and say what they expect."""
 
+import time
+
 import pytest
 
-from helpers import served_file, verified_fio
+from helpers import NOTICED, plug_cable, pull_cable, served_file, verified_fio
 from labkit.pair import CTL, SERVER_DEVICES, wait_until
 
 WRITABLE, READABLE = "644", "444"
+SESSIONS = "/sys/class/rtrs-client"
 
 DISK_FILES = {
     "unmap_device": WRITABLE, "resize": WRITABLE, "remap_device": WRITABLE, "state": READABLE,
@@ -14,6 +17,7 @@ DISK_FILES = {
     "nr_poll_queues": READABLE, "accept_identity": WRITABLE, "identity": READABLE,
     "offered_identity": READABLE,
 }
+PATH_FILES = ("state", "src_addr", "dst_addr", "hca_name", "hca_port")
 SERVED_FILES = {
     "access_mode": READABLE, "read_only": READABLE, "mapping_path": READABLE,
     "force_close": WRITABLE,
@@ -47,6 +51,44 @@ def test_a_disk_has_its_files(pair, disk):
     assert said == {"state": "open\n", "session": "sess-1\n", "mapping_path": "lab/disk\n",
                     "access_mode": "rw\n", "nr_poll_queues": "0\n", "offered_identity": "",
                     "identity": content(pair.server, f"{SERVER_DEVICES}/nullb0/identity")}
+
+
+def test_a_session_has_its_paths(pair):
+    pair.server.null_blk(size_mb=4)
+    disk = pair.map(session="sess-2", links=2)
+    paths = f"{SESSIONS}/sess-2/paths"
+    wait_until(lambda: content(pair.client, f"{paths}/*/state") == 2 * "connected\n", 15,
+               "both paths are connected")
+    assert sorted(pair.client.run(f"ls {paths}").out.split()) == sorted(pair.paths(2))
+    for link, path in enumerate(pair.paths(2)):
+        source, target = path.split("@")
+        assert modes(pair.client, f"{paths}/{path}") == dict.fromkeys(PATH_FILES, READABLE)
+        said = {name: content(pair.client, f"{paths}/{path}/{name}") for name in PATH_FILES}
+        assert said == {"state": "connected\n", "src_addr": f"{source}\n", "dst_addr": f"{target}\n",
+                        "hca_name": f"rxe{link}\n", "hca_port": "1\n"}
+    pull_cable(pair.client, 1)
+    wait_until(lambda: content(pair.client, f"{paths}/{pair.paths(2)[1]}/state") == "disconnected\n",
+               NOTICED, "the path is down")
+    assert content(pair.client, f"{paths}/{pair.paths(2)[1]}/hca_name") == "rxe1\n"
+    plug_cable(pair.client, 1)
+    disk.unmap()
+    wait_until(lambda: not pair.client.exists(f"{SESSIONS}/sess-2"), what="the session is gone")
+
+
+def test_files_may_be_read_while_what_they_show_goes(pair):
+    pair.server.null_blk(size_mb=4)
+    job = pair.client.start("while :; do cat /sys/class/rtrs-*/*/paths/*/* /sys/block/rnbd*/rnbd/*; "
+                            "done > /dev/null 2>&1")
+    for links in (1, 2, 2):
+        disk = pair.map(links=links)
+        if links == 2:
+            pull_cable(pair.client, 1)
+            time.sleep(NOTICED / 2)
+            plug_cable(pair.client, 1)
+        disk.unmap()
+    pair.reload_modules()
+    assert pair.map().attribute("state") == "open"
+    job.kill()
 
 
 def test_files_that_are_written_explain_themselves(pair, disk):

@@ -20,6 +20,8 @@
 #ifndef RTRS_CLT_H
 #define RTRS_CLT_H
 
+#include <linux/device.h>
+#include <linux/kobject.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/sbitmap.h>
@@ -73,7 +75,19 @@ struct rtrs_clt_reg {
 	struct ib_mr		*mr;
 };
 
-/** enum rtrs_clt_path_state - see the table in path.c */
+/**
+ * struct rtrs_clt_link - which way a path goes, or went when it was up last
+ * @hca_name: name of the adapter, empty if the path has never been up
+ * @hca_port: its port
+ * @src: local address
+ */
+struct rtrs_clt_link {
+	char			hca_name[IB_DEVICE_NAME_MAX];
+	u32			hca_port;
+	struct sockaddr_storage	src;
+};
+
+/** enum rtrs_clt_path_state - see the table in state.c */
 enum rtrs_clt_path_state {
 	RTRS_CLT_CONNECTING,
 	RTRS_CLT_CONNECTED,
@@ -85,6 +99,7 @@ enum rtrs_clt_path_state {
 
 /**
  * struct rtrs_clt_path - one path of a session
+ * @kobj: its directory in sysfs; the struct is freed with the last reference
  * @sess: owner
  * @entry: in sess->paths
  * @name: "src@dst" or "dst", for messages
@@ -94,9 +109,10 @@ enum rtrs_clt_path_state {
  * @dst_if: the same for @dst
  * @uuid: identity on the wire
  * @recon_cnt: incarnation
- * @state_lock: protects @state against concurrent transitions
+ * @state_lock: protects @state against concurrent transitions, and @link
  * @state: readers are racy but for those that a transition waited for, see
  *	rtrs_clt_path_teardown()
+ * @link: for sysfs
  * @wait: state changes and ends of connect attempts
  * @instance: what the server said last, 0 if it never did; sess->link_lock
  * @wq: for @work alone, because the works of two paths wait for each other
@@ -135,6 +151,7 @@ enum rtrs_clt_path_state {
  * @hb: heartbeat
  */
 struct rtrs_clt_path {
+	struct kobject			kobj;
 	struct rtrs_clt_sess		*sess;
 	struct list_head		entry;
 	char				name[RTRS_PATH_STRLEN];
@@ -146,6 +163,7 @@ struct rtrs_clt_path {
 	u16				recon_cnt;
 	spinlock_t			state_lock;
 	enum rtrs_clt_path_state	state;
+	struct rtrs_clt_link		link;
 	wait_queue_head_t		wait;
 	u64				instance;
 	struct workqueue_struct		*wq;
@@ -199,6 +217,10 @@ enum rtrs_clt_steal {
 
 /**
  * struct rtrs_clt_sess - a session
+ * @dev: the class device that shows it; the struct is freed with the last reference
+ * @paths_dir: the directory of its paths, NULL while the device is not shown
+ * @entry: in the list of all sessions, see sess.c
+ * @closing: the name will be free; under the lock of that list
  * @ops: consumer
  * @name: session name
  * @uuid: identity on the wire
@@ -245,6 +267,10 @@ enum rtrs_clt_steal {
  * @admin: permits of the admin connection
  */
 struct rtrs_clt_sess {
+	struct device		dev;
+	struct kobject		*paths_dir;
+	struct list_head	entry;
+	bool			closing;
 	struct rtrs_clt_ops	ops;
 	char			name[RTRS_NAME_LEN];
 	u8			uuid[RTRS_UUID_LEN];
@@ -359,6 +385,13 @@ void rtrs_clt_path_error(struct rtrs_clt_path *path);
 bool rtrs_clt_wc_failed(struct rtrs_clt_path *path, const struct ib_wc *wc,
 			const char *what);
 struct rtrs_clt_path *rtrs_clt_path_select(struct rtrs_clt_sess *sess);
+
+/* sysfs.c */
+extern struct class rtrs_clt_class;
+extern const struct attribute_group *rtrs_clt_path_groups[];
+void rtrs_clt_path_note_link(struct rtrs_clt_path *path);
+int rtrs_clt_sess_publish(struct rtrs_clt_sess *sess);
+void rtrs_clt_sess_unpublish(struct rtrs_clt_sess *sess);
 
 /* permit.c */
 int rtrs_clt_permits_alloc(struct rtrs_clt_sess *sess);

@@ -66,6 +66,7 @@ u32 rtrs_clt_param_features(void)
 static int __init rtrs_clt_init(void)
 {
 	const unsigned int flags = WQ_MEM_RECLAIM | WQ_UNBOUND;
+	int err = -ENOMEM;
 
 	rtrs_clt_hb_wq = alloc_workqueue("rtrs_client_hb", flags | WQ_HIGHPRI,
 					 0);
@@ -74,15 +75,21 @@ static int __init rtrs_clt_init(void)
 	rtrs_clt_link_wq = alloc_workqueue("rtrs_client_link", flags, 0);
 	if (!rtrs_clt_link_wq)
 		goto err_destroy_hb_wq;
+	err = class_register(&rtrs_clt_class);
+	if (err)
+		goto err_destroy_link_wq;
 	return 0;
 
+err_destroy_link_wq:
+	destroy_workqueue(rtrs_clt_link_wq);
 err_destroy_hb_wq:
 	destroy_workqueue(rtrs_clt_hb_wq);
-	return -ENOMEM;
+	return err;
 }
 
 static void __exit rtrs_clt_exit(void)
 {
+	class_unregister(&rtrs_clt_class);
 	destroy_workqueue(rtrs_clt_link_wq);
 	destroy_workqueue(rtrs_clt_hb_wq);
 }

@@ -280,6 +280,17 @@ static void rtrs_clt_path_set_addr(struct rtrs_clt_path *path,
 	rtrs_addr_to_str(addr, path->name, sizeof(path->name));
 }
 
+static void rtrs_clt_path_release(struct kobject *kobj)
+{
+	kfree(container_of(kobj, struct rtrs_clt_path, kobj));
+}
+
+static const struct kobj_type rtrs_clt_path_ktype = {
+	.release	= rtrs_clt_path_release,
+	.sysfs_ops	= &kobj_sysfs_ops,
+	.default_groups	= rtrs_clt_path_groups,
+};
+
 /**
  * rtrs_clt_path_alloc() - make a path
  * @sess: session
@@ -300,6 +311,7 @@ struct rtrs_clt_path *rtrs_clt_path_alloc(struct rtrs_clt_sess *sess,
 		kfree(path);
 		return ERR_PTR(-ENOMEM);
 	}
+	kobject_init(&path->kobj, &rtrs_clt_path_ktype);
 	path->sess = sess;
 	uuid_gen(&uuid);
 	export_uuid(path->uuid, &uuid);
@@ -356,5 +368,5 @@ void rtrs_clt_path_free(struct rtrs_clt_path *path)
 {
 	destroy_workqueue(path->wq);
 	rtrs_clt_path_free_mem(path);
-	kfree(path);
+	kobject_put(&path->kobj);
 }

@@ -21,6 +21,62 @@
 /* So long a path has the server to itself when a session is opened */
 #define RTRS_CLT_HEAD_START	HZ
 
+/* All sessions; a name is that of one session only. */
+static LIST_HEAD(rtrs_clt_sessions);
+static DEFINE_SPINLOCK(rtrs_clt_sessions_lock);
+static DECLARE_WAIT_QUEUE_HEAD(rtrs_clt_sessions_wait);
+
+/* Return: false if another session has the name and is being closed. */
+static bool rtrs_clt_sess_try_enter(struct rtrs_clt_sess *sess, int *result)
+{
+	struct rtrs_clt_sess *other;
+	int err = 0;
+
+	spin_lock(&rtrs_clt_sessions_lock);
+	list_for_each_entry(other, &rtrs_clt_sessions, entry)
+		if (!strcmp(other->name, sess->name))
+			err = other->closing ? -EAGAIN : -EEXIST;
+	if (!err)
+		list_add(&sess->entry, &rtrs_clt_sessions);
+	spin_unlock(&rtrs_clt_sessions_lock);
+	*result = err;
+	return err != -EAGAIN;
+}
+
+/* Return: 0, -EEXIST if another session has the name, or -EINTR. */
+static int rtrs_clt_sess_enter(struct rtrs_clt_sess *sess)
+{
+	int err;
+
+	if (wait_event_killable(rtrs_clt_sessions_wait,
+				rtrs_clt_sess_try_enter(sess, &err)))
+		return -EINTR;
+	if (err)
+		pr_err("%s: there is a session of this name already\n",
+		       sess->name);
+	return err;
+}
+
+static void rtrs_clt_sess_begin_leave(struct rtrs_clt_sess *sess)
+{
+	spin_lock(&rtrs_clt_sessions_lock);
+	sess->closing = true;
+	spin_unlock(&rtrs_clt_sessions_lock);
+}
+
+static void rtrs_clt_sess_leave(struct rtrs_clt_sess *sess)
+{
+	spin_lock(&rtrs_clt_sessions_lock);
+	list_del(&sess->entry);
+	spin_unlock(&rtrs_clt_sessions_lock);
+	wake_up_all(&rtrs_clt_sessions_wait);
+}
+
+static void rtrs_clt_sess_release(struct device *dev)
+{
+	kfree(container_of(dev, struct rtrs_clt_sess, dev));
+}
+
 static struct rtrs_clt_sess *
 rtrs_clt_sess_alloc(struct rtrs_clt_ops *ops, const char *sessname,
 		    size_t pdu_sz, u8 reconnect_delay_sec,
@@ -49,7 +105,13 @@ rtrs_clt_sess_alloc(struct rtrs_clt_ops *ops, const char *sessname,
 	init_waitqueue_head(&sess->link_wait);
 	INIT_WORK(&sess->link_work, rtrs_clt_sess_link_work);
 	sess->told_up = true;
-	return sess;
+	device_initialize(&sess->dev);
+	sess->dev.class = &rtrs_clt_class;
+	sess->dev.release = rtrs_clt_sess_release;
+	if (!dev_set_name(&sess->dev, "%s", sess->name))
+		return sess;
+	put_device(&sess->dev);
+	return NULL;
 }
 
 static int rtrs_clt_sess_add_paths(struct rtrs_clt_sess *sess,
@@ -138,6 +200,8 @@ static void rtrs_clt_sess_destroy(struct rtrs_clt_sess *sess)
 {
 	struct rtrs_clt_path *path, *next;
 
+	rtrs_clt_sess_begin_leave(sess);
+	rtrs_clt_sess_unpublish(sess);
 	/* no event from here on */
 	spin_lock_irq(&sess->link_lock);
 	sess->opened = false;
@@ -153,8 +217,8 @@ static void rtrs_clt_sess_destroy(struct rtrs_clt_sess *sess)
 		rtrs_clt_path_free(path);
 	rtrs_clt_permits_free(sess);
 	rtrs_clt_sess_free_mem(sess);
-	mutex_destroy(&sess->paths_lock);
-	kfree(sess);
+	rtrs_clt_sess_leave(sess);
+	put_device(&sess->dev);
 }
 
 /**
@@ -199,9 +263,16 @@ struct rtrs_clt_sess *rtrs_clt_open(struct rtrs_clt_ops *ops,
 				   max_reconnect_attempts, nr_poll_queues);
 	if (!sess)
 		return ERR_PTR(-ENOMEM);
+	err = rtrs_clt_sess_enter(sess);
+	if (err) {
+		put_device(&sess->dev);
+		return ERR_PTR(err);
+	}
 	err = rtrs_clt_sess_add_paths(sess, paths, path_cnt);
 	if (!err)
 		err = rtrs_clt_sess_connect(sess);
+	if (!err)
+		err = rtrs_clt_sess_publish(sess);
 	if (err)
 		goto err_destroy;
 	spin_lock_irq(&sess->link_lock);
