@@ -6,7 +6,7 @@ import time
 import pytest
 
 from helpers import (NOTICED, RESUMED, direct_read, footprint, map_twice, parameter, plug_cable,
-                     pull_cable, qps, sessions, verified_fio, verified_load, wait_footprint,
+                     probed, pull_cable, qps, sessions, verified_fio, verified_load, wait_footprint,
                      wait_in, wait_logged, wait_state)
 from labkit.pair import CTL, wait_until
 from labkit.patience import patient
@@ -92,6 +92,17 @@ def test_heartbeats_wait_until_the_other_side_can_answer(pair, before):
         pair.server.netem("")
     direct_read(pair.client, disk.path)
     assert not any("silent" in line for line in pair.client.kernel_log(since))
+
+
+def test_connections_are_not_probed_once_there_is_no_io(pair, before):
+    # a probe says that unsignalled answers were sent, too, and that there is nothing left to probe
+    pair.reload_modules(hb_interval_ms=100)
+    disk = pair.map()
+    pair.client.settle()
+    with probed(pair.server, "rtrs_srv_con_probe_done") as probes:
+        direct_read(pair.client, disk.path)
+        time.sleep(3)
+    assert 1 <= probes[0].count("lab_probe") < 10
 
 
 @pytest.mark.parametrize("down", (0, 1))

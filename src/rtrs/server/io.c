@@ -24,19 +24,31 @@
  * turn only after the post, and whoever posted touches nothing of the operation
  * then.
  *
- * Payload of a response. Data and key of a response are read by the device
- * after the operation ended. The client has got them when it sends its next
- * request for the chunk, so that at most a retransmission, which the client's
- * device discards, sees something newer. But the response's completion may be
- * polled later than that request, possibly from another connection's queue.
- * So op->gate counts what is missing before a response may be posted: the
- * consumer's answer, and the completion of the previous response. Whoever
- * brings it to zero posts. So op->key_msg and op->sent_wrs are never changed
- * while a work request that they describe is outstanding.
+ * Payload of a response. The device reads data and key of a response, which are
+ * in the chunk and in op->key_msg, after the operation ended: when it sends them,
+ * and again whenever it sends them once more because no acknowledgement came. Nobody
+ * waits for the last acknowledgement before the next request for the chunk changes
+ * both. A client sends that request when it has the whole response, and then:
+ *	its device has all packets of the response. Packets have numbers, and one
+ *	that comes again is a duplicate, which the device acknowledges and discards
+ *	without a look at its payload; so nobody sees what is in the memory by then.
+ *	(iWARP: TCP discards bytes that it has.)
+ *	our device has executed all work requests of the response, including the
+ *	registration of the chunk, since a device begins them in order.
+ * A client that does not wait for the response gets one with the data or the key of
+ * the next. Both are of its own chunk, so it learns nothing that it may not know.
+ * The memory itself is freed after the queue pairs were drained.
  *
- * Send queue. Room is reserved in work requests for a whole chain, the last of
- * which is signalled. What finds no room waits in con->waiting for the next
- * completion.
+ * Send queue. Room is reserved in work requests for a whole chain. Most responses are
+ * not signalled: con->unsignalled counts their work requests, until one behind them is
+ * signalled, and takes the count along for its completion to give the room back:
+ *	the response with which they are half the send queue, unless another such
+ *	response did not complete yet (con->marked)
+ *	an invalidation of a chunk's key (op->inv_wrs), which needs its completion
+ *	the probe of a tick of the heartbeat (con->probed), see path.c
+ * What finds no room waits in con->waiting for such a completion, and there is one
+ * to come: while nothing that is signalled is under way, the others are at most half
+ * the queue, and the other half has room for any chain.
  *
  * An orderly end, see end.c: a path that is ENDING begins no operation, and answers
  * none that ends from then on, so that its client sends it again. Only responses that
@@ -68,8 +80,6 @@ struct rtrs_srv_chain {
 	struct ib_sge		data_sge;
 	struct ib_sge		key_sge;
 };
-
-static void rtrs_srv_op_submit(struct rtrs_srv_op *op);
 
 /* ------------------------------------------------ chunk and ownership */
 
@@ -108,14 +118,6 @@ static void rtrs_srv_op_end(struct rtrs_srv_op *op)
 	percpu_ref_put(&path->inflight);
 }
 
-/* An operation of a dead path that was about to post something. */
-static void rtrs_srv_op_drop(struct rtrs_srv_op *op)
-{
-	if (op->phase == RTRS_SRV_OP_RESP)
-		atomic_set(&op->gate, 1);
-	rtrs_srv_op_end(op);
-}
-
 /*
  * Take operation and chunk. 0: both; -EINPROGRESS: the operation is held until
  * it gets the chunk; -EBUSY: the client broke the rules; -ENOTCONN: the path
@@ -142,6 +144,37 @@ static int rtrs_srv_op_claim(struct rtrs_srv_op *op, struct rtrs_srv_con *con,
 	}
 	chunk->owner = op;
 	return 0;
+}
+
+/* --------------------------------------------------------- send queue */
+
+/**
+ * rtrs_srv_con_cover() - a signalled work request is about to be posted
+ * @con: connection, its post_lock held until that is posted
+ * @wrs: where its completion finds what it gives back: all work requests of
+ *	operations that are not signalled yet
+ */
+void rtrs_srv_con_cover(struct rtrs_srv_con *con, int *wrs)
+{
+	lockdep_assert_held(&con->post_lock);
+	WRITE_ONCE(*wrs, con->unsignalled);
+	con->unsignalled = 0;
+}
+
+/**
+ * rtrs_srv_con_sent() - a signalled work request completed
+ * @con: connection
+ * @wrs: what rtrs_srv_con_cover() got for it
+ *
+ * Context: completion.
+ */
+void rtrs_srv_con_sent(struct rtrs_srv_con *con, int *wrs)
+{
+	int nr = READ_ONCE(*wrs);
+
+	WRITE_ONCE(*wrs, 0);
+	rtrs_sq_put(&con->c, nr);
+	rtrs_srv_con_kick(con);
 }
 
 /* ------------------------------------------------------------ posting */
@@ -211,8 +244,7 @@ static void rtrs_srv_chain_add_rsp(struct rtrs_srv_chain *chain,
 	chain->rsp = (struct ib_rdma_wr) {
 		.wr.opcode	= op->mr ? IB_WR_SEND_WITH_IMM :
 					   IB_WR_RDMA_WRITE_WITH_IMM,
-		.wr.wr_cqe	= &op->rsp_cqe,
-		.wr.send_flags	= IB_SEND_SIGNALED,
+		.wr.wr_cqe	= &op->con->rsp_cqe,
 		.wr.ex.imm_data	= cpu_to_be32(imm),
 	};
 	if (op->mr) {
@@ -259,23 +291,29 @@ static void rtrs_srv_chain_build(struct rtrs_srv_chain *chain,
 	rtrs_srv_chain_add_rsp(chain, op, merge);
 }
 
-/* A response is off the send queue: the next one of this operation may go. */
-static void rtrs_srv_op_sent(struct rtrs_srv_op *op, struct rtrs_srv_con *con)
+/**
+ * rtrs_srv_con_rsp_done() - a response that was signalled completed, or any failed
+ * @cq: completion queue
+ * @wc: completion
+ */
+void rtrs_srv_con_rsp_done(struct ib_cq *cq, struct ib_wc *wc)
 {
-	rtrs_sq_put(&con->c, op->sent_wrs);
-	if (atomic_dec_and_test(&op->gate))
-		rtrs_srv_op_submit(op);
-}
-
-static void rtrs_srv_op_rsp_done(struct ib_cq *cq, struct ib_wc *wc)
-{
-	struct rtrs_srv_op *op = container_of(wc->wr_cqe, struct rtrs_srv_op,
-					      rsp_cqe);
 	struct rtrs_srv_con *con = rtrs_srv_con_of(cq);
 
-	rtrs_srv_wc_failed(con, wc, "response");
-	rtrs_srv_op_sent(op, con);
-	rtrs_srv_con_kick(con);
+	if (!rtrs_srv_wc_failed(con, wc, "response"))
+		rtrs_srv_con_sent(con, &con->marked);
+}
+
+/* Signal a response if it is time for that; see the top of the file. */
+static void rtrs_srv_con_mark(struct rtrs_srv_con *con, int wrs,
+			      struct ib_send_wr *rsp)
+{
+	lockdep_assert_held(&con->post_lock);
+	con->unsignalled += wrs;
+	if (con->unsignalled < con->c.sq_size / 2 || READ_ONCE(con->marked))
+		return;
+	rsp->send_flags = IB_SEND_SIGNALED;
+	rtrs_srv_con_cover(con, &con->marked);
 }
 
 /* Room for the chain is reserved. See the top of the file for the order. */
@@ -286,23 +324,21 @@ static void rtrs_srv_op_post_resp(struct rtrs_srv_op *op)
 	struct rtrs_srv_con *con = op->con;
 	struct rtrs_srv_chain chain;
 	unsigned long flags;
-	int err;
+	int wrs, err;
 
 	ib_dma_sync_single_for_device(path->dev->ib, op->dma, op->sync_len,
 				      DMA_BIDIRECTIONAL);
 	rtrs_srv_chain_build(&chain, op);
-	op->sent_wrs = op->rsp_wrs;
-	atomic_set(&op->gate, 2);
+	wrs = op->rsp_wrs;
 	rtrs_srv_op_unbusy(op);
 
 	spin_lock_irqsave(&con->post_lock, flags);
+	rtrs_srv_con_mark(con, wrs, &chain.rsp.wr);
 	err = ib_post_send(con->c.qp, chain.head, NULL);
 	spin_unlock_irqrestore(&con->post_lock, flags);
-	if (unlikely(err)) {
+	if (unlikely(err))
 		rtrs_srv_path_close(path, "connection %u: cannot post a response: %pe",
 				    con->c.cid, ERR_PTR(err));
-		rtrs_srv_op_sent(op, con);
-	}
 	rtrs_srv_chunk_release(chunk);
 	percpu_ref_put(&path->inflight);
 }
@@ -316,14 +352,18 @@ static void rtrs_srv_op_post_inval(struct rtrs_srv_op *op)
 		.ex.invalidate_rkey	= op->mr->rkey,
 	};
 	struct rtrs_srv_con *con = op->con;
+	unsigned long flags;
 	int err;
 
+	spin_lock_irqsave(&con->post_lock, flags);
+	con->unsignalled++;
+	rtrs_srv_con_cover(con, &op->inv_wrs);
 	err = ib_post_send(con->c.qp, &wr, NULL);
+	spin_unlock_irqrestore(&con->post_lock, flags);
 	if (likely(!err))
 		return;
 	rtrs_srv_path_close(op->path, "connection %u: cannot invalidate a chunk's key: %pe",
 			    con->c.cid, ERR_PTR(err));
-	rtrs_sq_put(&con->c, 1);
 	rtrs_srv_op_end(op);
 }
 
@@ -399,7 +439,7 @@ static void rtrs_srv_op_submit(struct rtrs_srv_op *op)
 	struct rtrs_srv_con *con = op->con;
 
 	if (!rtrs_srv_path_connected(path)) {
-		rtrs_srv_op_drop(op);
+		rtrs_srv_op_end(op);
 		return;
 	}
 	if (likely(list_empty_careful(&con->waiting) &&
@@ -412,7 +452,7 @@ static void rtrs_srv_op_submit(struct rtrs_srv_op *op)
 	if (rtrs_srv_con_enqueue(con, op))
 		rtrs_srv_con_kick(con);
 	else
-		rtrs_srv_op_drop(op);
+		rtrs_srv_op_end(op);
 	percpu_ref_put(&path->inflight);
 }
 
@@ -492,8 +532,7 @@ static void rtrs_srv_op_inv_done(struct ib_cq *cq, struct ib_wc *wc)
 					      inv_cqe);
 	struct rtrs_srv_con *con = rtrs_srv_con_of(cq);
 
-	rtrs_sq_put(&con->c, 1);
-	rtrs_srv_con_kick(con);
+	rtrs_srv_con_sent(con, &op->inv_wrs);
 	if (rtrs_srv_wc_failed(con, wc, "invalidation of a chunk's key")) {
 		rtrs_srv_op_end(op);
 		return;
@@ -593,8 +632,7 @@ static void rtrs_srv_op_plan_resp(struct rtrs_srv_op *op, int status, size_t len
 bool rtrs_srv_resp_rdma_len(struct rtrs_srv_op *op, int status, size_t len)
 {
 	rtrs_srv_op_plan_resp(op, status, len);
-	if (atomic_dec_and_test(&op->gate))
-		rtrs_srv_op_submit(op);
+	rtrs_srv_op_submit(op);
 	return true;
 }
 EXPORT_SYMBOL_GPL(rtrs_srv_resp_rdma_len);
@@ -651,12 +689,10 @@ static void rtrs_srv_op_init(struct rtrs_srv_op *op, struct rtrs_srv_path *path,
 	op->path = path;
 	op->chunk = &path->sess->chunks[id];
 	op->id = id;
-	atomic_set(&op->gate, 1);
 	INIT_LIST_HEAD(&op->held);
 	INIT_LIST_HEAD(&op->waiting);
 	INIT_WORK(&op->work, rtrs_srv_op_work);
 	op->inv_cqe.done = rtrs_srv_op_inv_done;
-	op->rsp_cqe.done = rtrs_srv_op_rsp_done;
 }
 
 static int rtrs_srv_op_alloc(struct rtrs_srv_op *op)
@@ -747,7 +783,7 @@ static void rtrs_srv_con_abandon_waiting(struct rtrs_srv_con *con)
 	spin_unlock_irqrestore(&con->lock, flags);
 
 	list_for_each_entry_safe(op, next, &list, waiting)
-		rtrs_srv_op_drop(op);
+		rtrs_srv_op_end(op);
 }
 
 /**

@@ -320,10 +320,17 @@ struct rtrs_srv_path {
  * @c: QP, CQ and CM id
  * @path: owner
  * @recv_cqe: completion of receives without a buffer
- * @err_cqe: completion of unsignalled work requests: only errors get there
+ * @rsp_cqe: completion of responses
+ * @err_cqe: completion of work requests that are never signalled: only errors
+ *	get there
  * @in_consumer: the consumer is at a request; completions wait for it
- * @post_lock: held while a response is posted, because soft RoCE before 6.4
- *	does not keep the work requests of two of them apart
+ * @post_lock: held while an operation posts, because soft RoCE before 6.4 does not
+ *	keep the work requests of two of them apart; protects the next three
+ * @unsignalled: work requests of operations that were posted, with nothing that is
+ *	signalled behind them yet
+ * @marked: those whose room the completion of a signalled response gives back, 0 if
+ *	there is no such response under way
+ * @probed: likewise, the completion of the probe
  * @lock: protects @waiting
  * @waiting: operations that wait for room in the send queue, oldest first
  */
@@ -331,9 +338,13 @@ struct rtrs_srv_con {
 	struct rtrs_con		c;
 	struct rtrs_srv_path	*path;
 	struct ib_cqe		recv_cqe;
+	struct ib_cqe		rsp_cqe;
 	struct ib_cqe		err_cqe;
 	bool			in_consumer;
 	spinlock_t		post_lock;
+	int			unsignalled;
+	int			marked;
+	int			probed;
 	spinlock_t		lock;
 	struct list_head	waiting;
 };
@@ -358,7 +369,6 @@ enum rtrs_srv_op_phase {
  * @mr: the chunk's own registration, NULL if keys stay valid
  * @usr: private copy of the user message
  * @busy: begun and not ended; see io.c
- * @gate: what is missing until the response may be posted; see io.c
  * @con: connection of the request
  * @off: where the header is in the chunk
  * @sync_len: bytes from the start of the chunk that the request covers
@@ -371,10 +381,8 @@ enum rtrs_srv_op_phase {
  * @rsp_len: bytes of data in it
  * @rsp_inval: it invalidates the client's key
  * @rsp_wrs: work requests of it
- * @sent_wrs: work requests of the last response that was posted, constant
- *	until it completes
+ * @inv_wrs: work requests whose room the completion of the invalidation gives back
  * @inv_cqe: completion of the invalidation
- * @rsp_cqe: completion of the response
  * @key_msg: payload of a response that carries a key
  * @pdu: the consumer's
  */
@@ -388,7 +396,6 @@ struct rtrs_srv_op {
 	void			*usr;
 
 	bool			busy;
-	atomic_t		gate;
 	struct rtrs_srv_con	*con;
 	u32			off;
 	u32			sync_len;
@@ -403,9 +410,8 @@ struct rtrs_srv_op {
 	u32			rsp_len;
 	bool			rsp_inval;
 	u8			rsp_wrs;
-	u8			sent_wrs;
+	int			inv_wrs;
 	struct ib_cqe		inv_cqe;
-	struct ib_cqe		rsp_cqe;
 	struct rtrs_iu		key_msg;
 
 	u8			pdu[] ____cacheline_aligned;
@@ -476,6 +482,7 @@ int rtrs_srv_con_request(struct rtrs_srv_ctx *ctx, struct rdma_cm_id *cm_id,
 			 const struct rdma_conn_param *param);
 u32 rtrs_srv_con_mem(void);
 int rtrs_srv_con_post_recvs(struct rtrs_srv_con *con);
+int rtrs_srv_con_tick(struct rtrs_srv_con *con, unsigned int interval_ms);
 void rtrs_srv_con_disconnect(struct rtrs_srv_con *con);
 void rtrs_srv_con_destroy(struct rtrs_srv_con *con);
 bool rtrs_srv_wc_failed(struct rtrs_srv_con *con, const struct ib_wc *wc,
@@ -500,6 +507,9 @@ int rtrs_srv_ops_alloc(struct rtrs_srv_path *path);
 void rtrs_srv_ops_free(struct rtrs_srv_path *path);
 void rtrs_srv_ops_abandon(struct rtrs_srv_path *path);
 void rtrs_srv_op_begin(struct rtrs_srv_con *con, u32 id, u32 off);
+void rtrs_srv_con_rsp_done(struct ib_cq *cq, struct ib_wc *wc);
 void rtrs_srv_con_kick(struct rtrs_srv_con *con);
+void rtrs_srv_con_cover(struct rtrs_srv_con *con, int *wrs);
+void rtrs_srv_con_sent(struct rtrs_srv_con *con, int *wrs);
 
 #endif
