@@ -13,6 +13,8 @@ import pytest
 from helpers import (FROZEN, MIB, SMALL, array_is_consistent, completed, footprint, frozen,
                      loop_that_hangs, qps, raid5, verified_fio, wait_footprint, wait_in,
                      wait_logged)
+from labkit import build
+from labkit.kernels import KERNELS
 from labkit.pair import wait_until
 from labkit.patience import patient
 from wire import (IO_RSP, PAGE, PROMPT, READ, UNKNOWN, WRITE, WireClient, block_io, closing, hello, info,
@@ -25,6 +27,7 @@ RESET = -errno.ECONNRESET
 KNOCKS = 15         # as many as rtrs_raw can make, but one
 LARGEST = 4096      # connections of a path
 AT_ONCE = 10    # rounds
+WAITING = 5     # clients; the server does two things at a time
 TALKING = 15    # seconds; a silent client is given up after 5
 
 
@@ -50,6 +53,24 @@ def wire(pair, request):
     wait_footprint(pair, before)
     closed = [line for line in pair.server.kernel_log(since) if "closing" in line]
     assert not any("rtrs_server: s: path" in line for line in closed)
+
+
+@pytest.fixture
+def narrow(pair):
+    """The server does two things at a time, where others do hundreds, and waits long for a name."""
+    edits = [(f"src/rtrs/server/{file}", old, new) for file, old, new in (
+        ("main.c", "flags, 0)", "flags, 2)"),
+        ("srv.h", "RTRS_SRV_DRAIN_WAIT\t(3 * HZ)", "RTRS_SRV_DRAIN_WAIT\t(60 * HZ)"))]
+    module = build.build_changed(KERNELS[pair.server.series], "narrow", edits,
+                                 ("rtrs-core", "rtrs-server"))["rtrs-server"]
+    pair.server.upload(module, "/tmp/rtrs-server.ko")
+    pair.server.unload()
+    pair.server.run("modprobe rtrs_core && modprobe ib_core && insmod /tmp/rtrs-server.ko "
+                    f"always_invalidate={pair.mode} "
+                    + " ".join(f"{key}={value}" for key, value in SMALL.items()))
+    pair.server.modprobe("rnbd_server", dev_search_path="/dev")
+    yield
+    pair.unload_modules()
 
 
 @pytest.fixture
@@ -131,6 +152,23 @@ def test_two_that_begin_a_session_at_once_are_in_one(pair, wire):
             for client in wire, other:      # another session would not get the name
                 assert client.send(info()) is None and len(client.answer()) > 12
     other.remove()
+
+
+@pytest.mark.limit(600)     # for the build
+def test_those_who_wait_for_a_name_delay_no_end_of_a_path(pair, narrow):
+    pair.server.null_blk(size_mb=4)
+    owner, other = pair.map("nullb0", "taken"), pair.map("nullb0", "other", access_mode="ro")
+    wire = WireClient(pair.client, f"ip:{pair.server.address()}")
+    for con in range(WAITING):
+        assert wire.connect(cid_num=1, path=os.urandom(16), session=os.urandom(16)) == 0
+        assert wire.send(info(b"taken"), con) is None
+    since, gone = pair.server.mark(), f"@ip:{pair.server.address()}: closed"
+    other.unmap()
+    wait_logged(pair.server, gone, since)
+    wire.close()
+    owner.unmap()
+    wait_logged(pair.server, gone, since, count=2 + WAITING)
+    wire.remove()
 
 
 def test_too_many_handshakes_are_refused(pair, wire):

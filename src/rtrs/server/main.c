@@ -317,9 +317,12 @@ static int rtrs_srv_ctx_create_wqs(struct rtrs_srv_ctx *ctx)
 {
 	const unsigned int flags = WQ_MEM_RECLAIM | WQ_UNBOUND;
 
+	ctx->info_wq = alloc_workqueue("rtrs_srv_info", flags, 0);
+	if (!ctx->info_wq)
+		return -ENOMEM;
 	ctx->wq = alloc_workqueue("rtrs_srv", flags, 0);
 	if (!ctx->wq)
-		return -ENOMEM;
+		goto err_destroy_info_wq;
 	ctx->io_wq = alloc_workqueue("rtrs_srv_io", flags, 0);
 	if (!ctx->io_wq)
 		goto err_destroy_wq;
@@ -332,6 +335,8 @@ err_destroy_io_wq:
 	destroy_workqueue(ctx->io_wq);
 err_destroy_wq:
 	destroy_workqueue(ctx->wq);
+err_destroy_info_wq:
+	destroy_workqueue(ctx->info_wq);
 	return -ENOMEM;
 }
 
@@ -361,6 +366,7 @@ static struct rtrs_srv_ctx *rtrs_srv_ctx_create(const struct rtrs_srv_ops *ops,
 
 static void rtrs_srv_ctx_free(struct rtrs_srv_ctx *ctx)
 {
+	destroy_workqueue(ctx->info_wq);
 	destroy_workqueue(ctx->wq);
 	destroy_workqueue(ctx->io_wq);
 	destroy_workqueue(ctx->hb_wq);

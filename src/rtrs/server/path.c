@@ -14,8 +14,9 @@
  *	a CM request that adds a connection	takes path->mutex, sees CLOSING
  *	the handshake timer, heartbeat		cancelled
  *	info_work				queued only while CONNECTING,
- *						cancelled; a registration it
- *						waits for is flushed
+ *						cancelled; it waits for nothing
+ *						any more, and a registration is
+ *						flushed
  *	operations				those that have not reached the
  *						consumer are dropped, the last of
  *						the others queues free_work
@@ -85,6 +86,8 @@ void rtrs_srv_path_close(struct rtrs_srv_path *path, const char *why, ...)
 	vaf.va = &args;
 	rtrs_srv_path_log(path, info, "closing: %pV\n", &vaf);
 	va_end(args);
+	/* info_work may be waiting, and close_work waits for that */
+	wake_up_all(&path->sess->ctx->path_gone);
 	queue_work(path->sess->ctx->wq, &path->close_work);
 }
 
@@ -188,7 +191,7 @@ void rtrs_srv_path_info(struct rtrs_srv_path *path, u32 len)
 	spin_lock_irqsave(&path->state_lock, flags);
 	if (path->state == RTRS_SRV_PATH_CONNECTING) {
 		path->info_len = len;
-		queue_work(path->sess->ctx->wq, &path->info_work);
+		queue_work(path->sess->ctx->info_wq, &path->info_work);
 	}
 	spin_unlock_irqrestore(&path->state_lock, flags);
 }

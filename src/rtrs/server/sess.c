@@ -283,7 +283,7 @@ static int rtrs_srv_path_try_name(struct rtrs_srv_path *path, const char *name)
 	return err;
 }
 
-/* Until @try is done, or the client's past has had time to end. */
+/* Until @try is done, the path closes, or the client's past has had time to end. */
 static int rtrs_srv_path_try_for_long(struct rtrs_srv_path *path,
 				      int (*try)(struct rtrs_srv_path *path,
 						 const char *name),
@@ -295,7 +295,8 @@ static int rtrs_srv_path_try_for_long(struct rtrs_srv_path *path,
 	int err;
 
 	add_wait_queue(&ctx->path_gone, &wait);
-	while ((err = try(path, name)) == again && left)
+	while ((err = try(path, name)) == again && left &&
+	       READ_ONCE(path->state) == RTRS_SRV_PATH_CONNECTING)
 		left = wait_woken(&wait, TASK_UNINTERRUPTIBLE, left);
 	remove_wait_queue(&ctx->path_gone, &wait);
 	return err;

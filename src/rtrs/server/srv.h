@@ -77,8 +77,8 @@ extern struct rtrs_srv_params rtrs_srv_params;
  * @sessions: struct rtrs_srv_sess
  * @devices: struct rtrs_srv_dev
  * @nr_paths: paths of all sessions
- * @path_gone: woken whenever a path is gone, or a link begins or ends, or clients
- *	have heard of an orderly end
+ * @path_gone: woken whenever a path is closing or gone, or a link begins or ends, or
+ *	clients have heard of an orderly end
  * @nr_ends: messages that say so and did not complete
  * @listen_mutex: protects the next five
  * @listen_ip: listener of IP paths, NULL while there is no device
@@ -86,7 +86,9 @@ extern struct rtrs_srv_params rtrs_srv_params;
  * @nr_devices: devices present
  * @listen_err: why @listen_ip could not be had
  * @closing: no listener may be made any more
- * @wq: handshakes, closing of paths
+ * @info_wq: info requests, which may wait for the end of other paths
+ * @wq: closing of paths and handshakes that take too long. Nothing here waits for a
+ *	client or another path.
  * @io_wq: operations that had to wait for their chunk. Not @wq: closing one
  *	path may wait for an operation of another.
  * @hb_wq: heartbeats, which nothing else may delay
@@ -111,6 +113,7 @@ struct rtrs_srv_ctx {
 	int			listen_err;
 	bool			closing;
 
+	struct workqueue_struct	*info_wq;
 	struct workqueue_struct	*wq;
 	struct workqueue_struct	*io_wq;
 	struct workqueue_struct	*hb_wq;
