@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What fits into one registration of memory: arithmetic on what an adapter says
- * of itself, without the adapter, so that unit tests reach values that soft RoCE
- * does not have.
+ * What fits into one registration of memory, and its address: arithmetic on what an
+ * adapter says of itself, without the adapter, so that unit tests reach values that
+ * soft RoCE does not have.
  */
 #ifndef RTRS_MR_H
 #define RTRS_MR_H
@@ -52,6 +52,22 @@ static inline u32 rtrs_mr_max_io(u32 max_io, u32 page_size, u32 max_pages)
 
 	bytes = min_t(u64, max_io, bytes);
 	return bytes - (bytes & (page_size - 1));
+}
+
+/**
+ * rtrs_mr_iova() - a random address for a registration
+ * @addr: the address it has without that
+ * @random: 64 random bits
+ * @page_size: bytes of a page of the registration, a power of two
+ *
+ * Return: an address at the same place within a page as @addr, in the lower half of
+ * all addresses, so that no memory there is goes beyond the last one.
+ */
+static inline u64 rtrs_mr_iova(u64 addr, u64 random, u32 page_size)
+{
+	u64 within = page_size - 1;
+
+	return (random >> 1 & ~within) | (addr & within);
 }
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What fits into a registration, for adapters that soft RoCE is not like. */
+/* What fits into a registration, for adapters that soft RoCE is not like, and its address. */
 #include "unit.h"
 
 #include "rtrs/mr.h"
@@ -70,6 +70,22 @@ static void data_ends_with_a_page(void **state)
 	assert_int_equal(rtrs_mr_max_io(U32_MAX, 4 * KIB, U32_MAX), U32_MAX - 4 * KIB + 1);
 }
 
+static void random_addresses_keep_their_place_in_a_page(void **state)
+{
+	assert_int_equal(rtrs_mr_iova(0xffff888012345678, 0, 4 * KIB), 0x678);
+	assert_int_equal(rtrs_mr_iova(0xffff888012345678, 2ull << 12, 4 * KIB), 0x1678);
+	assert_int_equal(rtrs_mr_iova(0, 0x123456789abcdef0, 4 * KIB), 0x091a2b3c4d5e6000);
+	assert_int_equal(rtrs_mr_iova(0x1ffff, 0x123456789abcdef0, 64 * KIB), 0x091a2b3c4d5effff);
+}
+
+static void random_addresses_do_not_wrap(void **state)
+{
+	u64 last = rtrs_mr_iova(U64_MAX, U64_MAX, 4 * KIB);
+
+	assert_int_equal(last, U64_MAX >> 1);
+	assert_true(last + (1ull << 62) > last);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -79,6 +95,8 @@ int main(void)
 		cmocka_unit_test(sizes_do_not_end_at_32_bits),
 		cmocka_unit_test(data_may_start_within_a_page),
 		cmocka_unit_test(data_ends_with_a_page),
+		cmocka_unit_test(random_addresses_keep_their_place_in_a_page),
+		cmocka_unit_test(random_addresses_do_not_wrap),
 	};
 
 	return cmocka_run_group_tests_name("registrations", tests, NULL, NULL);

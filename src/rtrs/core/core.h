@@ -199,6 +199,9 @@ int rtrs_con_tick(struct rtrs_con *con, unsigned int interval_ms);
 int rtrs_post_recv_empty(struct rtrs_con *con, struct ib_cqe *cqe);
 int rtrs_post_one(struct rtrs_con *con, const struct ib_send_wr *wr);
 
+/* mr.c */
+void rtrs_mr_set_iova(struct ib_mr *mr);
+
 /**
  * struct rtrs_iu - a DMA-mapped message buffer
  * @cqe: completion, set by the user
