@@ -11,7 +11,7 @@ from concurrent import futures
 import pytest
 
 from helpers import (FROZEN, MIB, SMALL, array_is_consistent, completed, footprint, frozen,
-                     loop_that_hangs, qps, raid5, verified_fio, wait_footprint, wait_in,
+                     loop_that_hangs, parameter, qps, raid5, verified_fio, wait_footprint, wait_in,
                      wait_logged)
 from labkit import build
 from labkit.kernels import KERNELS
@@ -118,6 +118,23 @@ def test_what_is_right_is_answered(pair, wire):
         # room for the answer, the message, the header
         assert wire.request(chunk, 72, hello() + read_header(36), start=36) is None
         assert wire.status(chunk) == 0
+
+
+def test_memory_is_offered_under_addresses_that_tell_nothing(pair, wire):
+    offered = []
+    for _ in range(2):
+        offered.append({address for address, _ in wire.greet().chunks})
+        for chunk in (0, DEPTH - 1, 0):
+            assert wire.request(chunk, 72, hello() + read_header(36), start=36) is None
+            assert wire.status(chunk) == 0
+    assert not offered[0] & offered[1] and not any(map(kernel_address, set.union(*offered)))
+    with parameter(pair.server, "rtrs_core", "random_iova", "N"):
+        assert all(kernel_address(address) for address, _ in wire.greet().chunks)
+
+
+def kernel_address(address):
+    """Whether an address may be one of the kernel's, which soft RoCE takes if nobody has another."""
+    return address >> 63 and address % PAGE == 0
 
 
 def test_wrong_connection_requests_are_rejected(pair, wire):
