@@ -25,7 +25,6 @@
 #include "srv.h"
 
 #define RTRS_SRV_END_WAIT	(2 * HZ)	/* until clients heard it */
-#define RTRS_SRV_CLOSE_WAIT	(3 * HZ)	/* until they are disconnected */
 
 static void rtrs_srv_end_done(struct ib_cq *cq, struct ib_wc *wc)
 {
@@ -107,20 +106,4 @@ void rtrs_srv_ctx_end(struct rtrs_srv_ctx *ctx)
 	rtrs_srv_ctx_visit_paths(ctx, rtrs_srv_path_try_send_end);
 	wait_event_timeout(ctx->path_gone, !atomic_read(&ctx->nr_ends),
 			   RTRS_SRV_END_WAIT);
-}
-
-/**
- * rtrs_srv_ctx_reboot() - the host is about to go down
- * @ctx: context
- *
- * Nobody unloads a module then. Clients are disconnected, so that they need not
- * miss the host first. What a frozen device keeps is left.
- *
- * Context: process; some seconds more than rtrs_srv_ctx_end().
- */
-void rtrs_srv_ctx_reboot(struct rtrs_srv_ctx *ctx)
-{
-	rtrs_srv_ctx_begin_stop(ctx);
-	wait_event_timeout(ctx->path_gone, !READ_ONCE(ctx->nr_paths),
-			   RTRS_SRV_CLOSE_WAIT);
 }

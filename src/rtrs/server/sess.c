@@ -252,6 +252,25 @@ void rtrs_srv_sess_leave(struct rtrs_srv_path *path)
 		rtrs_srv_sess_free(sess);
 }
 
+/**
+ * rtrs_srv_ctx_close_paths() - begin to close all paths, or those on one device
+ * @ctx: context, its mutex held
+ * @dev: the device, NULL for all
+ * @why: for the log
+ */
+void rtrs_srv_ctx_close_paths(struct rtrs_srv_ctx *ctx,
+			      const struct rtrs_srv_dev *dev, const char *why)
+{
+	struct rtrs_srv_sess *sess;
+	struct rtrs_srv_path *path;
+
+	lockdep_assert_held(&ctx->mutex);
+	list_for_each_entry(sess, &ctx->sessions, entry)
+		list_for_each_entry(path, &sess->paths, entry)
+			if (!dev || path->dev == dev)
+				rtrs_srv_path_close(path, "%s", why);
+}
+
 static bool rtrs_srv_name_taken(struct rtrs_srv_sess *sess, const char *name)
 {
 	struct rtrs_srv_sess *other;

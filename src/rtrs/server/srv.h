@@ -67,8 +67,6 @@ struct rtrs_srv_params {
 	uint	handshake_timeout_ms;
 };
 
-extern struct rtrs_srv_params rtrs_srv_params;
-
 /**
  * struct rtrs_srv_ctx - what rtrs_srv_open() returns; there is one at most
  * @ops: consumer
@@ -443,24 +441,35 @@ static inline bool rtrs_srv_path_connected(const struct rtrs_srv_path *path)
 	return smp_load_acquire(&path->state) == RTRS_SRV_PATH_CONNECTED;
 }
 
+/* params.c */
+extern struct rtrs_srv_params rtrs_srv_params;
+int rtrs_srv_params_check(void);
+
 /* instance.c */
 extern u64 rtrs_srv_instance;
 void rtrs_srv_instance_init(void);
 
-/* main.c */
+/* dev.c */
 struct rtrs_srv_dev *rtrs_srv_dev_find(struct rtrs_srv_ctx *ctx,
 				       const struct ib_device *ib);
-void rtrs_srv_ctx_begin_stop(struct rtrs_srv_ctx *ctx);
+int rtrs_srv_devs_register(struct rtrs_srv_ctx *ctx);
+void rtrs_srv_devs_unregister(void);
+
+/* listen.c */
+void rtrs_srv_listeners_get(struct rtrs_srv_ctx *ctx);
+void rtrs_srv_listeners_put(struct rtrs_srv_ctx *ctx);
+void rtrs_srv_listeners_stop(struct rtrs_srv_ctx *ctx);
 
 /* end.c */
 void rtrs_srv_ctx_end(struct rtrs_srv_ctx *ctx);
-void rtrs_srv_ctx_reboot(struct rtrs_srv_ctx *ctx);
 
 /* sess.c */
 struct rtrs_srv_path *rtrs_srv_sess_join(struct rtrs_srv_ctx *ctx,
 					 struct rdma_cm_id *cm_id,
 					 const struct rtrs_conn_req *req);
 void rtrs_srv_sess_leave(struct rtrs_srv_path *path);
+void rtrs_srv_ctx_close_paths(struct rtrs_srv_ctx *ctx,
+			      const struct rtrs_srv_dev *dev, const char *why);
 int rtrs_srv_path_set_name(struct rtrs_srv_path *path, const char *name);
 int rtrs_srv_sess_link_up(struct rtrs_srv_path *path);
 void rtrs_srv_sess_link_lost(struct rtrs_srv_path *path);
