@@ -1,52 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Connections: CM events, queue pairs, receives.
- *
- * Who destroys a CM id: as long as its connection is not in path->cons, the
- * CM does, because the handler of the request returns an error; the queue
- * pair is gone by then. Once it is in path->cons, the path's close_work does,
- * and the handler returns 0 whatever happens. The handler of the request holds
- * path->mutex over all of that, so close_work sees either nothing or the whole
- * connection.
- *
- * The id's context is the listener's until then, the connection after it.
+ * Connections: queue pairs, receives, CM events.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/slab.h>
 
 #include "srv.h"
-
-/**
- * rtrs_srv_wc_failed() - look at a completion's status
- * @con: connection
- * @wc: completion
- * @what: what completed, for the log
- *
- * Any error closes the path. A flush is only the consequence of another error or
- * of a disconnect, which most often has closed the path already and said why. But
- * newer soft RoCE reports nothing else when a key cannot be invalidated.
- *
- * Context: completion.
- * Return: true if the work request failed.
- */
-bool rtrs_srv_wc_failed(struct rtrs_srv_con *con, const struct ib_wc *wc,
-			const char *what)
-{
-	if (likely(wc->status == IB_WC_SUCCESS))
-		return false;
-	if (wc->status == IB_WC_RETRY_EXC_ERR && rtrs_hb_is_heard(&con->path->hb))
-		rtrs_srv_path_close(con->path, "connection %u: %s: %s, though the client is heard; "
-				    RTRS_LARGE_LOST, con->c.cid, what,
-				    ib_wc_status_msg(wc->status),
-				    rtrs_con_mtu(&con->c));
-	else
-		rtrs_srv_path_close(con->path, "connection %u: %s: %s, vendor error 0x%x",
-				    con->c.cid, what,
-				    ib_wc_status_msg(wc->status),
-				    wc->vendor_err);
-	return true;
-}
 
 static void rtrs_srv_con_err_done(struct ib_cq *cq, struct ib_wc *wc)
 {
@@ -176,7 +136,14 @@ int rtrs_srv_con_post_recvs(struct rtrs_srv_con *con)
 	return 0;
 }
 
-static int rtrs_srv_con_post_info_recv(struct rtrs_srv_con *con)
+/**
+ * rtrs_srv_con_post_info_recv() - post the receive for the info request
+ * @con: connection 0
+ *
+ * Context: process.
+ * Return: 0, -ENOMEM or the errno of the verbs.
+ */
+int rtrs_srv_con_post_info_recv(struct rtrs_srv_con *con)
 {
 	struct rtrs_iu *iu = &con->path->info_req;
 	int err = rtrs_iu_alloc(iu, con->path->dev->ib, RTRS_INFO_REQ_LEN,
@@ -216,6 +183,20 @@ static int rtrs_srv_con_event(struct rdma_cm_id *cm_id,
 				  ev->status);
 	}
 	return 0;
+}
+
+/**
+ * rtrs_srv_con_adopt() - the CM id is the connection's from now on
+ * @con: connection that was added to its path
+ *
+ * Its events go to the connection, and the path destroys it.
+ *
+ * Context: handler of the CM request.
+ */
+void rtrs_srv_con_adopt(struct rtrs_srv_con *con)
+{
+	con->c.cm_id->context = con;
+	con->c.cm_id->event_handler = rtrs_srv_con_event;
 }
 
 /*
@@ -271,9 +252,17 @@ static int rtrs_srv_con_create_qp(struct rtrs_srv_con *con)
 	return rtrs_con_create_qp(&con->c, path->pd, &attr);
 }
 
-static struct rtrs_srv_con *rtrs_srv_con_create(struct rtrs_srv_path *path,
-						struct rdma_cm_id *cm_id,
-						u16 cid)
+/**
+ * rtrs_srv_con_create() - make a connection
+ * @path: its path
+ * @cm_id: id of the CM request for it
+ * @cid: its number
+ *
+ * Context: process, under path->mutex.
+ * Return: the connection, or the errno of the verbs as ERR_PTR.
+ */
+struct rtrs_srv_con *rtrs_srv_con_create(struct rtrs_srv_path *path,
+					 struct rdma_cm_id *cm_id, u16 cid)
 {
 	struct rtrs_srv_con *con = kzalloc_obj(*con);
 	int err;
@@ -297,11 +286,15 @@ static struct rtrs_srv_con *rtrs_srv_con_create(struct rtrs_srv_path *path,
 	return con;
 }
 
-/*
- * Undo rtrs_srv_con_create(); the CM id stays. Nothing was ever posted, so no
- * completion handler can be running.
+/**
+ * rtrs_srv_con_free() - undo rtrs_srv_con_create()
+ * @con: connection that was never connected; its CM id stays
+ *
+ * Nothing was ever posted, so no completion handler can be running.
+ *
+ * Context: process.
  */
-static void rtrs_srv_con_free(struct rtrs_srv_con *con)
+void rtrs_srv_con_free(struct rtrs_srv_con *con)
 {
 	rtrs_con_destroy_qp(&con->c);
 	rtrs_con_free_cq(&con->c);
@@ -335,152 +328,4 @@ void rtrs_srv_con_destroy(struct rtrs_srv_con *con)
 	rtrs_con_free_cq(&con->c);
 	rdma_destroy_id(cm_id);
 	kfree(con);
-}
-
-/* ----------------------------------------------------------- requests */
-
-/* An answer says nothing of what the client did not offer: in-tree bytes then. */
-static void rtrs_srv_rsp_extend(struct rtrs_conn_rsp *rsp,
-				const struct rtrs_conn_req *req)
-{
-	rsp->features = req->features & RTRS_FEATURES;
-	if (rsp->features & RTRS_FEATURE_INSTANCE)
-		rsp->instance = rtrs_srv_instance;
-}
-
-static int rtrs_srv_con_accept(struct rtrs_srv_con *con,
-			       const struct rtrs_conn_req *req)
-{
-	struct rtrs_srv_sess *sess = con->path->sess;
-	struct rtrs_conn_rsp rsp = {
-		.version	= RTRS_VERSION,
-		.queue_depth	= sess->queue_depth,
-		.max_io_size	= rtrs_srv_get_max_io_size(sess),
-		.max_hdr_size	= sess->hdr_size,
-		.new_rkey	= sess->invalidate,
-	};
-	u8 msg[RTRS_CONN_MSG_LEN];
-	struct rdma_conn_param param = {
-		.private_data		= msg,
-		.private_data_len	= sizeof(msg),
-		.retry_count		= RTRS_RETRY_COUNT,
-		.rnr_retry_count	= RTRS_RETRY_COUNT,
-	};
-
-	rtrs_srv_rsp_extend(&rsp, req);
-	rtrs_build_conn_rsp(msg, &rsp);
-	return rdma_accept(con->c.cm_id, &param);
-}
-
-/* Answer the request with a connection; under path->mutex. */
-static int rtrs_srv_con_add(struct rtrs_srv_path *path,
-			    struct rdma_cm_id *cm_id,
-			    const struct rtrs_conn_req *req)
-{
-	struct rtrs_srv_con *con;
-	u16 cid = req->cid;
-	int err;
-
-	if (READ_ONCE(path->state) != RTRS_SRV_PATH_CONNECTING ||
-	    path->cons[cid])
-		return -ECONNRESET;
-	con = rtrs_srv_con_create(path, cm_id, cid);
-	if (IS_ERR(con))
-		return PTR_ERR(con);
-	path->first_conn &= req->first_conn;
-	if (!cid) {
-		err = rtrs_srv_con_post_info_recv(con);
-		if (err)
-			goto err_free_con;
-	}
-	path->cons[cid] = con;
-	cm_id->context = con;
-	cm_id->event_handler = rtrs_srv_con_event;
-	rtrs_srv_path_expect(path);
-	err = rtrs_srv_con_accept(con, req);
-	if (err)
-		rtrs_srv_path_close(path, "connection %u: cannot accept: %pe",
-				    cid, ERR_PTR(err));
-	return 0;
-
-err_free_con:
-	rtrs_srv_con_free(con);
-	return err;
-}
-
-static int rtrs_srv_con_join(struct rtrs_srv_ctx *ctx, struct rdma_cm_id *cm_id,
-			     const struct rtrs_conn_req *req)
-{
-	struct rtrs_srv_path *path = rtrs_srv_sess_join(ctx, cm_id, req);
-	int err;
-
-	if (IS_ERR(path))
-		return PTR_ERR(path);
-	mutex_lock(&path->mutex);
-	err = rtrs_srv_con_add(path, cm_id, req);
-	/*
-	 * A path without its first connection has no other way to end. In any
-	 * other state than CONNECTING its parts may be gone already.
-	 */
-	if (err && !req->cid &&
-	    READ_ONCE(path->state) == RTRS_SRV_PATH_CONNECTING &&
-	    !path->cons[0])
-		rtrs_srv_path_close(path, "connection 0: %pe", ERR_PTR(err));
-	mutex_unlock(&path->mutex);
-	rtrs_srv_path_put(path);
-	return err;
-}
-
-static void rtrs_srv_con_log_reject(const struct rdma_cm_id *cm_id, int err)
-{
-	char peer[RTRS_ADDR_STRLEN];
-
-	sockaddr_to_str((struct sockaddr *)&cm_id->route.addr.dst_addr, peer,
-			sizeof(peer));
-	pr_info_ratelimited("connection request from %s rejected: %pe\n", peer,
-			    ERR_PTR(err));
-}
-
-/* @req: the request, features 0 if it could not be understood */
-static void rtrs_srv_con_reject(struct rdma_cm_id *cm_id, int err,
-				const struct rtrs_conn_req *req)
-{
-	struct rtrs_conn_rsp rsp = {
-		.version	= RTRS_VERSION,
-		.err		= err,
-	};
-	u8 msg[RTRS_CONN_MSG_LEN];
-
-	rtrs_srv_rsp_extend(&rsp, req);
-	rtrs_build_conn_rsp(msg, &rsp);
-	rdma_reject(cm_id, msg, sizeof(msg), RTRS_REJECT_REASON);
-}
-
-/**
- * rtrs_srv_con_request() - handle a CM request
- * @ctx: context
- * @cm_id: its id
- * @param: its parameters
- *
- * Context: handler of the listener.
- * Return: 0, or an errno if the request was rejected and the CM is to destroy
- * the id.
- */
-int rtrs_srv_con_request(struct rtrs_srv_ctx *ctx, struct rdma_cm_id *cm_id,
-			 const struct rdma_conn_param *param)
-{
-	struct rtrs_conn_req req;
-	int err;
-
-	err = rtrs_parse_conn_req(param->private_data, param->private_data_len,
-				  &req);
-	if (err)
-		req.features = 0;
-	else
-		err = rtrs_srv_con_join(ctx, cm_id, &req);
-	if (err) {
-		rtrs_srv_con_log_reject(cm_id, err);
-		rtrs_srv_con_reject(cm_id, err, &req);
-	}
-	return err;
 }

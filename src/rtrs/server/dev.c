@@ -14,25 +14,6 @@
 /* The one whose devices these are, while the client of the RDMA core is registered. */
 static struct rtrs_srv_ctx *rtrs_srv_dev_ctx;
 
-/**
- * rtrs_srv_dev_find() - the device of a CM id
- * @ctx: context, its mutex held
- * @ib: the RDMA core's device
- *
- * Return: the device, NULL if it may not be used.
- */
-struct rtrs_srv_dev *rtrs_srv_dev_find(struct rtrs_srv_ctx *ctx,
-				       const struct ib_device *ib)
-{
-	struct rtrs_srv_dev *dev;
-
-	lockdep_assert_held(&ctx->mutex);
-	list_for_each_entry(dev, &ctx->devices, entry)
-		if (dev->ib == ib)
-			return dev;
-	return NULL;
-}
-
 static int rtrs_srv_dev_add(struct ib_device *ib);
 static void rtrs_srv_dev_remove(struct ib_device *ib, void *client_data);
 

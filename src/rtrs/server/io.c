@@ -6,51 +6,13 @@
  * nothing is allocated for a request.
  *
  *	request arrives		rtrs_srv_op_begin()
- *	chunk is free		rtrs_srv_op_run(), else held by the chunk
+ *	chunk is free		rtrs_srv_op_run(), else held by the chunk, see turn.c
  *	key is revoked		rtrs_srv_op_inv_done(), if keys are revoked
  *	header, user message	rtrs_srv_op_process(): copied, then looked at
  *	consumer		ops->rdma_ev() ... rtrs_srv_resp_rdma()
- *	response is posted	rtrs_srv_op_post_resp(): the operation ends
+ *	response is posted	rtrs_srv_op_respond(): the operation ends, see send.c
  *
- * Order. Of the operations for a chunk the one that is chunk->owner is executed.
- * Those of other paths that come meanwhile (a client that lost a path sends its
- * requests again at once, in the same chunks) are held in the order they came,
- * with their data in their own path's memory: so a write that is sent again
- * never overtakes itself, and none sees the other's data. The operation itself
- * is taken while op->busy, from its beginning until just before its response is
- * posted: once it is posted, the client may send the next request for the
- * chunk, and that uses the struct again. Between the two, the chunk still has
- * its owner, so that next request is held for a moment. The next one gets its
- * turn only after the post, and whoever posted touches nothing of the operation
- * then.
- *
- * Payload of a response. The device reads data and key of a response, which are
- * in the chunk and in op->key_msg, after the operation ended: when it sends them,
- * and again whenever it sends them once more because no acknowledgement came. Nobody
- * waits for the last acknowledgement before the next request for the chunk changes
- * both. A client sends that request when it has the whole response, and then:
- *	its device has all packets of the response. Packets have numbers, and one
- *	that comes again is a duplicate, which the device acknowledges and discards
- *	without a look at its payload; so nobody sees what is in the memory by then.
- *	(iWARP: TCP discards bytes that it has.)
- *	our device has executed all work requests of the response, including the
- *	registration of the chunk, since a device begins them in order.
- * A client that does not wait for the response gets one with the data or the key of
- * the next. Both are of its own chunk, so it learns nothing that it may not know.
- * The memory itself is freed after the queue pairs were drained.
- *
- * Send queue. Room is reserved in work requests for a whole chain. Most responses are
- * not signalled: con->unsignalled counts their work requests, until one behind them is
- * signalled, and takes the count along for its completion to give the room back:
- *	the response with which they are half the send queue, unless another such
- *	response did not complete yet (con->marked)
- *	an invalidation of a chunk's key (op->inv_wrs), which needs its completion
- *	the probe of a tick of the heartbeat (con->probed), see path.c
- * What finds no room waits in con->waiting for such a completion, and there is one
- * to come: while nothing that is signalled is under way, the others are at most half
- * the queue, and the other half has room for any chain.
- *
- * An orderly end, see end.c: a path that is ENDING begins no operation, and answers
+ * An orderly end, see end.c. A path that is ENDING begins no operation, and answers
  * none that ends from then on, so that its client sends it again. Only responses that
  * waited for room in the send queue are posted yet.
  *
@@ -68,393 +30,6 @@
 #include <linux/string.h>
 
 #include "srv.h"
-
-/* A response with everything in it: data, key, invalidation, response. */
-struct rtrs_srv_chain {
-	struct ib_send_wr	*head;
-	struct ib_send_wr	**tail;
-	struct ib_rdma_wr	data;
-	struct ib_reg_wr	key;
-	struct ib_send_wr	inval;
-	struct ib_rdma_wr	rsp;
-	struct ib_sge		data_sge;
-	struct ib_sge		key_sge;
-};
-
-/* ------------------------------------------------ chunk and ownership */
-
-/* It is the turn of the oldest operation that is held, if there is one. */
-static void rtrs_srv_chunk_release(struct rtrs_srv_chunk *chunk)
-{
-	struct rtrs_srv_op *next;
-	unsigned long flags;
-
-	spin_lock_irqsave(&chunk->lock, flags);
-	next = list_first_entry_or_null(&chunk->held, struct rtrs_srv_op, held);
-	if (next)
-		list_del_init(&next->held);
-	chunk->owner = next;
-	spin_unlock_irqrestore(&chunk->lock, flags);
-
-	if (next)
-		queue_work(next->path->sess->ctx->io_wq, &next->work);
-}
-
-/* From here on the next request may use the struct. */
-static void rtrs_srv_op_unbusy(struct rtrs_srv_op *op)
-{
-	/* pairs with the acquire in rtrs_srv_op_claim() */
-	smp_store_release(&op->busy, false);
-}
-
-/* The operation ends without a response. */
-static void rtrs_srv_op_end(struct rtrs_srv_op *op)
-{
-	struct rtrs_srv_chunk *chunk = op->chunk;
-	struct rtrs_srv_path *path = op->path;
-
-	rtrs_srv_op_unbusy(op);
-	rtrs_srv_chunk_release(chunk);
-	percpu_ref_put(&path->inflight);
-}
-
-/*
- * Take operation and chunk. 0: both; -EINPROGRESS: the operation is held until
- * it gets the chunk; -EBUSY: the client broke the rules; -ENOTCONN: the path
- * takes no requests yet; -ESHUTDOWN: it takes none any more.
- */
-static int rtrs_srv_op_claim(struct rtrs_srv_op *op, struct rtrs_srv_con *con,
-			     u32 off)
-{
-	struct rtrs_srv_chunk *chunk = op->chunk;
-
-	lockdep_assert_held(&chunk->lock);
-	if (!rtrs_srv_path_connected(op->path))
-		return READ_ONCE(op->path->state) == RTRS_SRV_PATH_CONNECTING ?
-		       -ENOTCONN : -ESHUTDOWN;
-	/* pairs with the release in rtrs_srv_op_unbusy() */
-	if (smp_load_acquire(&op->busy))
-		return -EBUSY;
-	op->busy = true;
-	op->con = con;
-	op->off = off;
-	if (chunk->owner) {
-		list_add_tail(&op->held, &chunk->held);
-		return -EINPROGRESS;
-	}
-	chunk->owner = op;
-	return 0;
-}
-
-/* --------------------------------------------------------- send queue */
-
-/**
- * rtrs_srv_con_cover() - a signalled work request is about to be posted
- * @con: connection, its post_lock held until that is posted
- * @wrs: where its completion finds what it gives back: all work requests of
- *	operations that are not signalled yet
- */
-void rtrs_srv_con_cover(struct rtrs_srv_con *con, int *wrs)
-{
-	lockdep_assert_held(&con->post_lock);
-	WRITE_ONCE(*wrs, con->unsignalled);
-	con->unsignalled = 0;
-}
-
-/**
- * rtrs_srv_con_sent() - a signalled work request completed
- * @con: connection
- * @wrs: what rtrs_srv_con_cover() got for it
- *
- * Context: completion.
- */
-void rtrs_srv_con_sent(struct rtrs_srv_con *con, int *wrs)
-{
-	int nr = READ_ONCE(*wrs);
-
-	WRITE_ONCE(*wrs, 0);
-	rtrs_sq_put(&con->c, nr);
-	rtrs_srv_con_kick(con);
-}
-
-/* ------------------------------------------------------------ posting */
-
-static void rtrs_srv_chain_add(struct rtrs_srv_chain *chain,
-			       struct ib_send_wr *wr)
-{
-	*chain->tail = wr;
-	chain->tail = &wr->next;
-}
-
-static void rtrs_srv_chain_add_data(struct rtrs_srv_chain *chain,
-				    const struct rtrs_srv_op *op)
-{
-	chain->data = (struct ib_rdma_wr) {
-		.wr.opcode	= IB_WR_RDMA_WRITE,
-		.wr.wr_cqe	= &op->con->err_cqe,
-		.wr.sg_list	= &chain->data_sge,
-		.wr.num_sge	= 1,
-		.remote_addr	= op->req.desc.addr,
-		.rkey		= op->req.desc.key,
-	};
-	rtrs_srv_chain_add(chain, &chain->data.wr);
-}
-
-/* The chunk gets its next key, and the client is told. */
-static void rtrs_srv_chain_add_key(struct rtrs_srv_chain *chain,
-				   struct rtrs_srv_op *op)
-{
-	struct ib_device *ib = op->path->dev->ib;
-	struct rtrs_rkey_rsp msg = { .buf_id = op->id };
-	struct rtrs_iu *iu = &op->key_msg;
-
-	ib_update_fast_reg_key(op->mr, ib_inc_rkey(op->mr->rkey));
-	msg.key = op->mr->rkey;
-	ib_dma_sync_single_for_cpu(ib, iu->addr, iu->size, iu->dir);
-	rtrs_build_rkey_rsp(iu->buf, &msg);
-	ib_dma_sync_single_for_device(ib, iu->addr, iu->size, iu->dir);
-
-	chain->key = (struct ib_reg_wr) {
-		.wr.opcode	= IB_WR_REG_MR,
-		.wr.wr_cqe	= &op->con->err_cqe,
-		.mr		= op->mr,
-		.key		= op->mr->rkey,
-		.access		= IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE,
-	};
-	rtrs_srv_chain_add(chain, &chain->key.wr);
-}
-
-static void rtrs_srv_chain_add_inval(struct rtrs_srv_chain *chain,
-				     const struct rtrs_srv_op *op)
-{
-	chain->inval = (struct ib_send_wr) {
-		.opcode			= IB_WR_SEND_WITH_INV,
-		.wr_cqe			= &op->con->err_cqe,
-		.ex.invalidate_rkey	= op->req.desc.key,
-	};
-	rtrs_srv_chain_add(chain, &chain->inval);
-}
-
-/* The immediate: with the key as payload, with the data, or alone. */
-static void rtrs_srv_chain_add_rsp(struct rtrs_srv_chain *chain,
-				   struct rtrs_srv_op *op, bool with_data)
-{
-	u32 imm = rtrs_imm_io_rsp(op->id, op->status, op->rsp_inval);
-
-	chain->rsp = (struct ib_rdma_wr) {
-		.wr.opcode	= op->mr ? IB_WR_SEND_WITH_IMM :
-					   IB_WR_RDMA_WRITE_WITH_IMM,
-		.wr.wr_cqe	= &op->con->rsp_cqe,
-		.wr.ex.imm_data	= cpu_to_be32(imm),
-	};
-	if (op->mr) {
-		chain->rsp.wr.sg_list = &chain->key_sge;
-		chain->rsp.wr.num_sge = 1;
-	} else if (with_data) {
-		chain->rsp.wr.sg_list = &chain->data_sge;
-		chain->rsp.wr.num_sge = 1;
-		chain->rsp.remote_addr = op->req.desc.addr;
-		chain->rsp.rkey = op->req.desc.key;
-	}
-	rtrs_srv_chain_add(chain, &chain->rsp.wr);
-}
-
-/* Data travels with the response if nothing has to go between the two. */
-static bool rtrs_srv_op_merges(const struct rtrs_srv_op *op)
-{
-	return op->rsp_len && !op->rsp_inval && !op->mr;
-}
-
-static void rtrs_srv_chain_build(struct rtrs_srv_chain *chain,
-				 struct rtrs_srv_op *op)
-{
-	u32 lkey = op->path->pd->local_dma_lkey;
-	bool merge = rtrs_srv_op_merges(op);
-
-	chain->tail = &chain->head;
-	chain->data_sge = (struct ib_sge) {
-		.addr	= op->dma,
-		.length	= op->rsp_len,
-		.lkey	= lkey,
-	};
-	chain->key_sge = (struct ib_sge) {
-		.addr	= op->key_msg.addr,
-		.length	= RTRS_RKEY_RSP_LEN,
-		.lkey	= lkey,
-	};
-	if (op->rsp_len && !merge)
-		rtrs_srv_chain_add_data(chain, op);
-	if (op->mr)
-		rtrs_srv_chain_add_key(chain, op);
-	if (op->rsp_inval)
-		rtrs_srv_chain_add_inval(chain, op);
-	rtrs_srv_chain_add_rsp(chain, op, merge);
-}
-
-/**
- * rtrs_srv_con_rsp_done() - a response that was signalled completed, or any failed
- * @cq: completion queue
- * @wc: completion
- */
-void rtrs_srv_con_rsp_done(struct ib_cq *cq, struct ib_wc *wc)
-{
-	struct rtrs_srv_con *con = rtrs_srv_con_of(cq);
-
-	if (!rtrs_srv_wc_failed(con, wc, "response"))
-		rtrs_srv_con_sent(con, &con->marked);
-}
-
-/* Signal a response if it is time for that; see the top of the file. */
-static void rtrs_srv_con_mark(struct rtrs_srv_con *con, int wrs,
-			      struct ib_send_wr *rsp)
-{
-	lockdep_assert_held(&con->post_lock);
-	con->unsignalled += wrs;
-	if (con->unsignalled < con->c.sq_size / 2 || READ_ONCE(con->marked))
-		return;
-	rsp->send_flags = IB_SEND_SIGNALED;
-	rtrs_srv_con_cover(con, &con->marked);
-}
-
-/* Room for the chain is reserved. See the top of the file for the order. */
-static void rtrs_srv_op_post_resp(struct rtrs_srv_op *op)
-{
-	struct rtrs_srv_chunk *chunk = op->chunk;
-	struct rtrs_srv_path *path = op->path;
-	struct rtrs_srv_con *con = op->con;
-	struct rtrs_srv_chain chain;
-	unsigned long flags;
-	int wrs, err;
-
-	ib_dma_sync_single_for_device(path->dev->ib, op->dma, op->sync_len,
-				      DMA_BIDIRECTIONAL);
-	rtrs_srv_chain_build(&chain, op);
-	wrs = op->rsp_wrs;
-	rtrs_srv_op_unbusy(op);
-
-	spin_lock_irqsave(&con->post_lock, flags);
-	rtrs_srv_con_mark(con, wrs, &chain.rsp.wr);
-	err = ib_post_send(con->c.qp, chain.head, NULL);
-	spin_unlock_irqrestore(&con->post_lock, flags);
-	if (unlikely(err))
-		rtrs_srv_path_close(path, "connection %u: cannot post a response: %pe",
-				    con->c.cid, ERR_PTR(err));
-	rtrs_srv_chunk_release(chunk);
-	percpu_ref_put(&path->inflight);
-}
-
-static void rtrs_srv_op_post_inval(struct rtrs_srv_op *op)
-{
-	const struct ib_send_wr wr = {
-		.opcode			= IB_WR_LOCAL_INV,
-		.wr_cqe			= &op->inv_cqe,
-		.send_flags		= IB_SEND_SIGNALED,
-		.ex.invalidate_rkey	= op->mr->rkey,
-	};
-	struct rtrs_srv_con *con = op->con;
-	unsigned long flags;
-	int err;
-
-	spin_lock_irqsave(&con->post_lock, flags);
-	con->unsignalled++;
-	rtrs_srv_con_cover(con, &op->inv_wrs);
-	err = ib_post_send(con->c.qp, &wr, NULL);
-	spin_unlock_irqrestore(&con->post_lock, flags);
-	if (likely(!err))
-		return;
-	rtrs_srv_path_close(op->path, "connection %u: cannot invalidate a chunk's key: %pe",
-			    con->c.cid, ERR_PTR(err));
-	rtrs_srv_op_end(op);
-}
-
-static void rtrs_srv_op_post(struct rtrs_srv_op *op)
-{
-	if (op->phase == RTRS_SRV_OP_INVAL)
-		rtrs_srv_op_post_inval(op);
-	else
-		rtrs_srv_op_post_resp(op);
-}
-
-static int rtrs_srv_op_wrs(const struct rtrs_srv_op *op)
-{
-	return op->phase == RTRS_SRV_OP_INVAL ? 1 : op->rsp_wrs;
-}
-
-/* The oldest waiting operation, off the list and with room reserved. */
-static struct rtrs_srv_op *rtrs_srv_con_next(struct rtrs_srv_con *con)
-{
-	struct rtrs_srv_op *op;
-	unsigned long flags;
-
-	spin_lock_irqsave(&con->lock, flags);
-	op = list_first_entry_or_null(&con->waiting, struct rtrs_srv_op,
-				      waiting);
-	if (op && rtrs_sq_get(&con->c, rtrs_srv_op_wrs(op)))
-		list_del(&op->waiting);
-	else
-		op = NULL;
-	spin_unlock_irqrestore(&con->lock, flags);
-	return op;
-}
-
-/**
- * rtrs_srv_con_kick() - post what waits, as far as there is room
- * @con: connection; its send queue may have got room
- *
- * Context: any.
- */
-void rtrs_srv_con_kick(struct rtrs_srv_con *con)
-{
-	struct rtrs_srv_op *op;
-
-	/*
-	 * Pairs with the barrier in rtrs_sq_get(): either the one who waits
-	 * sees the room given back, or this sees it waiting.
-	 */
-	smp_mb__after_atomic();
-	if (likely(list_empty_careful(&con->waiting)))
-		return;
-	while ((op = rtrs_srv_con_next(con)))
-		rtrs_srv_op_post(op);
-}
-
-static bool rtrs_srv_con_enqueue(struct rtrs_srv_con *con,
-				 struct rtrs_srv_op *op)
-{
-	unsigned long flags;
-	bool connected;
-
-	spin_lock_irqsave(&con->lock, flags);
-	connected = rtrs_srv_path_connected(con->path);
-	if (connected)
-		list_add_tail(&op->waiting, &con->waiting);
-	spin_unlock_irqrestore(&con->lock, flags);
-	return connected;
-}
-
-/* Post, or wait for room, or drop if the path is dead. Any context. */
-static void rtrs_srv_op_submit(struct rtrs_srv_op *op)
-{
-	struct rtrs_srv_path *path = op->path;
-	struct rtrs_srv_con *con = op->con;
-
-	if (!rtrs_srv_path_connected(path)) {
-		rtrs_srv_op_end(op);
-		return;
-	}
-	if (likely(list_empty_careful(&con->waiting) &&
-		   rtrs_sq_get(&con->c, rtrs_srv_op_wrs(op)))) {
-		rtrs_srv_op_post(op);
-		return;
-	}
-	/* once it waits, whoever posts it drops its reference */
-	percpu_ref_get(&path->inflight);
-	if (rtrs_srv_con_enqueue(con, op))
-		rtrs_srv_con_kick(con);
-	else
-		rtrs_srv_op_end(op);
-	percpu_ref_put(&path->inflight);
-}
 
 /* ----------------------------------------------------------- requests */
 
@@ -500,7 +75,7 @@ static int rtrs_srv_op_deliver(struct rtrs_srv_op *op)
 	void *data = page_address(op->page);
 
 	if (req->usr_len > sess->hdr_size ||
-	    req->data_len > rtrs_srv_get_max_io_size(sess))
+	    req->data_len > rtrs_srv_sess_max_io(sess))
 		return -EINVAL;
 	memcpy(op->usr, data + req->data_len, req->usr_len);
 	return sess->ctx->ops.rdma_ev(op->path->link->priv, op, data, req->data_len,
@@ -516,7 +91,6 @@ static void rtrs_srv_op_process(struct rtrs_srv_op *op)
 {
 	int err = rtrs_srv_op_parse(op);
 
-	op->phase = RTRS_SRV_OP_RESP;
 	if (unlikely(err)) {
 		rtrs_srv_op_malformed(op, err);
 		return;
@@ -549,12 +123,10 @@ static void rtrs_srv_op_run(struct rtrs_srv_op *op)
 		rtrs_srv_op_end(op);
 		return;
 	}
-	if (!op->mr) {
+	if (op->mr)
+		rtrs_srv_op_revoke(op);
+	else
 		rtrs_srv_op_process(op);
-		return;
-	}
-	op->phase = RTRS_SRV_OP_INVAL;
-	rtrs_srv_op_submit(op);
 }
 
 static void rtrs_srv_op_work(struct work_struct *work)
@@ -574,15 +146,11 @@ void rtrs_srv_op_begin(struct rtrs_srv_con *con, u32 id, u32 off)
 {
 	struct rtrs_srv_path *path = con->path;
 	struct rtrs_srv_op *op = rtrs_srv_path_op(path, id);
-	unsigned long flags;
 	int err;
 
 	if (!percpu_ref_tryget_live(&path->inflight))
 		return;
-	spin_lock_irqsave(&op->chunk->lock, flags);
 	err = rtrs_srv_op_claim(op, con, off);
-	spin_unlock_irqrestore(&op->chunk->lock, flags);
-
 	if (likely(!err)) {
 		rtrs_srv_op_run(op);
 		return;
@@ -599,20 +167,6 @@ void rtrs_srv_op_begin(struct rtrs_srv_con *con, u32 id, u32 off)
 }
 
 /* ---------------------------------------------------------- responses */
-
-static void rtrs_srv_op_plan_resp(struct rtrs_srv_op *op, int status, size_t len)
-{
-	const struct rtrs_io_req *req = &op->req;
-
-	op->status = status;
-	op->rsp_len = 0;
-	if (!status && req->sg_cnt)
-		op->rsp_len = min3(len, (size_t)req->data_len,
-				   (size_t)req->desc.len);
-	op->rsp_inval = req->sg_cnt && req->need_inval;
-	op->rsp_wrs = 1 + op->rsp_inval + !!op->mr +
-		      (op->rsp_len && !rtrs_srv_op_merges(op));
-}
 
 /**
  * rtrs_srv_resp_rdma_len() - answer a request with a part of its data
@@ -631,8 +185,7 @@ static void rtrs_srv_op_plan_resp(struct rtrs_srv_op *op, int status, size_t len
  */
 bool rtrs_srv_resp_rdma_len(struct rtrs_srv_op *op, int status, size_t len)
 {
-	rtrs_srv_op_plan_resp(op, status, len);
-	rtrs_srv_op_submit(op);
+	rtrs_srv_op_respond(op, status, len);
 	return true;
 }
 EXPORT_SYMBOL_GPL(rtrs_srv_resp_rdma_len);
@@ -753,37 +306,6 @@ int rtrs_srv_ops_alloc(struct rtrs_srv_path *path)
 		if (rtrs_srv_op_alloc(rtrs_srv_path_op(path, i)))
 			return -ENOMEM;
 	return rtrs_srv_chunks_alloc(path);
-}
-
-/* An operation that waits for another path's does not get its turn. */
-static void rtrs_srv_op_abandon_held(struct rtrs_srv_op *op)
-{
-	unsigned long flags;
-	bool held;
-
-	spin_lock_irqsave(&op->chunk->lock, flags);
-	held = !list_empty(&op->held);
-	list_del_init(&op->held);
-	spin_unlock_irqrestore(&op->chunk->lock, flags);
-
-	if (!held)
-		return;
-	rtrs_srv_op_unbusy(op);
-	percpu_ref_put(&op->path->inflight);
-}
-
-static void rtrs_srv_con_abandon_waiting(struct rtrs_srv_con *con)
-{
-	struct rtrs_srv_op *op, *next;
-	unsigned long flags;
-	LIST_HEAD(list);
-
-	spin_lock_irqsave(&con->lock, flags);
-	list_splice_init(&con->waiting, &list);
-	spin_unlock_irqrestore(&con->lock, flags);
-
-	list_for_each_entry_safe(op, next, &list, waiting)
-		rtrs_srv_op_end(op);
 }
 
 /**

@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Paths: creation, states, the info request, teardown.
+ * Paths: creation, handshake, heartbeat, teardown.
  *
- * States:
- *	CONNECTING -> CONNECTED -> CLOSING -> CLOSED
- *	CONNECTING -> CLOSING
- *	CONNECTED -> ENDING -> CLOSING
- * A path enters CLOSING once, from any context, and that queues close_work.
- * When no operation is left, free_work follows, so that nothing waits for a
- * device that may be frozen. The two own the path from there on: nothing else
- * frees any part of it. What may still be running then, and how they get rid of
- * it:
+ * A path that enters CLOSING queues close_work. When no operation is left, free_work
+ * follows, so that nothing waits for a device that may be frozen. The two own the path
+ * from there on: nothing else frees any part of it. What may still be running then, and
+ * how they get rid of it:
  *	a CM request that adds a connection	takes path->mutex, sees CLOSING
  *	the handshake timer, heartbeat		cancelled
  *	info_work				queued only while CONNECTING,
@@ -34,77 +29,6 @@
 
 #include "srv.h"
 
-static const u8 rtrs_srv_path_next[RTRS_SRV_PATH_NR_STATES] = {
-	[RTRS_SRV_PATH_CONNECTING]	= BIT(RTRS_SRV_PATH_CONNECTED) |
-					  BIT(RTRS_SRV_PATH_CLOSING),
-	[RTRS_SRV_PATH_CONNECTED]	= BIT(RTRS_SRV_PATH_ENDING) |
-					  BIT(RTRS_SRV_PATH_CLOSING),
-	[RTRS_SRV_PATH_ENDING]		= BIT(RTRS_SRV_PATH_CLOSING),
-	[RTRS_SRV_PATH_CLOSING]		= BIT(RTRS_SRV_PATH_CLOSED),
-};
-
-static bool rtrs_srv_path_move_locked(struct rtrs_srv_path *path,
-				      enum rtrs_srv_path_state to)
-{
-	if (!(rtrs_srv_path_next[path->state] & BIT(to)))
-		return false;
-	/* who is connected sees all that was prepared */
-	smp_store_release(&path->state, to);
-	return true;
-}
-
-/* The only way to another state. Any context. */
-static bool rtrs_srv_path_move(struct rtrs_srv_path *path,
-			       enum rtrs_srv_path_state to)
-{
-	unsigned long flags;
-	bool moved;
-
-	spin_lock_irqsave(&path->state_lock, flags);
-	moved = rtrs_srv_path_move_locked(path, to);
-	spin_unlock_irqrestore(&path->state_lock, flags);
-	return moved;
-}
-
-/**
- * rtrs_srv_path_close() - begin to close a path
- * @path: a path with a reference of the caller's or a member of its session
- * @why: for the log
- *
- * Nothing happens if the path is being closed already.
- *
- * Context: any.
- */
-void rtrs_srv_path_close(struct rtrs_srv_path *path, const char *why, ...)
-{
-	struct va_format vaf = { .fmt = why };
-	va_list args;
-
-	if (!rtrs_srv_path_move(path, RTRS_SRV_PATH_CLOSING))
-		return;
-	va_start(args, why);
-	vaf.va = &args;
-	rtrs_srv_path_log(path, info, "closing: %pV\n", &vaf);
-	va_end(args);
-	/* info_work may be waiting, and close_work waits for that */
-	wake_up_all(&path->sess->ctx->path_gone);
-	queue_work(path->sess->ctx->wq, &path->close_work);
-}
-
-/**
- * rtrs_srv_path_end() - begin and answer no more requests on a path
- * @path: a member of its session
- *
- * One that is not connected yet has nothing to say, and is closed.
- *
- * Context: any.
- */
-void rtrs_srv_path_end(struct rtrs_srv_path *path)
-{
-	if (!rtrs_srv_path_move(path, RTRS_SRV_PATH_ENDING))
-		rtrs_srv_path_close(path, "the server ends");
-}
-
 static void rtrs_srv_path_release(struct kref *ref)
 {
 	struct rtrs_srv_path *path = container_of(ref, struct rtrs_srv_path,
@@ -126,30 +50,6 @@ void rtrs_srv_path_put(struct rtrs_srv_path *path)
 }
 
 /* ---------------------------------------------------------- handshake */
-
-/**
- * rtrs_srv_path_check_req() - may a CM request join this path?
- * @path: the path with the request's uuid
- * @req: the request
- *
- * A client that connects the first connection of a newer incarnation has
- * given this one up: it is closed, so that a later try succeeds.
- *
- * Context: process, under ctx->mutex.
- * Return: 0 or -ECONNRESET.
- */
-int rtrs_srv_path_check_req(struct rtrs_srv_path *path,
-			    const struct rtrs_conn_req *req)
-{
-	if (!req->cid && (s16)(req->recon_cnt - path->recon_cnt) > 0) {
-		rtrs_srv_path_close(path, "the client connects it anew");
-		return -ECONNRESET;
-	}
-	if (READ_ONCE(path->state) != RTRS_SRV_PATH_CONNECTING ||
-	    req->recon_cnt != path->recon_cnt || req->cid_num != path->con_num)
-		return -ECONNRESET;
-	return 0;
-}
 
 /**
  * rtrs_srv_path_expect() - the client has the full handshake time from now on
@@ -175,151 +75,6 @@ static void rtrs_srv_path_handshake_expired(struct work_struct *work)
 
 	if (READ_ONCE(path->state) == RTRS_SRV_PATH_CONNECTING)
 		rtrs_srv_path_close(path, "the client did not finish its handshake in time");
-}
-
-/**
- * rtrs_srv_path_info() - the info request arrived
- * @path: path
- * @len: bytes received in path->info_req
- *
- * Context: completion.
- */
-void rtrs_srv_path_info(struct rtrs_srv_path *path, u32 len)
-{
-	unsigned long flags;
-
-	spin_lock_irqsave(&path->state_lock, flags);
-	if (path->state == RTRS_SRV_PATH_CONNECTING) {
-		path->info_len = len;
-		queue_work(path->sess->ctx->info_wq, &path->info_work);
-	}
-	spin_unlock_irqrestore(&path->state_lock, flags);
-}
-
-static int rtrs_srv_path_check_cons(struct rtrs_srv_path *path)
-{
-	u32 cid;
-	int err = 0;
-
-	mutex_lock(&path->mutex);
-	for (cid = 0; cid < path->con_num && !err; cid++)
-		if (!path->cons[cid])
-			err = -ENOTCONN;
-	mutex_unlock(&path->mutex);
-	if (err)
-		rtrs_srv_path_close(path, "info request before connection %u of %u",
-				    cid - 1, path->con_num);
-	return err;
-}
-
-static int rtrs_srv_path_take_name(struct rtrs_srv_path *path)
-{
-	struct rtrs_iu *iu = &path->info_req;
-	char name[RTRS_NAME_LEN];
-	int err;
-
-	ib_dma_sync_single_for_cpu(path->dev->ib, iu->addr, iu->size, iu->dir);
-	err = rtrs_parse_info_req(iu->buf, path->info_len, name);
-	if (err) {
-		rtrs_srv_path_close(path, "malformed info request or session name");
-		return err;
-	}
-	err = rtrs_srv_path_set_name(path, name);
-	if (err == -EPERM)
-		rtrs_srv_path_close(path, "session name \"%s\" is in use by another client",
-				    name);
-	else if (err)
-		rtrs_srv_path_close(path, "another session name, \"%s\"", name);
-	return err;
-}
-
-static int rtrs_srv_path_post_recvs(struct rtrs_srv_path *path)
-{
-	u32 cid;
-	int err;
-
-	for (cid = 0; cid < path->con_num; cid++) {
-		err = rtrs_srv_con_post_recvs(path->cons[cid]);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-/* Everything that requests need, up to telling the consumer. */
-static const struct {
-	int		(*run)(struct rtrs_srv_path *path);
-	const char	*what;
-} rtrs_srv_path_steps[] = {
-	{ rtrs_srv_ops_alloc,		"allocate memory" },
-	{ rtrs_srv_chunks_map,		"map chunks" },
-	{ rtrs_srv_chunks_register,	"register chunks" },
-	{ rtrs_srv_chunks_build_info,	"build the info response" },
-	{ rtrs_srv_path_post_recvs,	"post receives" },
-	{ rtrs_srv_sess_link_up,	"set the session up" },
-};
-
-static int rtrs_srv_path_prepare(struct rtrs_srv_path *path)
-{
-	unsigned int i;
-	int err;
-
-	for (i = 0; i < ARRAY_SIZE(rtrs_srv_path_steps); i++) {
-		err = rtrs_srv_path_steps[i].run(path);
-		if (!err)
-			continue;
-		rtrs_srv_path_close(path, "cannot %s: %pe",
-				    rtrs_srv_path_steps[i].what, ERR_PTR(err));
-		return err;
-	}
-	return 0;
-}
-
-static void rtrs_srv_path_info_sent(struct ib_cq *cq, struct ib_wc *wc)
-{
-	struct rtrs_srv_con *con = rtrs_srv_con_of(cq);
-
-	rtrs_sq_put(&con->c, 1);
-	rtrs_srv_con_kick(con);
-	if (!rtrs_srv_wc_failed(con, wc, "info response"))
-		WRITE_ONCE(con->path->info_sent, true);
-}
-
-static int rtrs_srv_path_send_info(struct rtrs_srv_path *path)
-{
-	path->info_rsp.cqe.done = rtrs_srv_path_info_sent;
-	return rtrs_iu_post_send(&path->cons[0]->c, &path->info_rsp,
-				 path->info_rsp.size);
-}
-
-/*
- * Requests may come as soon as the response is posted. So the path is
- * CONNECTED before, and the heartbeat starts after it, because the client has
- * one receive posted and the response has to be what it gets.
- */
-static void rtrs_srv_path_info_work(struct work_struct *work)
-{
-	struct rtrs_srv_path *path = container_of(work, struct rtrs_srv_path,
-						  info_work);
-	int err;
-
-	/* the client has done its part, from now on it waits for us */
-	cancel_delayed_work_sync(&path->handshake);
-	if (rtrs_srv_path_check_cons(path) || rtrs_srv_path_take_name(path) ||
-	    rtrs_srv_path_prepare(path))
-		return;
-	if (!rtrs_srv_path_move(path, RTRS_SRV_PATH_CONNECTED))
-		return;
-	rtrs_srv_path_log(path, info, "connected, %u connections on %s\n",
-			  path->con_num, dev_name(&path->dev->ib->dev));
-	err = rtrs_srv_path_send_info(path);
-	if (err) {
-		rtrs_srv_path_close(path, "cannot send the info response: %pe",
-				    ERR_PTR(err));
-		return;
-	}
-	rtrs_hb_start(&path->hb, &path->cons[0]->c, path->features,
-		      &rtrs_srv_params.hb_timing);
 }
 
 /* The heartbeat tells that the client lives; not that each connection works. */
