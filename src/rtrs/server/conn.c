@@ -19,30 +19,8 @@ static void rtrs_srv_con_probe_done(struct ib_cq *cq, struct ib_wc *wc)
 
 	if (rtrs_srv_wc_failed(con, wc, "probe"))
 		return;
-	rtrs_srv_con_sent(con, &con->probed);
 	rtrs_con_probed(&con->c);
-}
-
-/**
- * rtrs_srv_con_tick() - see whether the queue pair of a connection still works
- * @con: connection of a path that is CONNECTED
- * @interval_ms: time since the last call
- *
- * Responses that are not signalled keep their connection busy until something behind
- * them is. If that is a probe, its completion says the same of them.
- *
- * Context: process, one at a time.
- * Return: see rtrs_con_tick().
- */
-int rtrs_srv_con_tick(struct rtrs_srv_con *con, unsigned int interval_ms)
-{
-	unsigned long flags;
-
-	spin_lock_irqsave(&con->post_lock, flags);
-	if (!READ_ONCE(con->c.probe))
-		rtrs_srv_con_cover(con, &con->probed);
-	spin_unlock_irqrestore(&con->post_lock, flags);
-	return rtrs_con_tick(&con->c, interval_ms);
+	rtrs_srv_con_kick(con);
 }
 
 /* ----------------------------------------------------------- receives */

@@ -106,7 +106,7 @@ static void rtrs_srv_op_inv_done(struct ib_cq *cq, struct ib_wc *wc)
 					      inv_cqe);
 	struct rtrs_srv_con *con = rtrs_srv_con_of(cq);
 
-	rtrs_srv_con_sent(con, &op->inv_wrs);
+	rtrs_srv_con_sent(con, op->inv_wrs);
 	if (rtrs_srv_wc_failed(con, wc, "invalidation of a chunk's key")) {
 		rtrs_srv_op_end(op);
 		return;

@@ -91,7 +91,7 @@ static void rtrs_srv_path_hb_tick(struct rtrs_hb *hb,
 		/* its completions wait for the consumer */
 		if (READ_ONCE(con->in_consumer))
 			continue;
-		err = rtrs_srv_con_tick(con, interval_ms);
+		err = rtrs_con_tick(&con->c, interval_ms);
 		if (err == -ETIMEDOUT)
 			rtrs_srv_path_close(path, "connection %u does not move any more, though the client is heard; "
 					    RTRS_LARGE_LOST,

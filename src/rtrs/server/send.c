@@ -18,12 +18,12 @@
  * The memory itself is freed after the queue pairs were drained.
  *
  * Send queue. Room is reserved in work requests for a whole chain. Most responses are
- * not signalled: con->unsignalled counts their work requests, until one behind them is
- * signalled, and takes the count along for its completion to give the room back:
- *	the response with which they are half the send queue, unless another such
+ * not signalled; the completion of a later work request that is gives their room back,
+ * see rtrs_sq_take_unsignalled():
+ *	of the response with which they are half the send queue, unless another such
  *	response did not complete yet (con->marked)
- *	an invalidation of a chunk's key (op->inv_wrs), which needs its completion
- *	the probe of a tick of the heartbeat (con->probed), see conn.c
+ *	of an invalidation of a chunk's key (op->inv_wrs), which needs its completion
+ *	of the probe of a tick of the heartbeat
  * What finds no room waits in con->waiting for such a completion, and there is one
  * to come: while nothing that is signalled is under way, the others are at most half
  * the queue, and the other half has room for any chain.
@@ -161,31 +161,15 @@ static void rtrs_srv_chain_build(struct rtrs_srv_chain *chain,
 /* --------------------------------------------------------- signalling */
 
 /**
- * rtrs_srv_con_cover() - a signalled work request is about to be posted
- * @con: connection, its post_lock held until that is posted
- * @wrs: where its completion finds what it gives back: all work requests of
- *	operations that are not signalled yet
- */
-void rtrs_srv_con_cover(struct rtrs_srv_con *con, int *wrs)
-{
-	lockdep_assert_held(&con->post_lock);
-	WRITE_ONCE(*wrs, con->unsignalled);
-	con->unsignalled = 0;
-}
-
-/**
  * rtrs_srv_con_sent() - a signalled work request completed
  * @con: connection
- * @wrs: what rtrs_srv_con_cover() got for it
+ * @wrs: work requests of which it gives the room back
  *
  * Context: completion.
  */
-void rtrs_srv_con_sent(struct rtrs_srv_con *con, int *wrs)
+void rtrs_srv_con_sent(struct rtrs_srv_con *con, int wrs)
 {
-	int nr = READ_ONCE(*wrs);
-
-	WRITE_ONCE(*wrs, 0);
-	rtrs_sq_put(&con->c, nr);
+	rtrs_sq_put(&con->c, wrs);
 	rtrs_srv_con_kick(con);
 }
 
@@ -197,21 +181,36 @@ void rtrs_srv_con_sent(struct rtrs_srv_con *con, int *wrs)
 void rtrs_srv_con_rsp_done(struct ib_cq *cq, struct ib_wc *wc)
 {
 	struct rtrs_srv_con *con = rtrs_srv_con_of(cq);
+	int wrs = READ_ONCE(con->marked);
 
-	if (!rtrs_srv_wc_failed(con, wc, "response"))
-		rtrs_srv_con_sent(con, &con->marked);
+	if (rtrs_srv_wc_failed(con, wc, "response"))
+		return;
+	WRITE_ONCE(con->marked, 0);
+	rtrs_srv_con_sent(con, wrs);
 }
 
-/* Signal a response if it is time for that; see the top of the file. */
-static void rtrs_srv_con_mark(struct rtrs_srv_con *con, int wrs,
-			      struct ib_send_wr *rsp)
+/*
+ * Post a response, with a signal if it is time for that; see the top of the file.
+ * @wrs: its work requests
+ */
+static int rtrs_srv_con_post_chain(struct rtrs_srv_con *con,
+				   struct rtrs_srv_chain *chain, int wrs)
 {
+	bool mark;
+	int err;
+
 	lockdep_assert_held(&con->post_lock);
-	con->unsignalled += wrs;
-	if (con->unsignalled < con->c.sq_size / 2 || READ_ONCE(con->marked))
-		return;
-	rsp->send_flags = IB_SEND_SIGNALED;
-	rtrs_srv_con_cover(con, &con->marked);
+	mark = !READ_ONCE(con->marked) &&
+	       atomic_read(&con->c.unsignalled) + wrs >= con->c.sq_size / 2;
+	if (mark) {
+		chain->rsp.wr.send_flags = IB_SEND_SIGNALED;
+		WRITE_ONCE(con->marked,
+			   wrs + rtrs_sq_take_unsignalled(&con->c));
+	}
+	err = ib_post_send(con->c.qp, chain->head, NULL);
+	if (!mark)
+		rtrs_sq_add_unsignalled(&con->c, wrs);
+	return err;
 }
 
 /* ------------------------------------------------------------ posting */
@@ -233,8 +232,7 @@ static void rtrs_srv_op_post_resp(struct rtrs_srv_op *op)
 	rtrs_srv_op_unbusy(op);
 
 	spin_lock_irqsave(&con->post_lock, flags);
-	rtrs_srv_con_mark(con, wrs, &chain.rsp.wr);
-	err = ib_post_send(con->c.qp, chain.head, NULL);
+	err = rtrs_srv_con_post_chain(con, &chain, wrs);
 	spin_unlock_irqrestore(&con->post_lock, flags);
 	if (unlikely(err))
 		rtrs_srv_path_close(path, "connection %u: cannot post a response: %pe",
@@ -252,14 +250,10 @@ static void rtrs_srv_op_post_inval(struct rtrs_srv_op *op)
 		.ex.invalidate_rkey	= op->mr->rkey,
 	};
 	struct rtrs_srv_con *con = op->con;
-	unsigned long flags;
 	int err;
 
-	spin_lock_irqsave(&con->post_lock, flags);
-	con->unsignalled++;
-	rtrs_srv_con_cover(con, &op->inv_wrs);
+	op->inv_wrs = 1 + rtrs_sq_take_unsignalled(&con->c);
 	err = ib_post_send(con->c.qp, &wr, NULL);
-	spin_unlock_irqrestore(&con->post_lock, flags);
 	if (likely(!err))
 		return;
 	rtrs_srv_path_close(op->path, "connection %u: cannot invalidate a chunk's key: %pe",
@@ -359,7 +353,7 @@ static void rtrs_srv_op_submit(struct rtrs_srv_op *op)
 /**
  * rtrs_srv_op_revoke() - invalidate the key of an operation's chunk
  * @op: operation whose turn it is; op->inv_cqe completes, and is to give the room in
- *	the send queue back: rtrs_srv_con_sent(con, &op->inv_wrs)
+ *	the send queue back: rtrs_srv_con_sent(con, op->inv_wrs)
  *
  * Ends the operation instead if the path is not CONNECTED any more.
  *

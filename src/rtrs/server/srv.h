@@ -335,12 +335,9 @@ struct rtrs_srv_path {
  *	get there
  * @in_consumer: the consumer is at a request; completions wait for it
  * @post_lock: held while an operation posts, because soft RoCE before 6.4 does not
- *	keep the work requests of two of them apart; protects the next three
- * @unsignalled: work requests of operations that were posted, with nothing that is
- *	signalled behind them yet
- * @marked: those whose room the completion of a signalled response gives back, 0 if
- *	there is no such response under way
- * @probed: likewise, the completion of the probe
+ *	keep the work requests of two of them apart
+ * @marked: work requests whose room the completion of a signalled response gives
+ *	back, 0 if there is no such response under way; set under @post_lock
  * @lock: protects @waiting
  * @waiting: operations that wait for room in the send queue, oldest first
  */
@@ -352,9 +349,7 @@ struct rtrs_srv_con {
 	struct ib_cqe		err_cqe;
 	bool			in_consumer;
 	spinlock_t		post_lock;
-	int			unsignalled;
 	int			marked;
-	int			probed;
 	spinlock_t		lock;
 	struct list_head	waiting;
 };
@@ -498,8 +493,7 @@ void rtrs_srv_op_abandon_held(struct rtrs_srv_op *op);
 void rtrs_srv_op_revoke(struct rtrs_srv_op *op);
 void rtrs_srv_op_respond(struct rtrs_srv_op *op, int status, size_t len);
 void rtrs_srv_con_rsp_done(struct ib_cq *cq, struct ib_wc *wc);
-void rtrs_srv_con_cover(struct rtrs_srv_con *con, int *wrs);
-void rtrs_srv_con_sent(struct rtrs_srv_con *con, int *wrs);
+void rtrs_srv_con_sent(struct rtrs_srv_con *con, int wrs);
 void rtrs_srv_con_kick(struct rtrs_srv_con *con);
 void rtrs_srv_con_abandon_waiting(struct rtrs_srv_con *con);
 
@@ -516,7 +510,6 @@ void rtrs_srv_con_free(struct rtrs_srv_con *con);
 void rtrs_srv_con_adopt(struct rtrs_srv_con *con);
 int rtrs_srv_con_post_info_recv(struct rtrs_srv_con *con);
 int rtrs_srv_con_post_recvs(struct rtrs_srv_con *con);
-int rtrs_srv_con_tick(struct rtrs_srv_con *con, unsigned int interval_ms);
 void rtrs_srv_con_disconnect(struct rtrs_srv_con *con);
 void rtrs_srv_con_destroy(struct rtrs_srv_con *con);
 u32 rtrs_srv_con_mem(void);
