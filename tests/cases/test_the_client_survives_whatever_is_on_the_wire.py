@@ -9,7 +9,7 @@ import pytest
 from helpers import footprint, parameter, verified_fio, wait_footprint, wait_logged
 from labkit.pair import CTL, wait_until
 from labkit.patience import patient
-from wire import IO_RSP, IO_RSP_INV, READ, UNKNOWN, WireServer, greeting
+from wire import IO_RSP, IO_RSP_INV, NEED_INVAL, READ, UNKNOWN, WireServer, greeting
 
 CHUNK, DEPTH = WireServer.CHUNK, WireServer.DEPTH
 SOON = 10       # seconds; it would wait 30 for an answer
@@ -111,6 +111,25 @@ def test_invalidations_and_responses_may_be_interleaved(pair, wire):
         for job in (first, second):
             assert "Structure needs cleaning" in error_of(job)
     assert not any("broke the protocol" in line for line in pair.client.kernel_log(since))
+
+
+@pytest.mark.parametrize("slots", (True, False), ids=("slots", "registered"))
+def test_memory_is_offered_under_addresses_that_tell_nothing(pair, wire, slots):
+    offered = []
+    for random in "YYN":
+        with parameter(pair.client, "rtrs_core", "random_iova", random), \
+                parameter(pair.client, "rtrs_client", "read_copybreak", 4096 * slots):
+            wire.serve()
+            job = mapping(pair)
+            assert wire.greet() is None
+            chunk, address, key = wire.next_read(0 if slots else NEED_INVAL)
+            if not slots:
+                wire.invalidate(key)
+            wire.write((IO_RSP if slots else IO_RSP_INV) << 28 | errno.EUCLEAN << 19 | chunk, con=0)
+            assert "Structure needs cleaning" in error_of(job)
+        offered.append(address)
+    # soft RoCE takes the kernel's own if nobody chooses one
+    assert [address >> 63 for address in offered] == [0, 0, 1] and offered[0] != offered[1]
 
 
 def test_an_invalidation_that_its_response_does_not_name_ends_the_path(pair, wire):

@@ -223,11 +223,11 @@ class WireServer(Wire):
         chunk, offset = imm >> self.OFF_BITS, imm & (1 << self.OFF_BITS) - 1
         return chunk, self.room(chunk * self.CHUNK + offset)[2]
 
-    def next_read(self):
+    def next_read(self, flags=NEED_INVAL):
         """The chunk of the read that comes, with address and key of where its data is to go."""
         chunk, header = self.next_header()
-        kind, _, flags, count, address, key, _ = struct.unpack_from("<HHHHQII", header)
-        assert (kind, flags, count) == (READ, NEED_INVAL, 1)
+        kind, _, said, count, address, key, _ = struct.unpack_from("<HHHHQII", header)
+        assert (kind, said, count) == (READ, flags, 1)
         return chunk, address, key
 
 

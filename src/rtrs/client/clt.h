@@ -11,7 +11,7 @@
  *			reply slot			4096
  *	each adapter	DMA addresses of these two	9
  *	each path	address and key of the chunk	16
- *			address and key of the slot	24, with the next one's pointer
+ *			what is registered		32
  *			registration			8 a page of the largest I/O, and
  *							what the adapter adds
  *			receive entries			2 on each connection, but no
@@ -69,10 +69,12 @@ struct rtrs_clt_map {
  * struct rtrs_clt_reg - what is registered on a path for the request of one chunk
  * @slot: its reply slot, as the server has to name it
  * @mr: for data that needs a registration
+ * @random: where that is, see rtrs_mr_set_iova()
  */
 struct rtrs_clt_reg {
 	struct rtrs_desc	slot;
 	struct ib_mr		*mr;
+	u64			random;
 };
 
 /**

@@ -263,6 +263,7 @@ static int rtrs_clt_path_alloc_req_mrs(struct rtrs_clt_path *path)
 		if (IS_ERR(mr))
 			goto err_free;
 		path->regs[i].mr = mr;
+		path->regs[i].random = rtrs_mr_random();
 	}
 	return 0;
 
@@ -402,6 +403,7 @@ static int rtrs_clt_path_map_slot_mr(struct rtrs_clt_path *path,
 	kvfree(sgl);
 	if (n != nr)
 		return n < 0 ? n : -EINVAL;
+	rtrs_mr_set_iova(mr, rtrs_mr_random());
 	for (i = 0; i < nr * per_page; i++) {
 		id = first * per_page + i;
 		if (id >= path->sess->queue_depth)

@@ -140,11 +140,13 @@ static int rtrs_clt_req_gather(struct rtrs_clt_req *req)
 /* Where the server shall put the data of a read. Return: 0 or an errno. */
 static int rtrs_clt_req_offer(struct rtrs_clt_req *req, struct rtrs_desc *desc)
 {
+	const struct rtrs_clt_path *path = req->path;
+	u16 id = rtrs_clt_req_permit(req)->id;
 	int nents, err;
 
-	if (req->data_len <= req->path->copybreak) {
+	if (req->data_len <= path->copybreak) {
 		req->slot = true;
-		*desc = req->path->regs[rtrs_clt_req_permit(req)->id].slot;
+		*desc = path->regs[id].slot;
 	} else {
 		nents = rtrs_clt_req_map(req);
 		if (nents < 0)
@@ -154,6 +156,7 @@ static int rtrs_clt_req_offer(struct rtrs_clt_req *req, struct rtrs_desc *desc)
 		if (err)
 			return err;
 		req->key = RTRS_CLT_KEY_REMOTE;
+		rtrs_mr_set_iova(req->mr, path->regs[id].random);
 		desc->addr = req->mr->iova;
 		desc->key = req->mr->rkey;
 	}

@@ -14,6 +14,7 @@
 #include <rdma/ib_verbs.h>
 #include <rdma/rdma_cm.h>
 
+#include "../mr.h"
 #include "../rtrs.h"
 #include "../proto.h"
 
@@ -200,7 +201,20 @@ int rtrs_post_recv_empty(struct rtrs_con *con, struct ib_cqe *cqe);
 int rtrs_post_one(struct rtrs_con *con, const struct ib_send_wr *wr);
 
 /* mr.c */
-void rtrs_mr_set_iova(struct ib_mr *mr);
+u64 rtrs_mr_random(void);
+
+/**
+ * rtrs_mr_set_iova() - give a registration its address
+ * @mr: mapped by ib_map_mr_sg(), and not registered since
+ * @random: from rtrs_mr_random()
+ *
+ * Context: any.
+ */
+static inline void rtrs_mr_set_iova(struct ib_mr *mr, u64 random)
+{
+	if (random)
+		mr->iova = rtrs_mr_iova(mr->iova, random, mr->page_size);
+}
 
 /**
  * struct rtrs_iu - a DMA-mapped message buffer

@@ -14,7 +14,6 @@
 #include <linux/moduleparam.h>
 #include <linux/random.h>
 
-#include "../mr.h"
 #include "core.h"
 
 static bool rtrs_random_iova = true;
@@ -23,16 +22,13 @@ MODULE_PARM_DESC(random_iova,
 		 "Offer memory under random addresses, from the next registration on (default: Y)");
 
 /**
- * rtrs_mr_set_iova() - choose the address of a registration
- * @mr: mapped by ib_map_mr_sg(), and not registered since
- *
- * The address stays for each time that @mr is registered until the next mapping.
+ * rtrs_mr_random() - choose where a registration shall be
  *
  * Context: any.
+ * Return: what rtrs_mr_set_iova() takes; 0 if the addresses are to stay what they are.
  */
-void rtrs_mr_set_iova(struct ib_mr *mr)
+u64 rtrs_mr_random(void)
 {
-	if (READ_ONCE(rtrs_random_iova))
-		mr->iova = rtrs_mr_iova(mr->iova, get_random_u64(), mr->page_size);
+	return READ_ONCE(rtrs_random_iova) ? get_random_u64() : 0;
 }
-EXPORT_SYMBOL_GPL(rtrs_mr_set_iova);
+EXPORT_SYMBOL_GPL(rtrs_mr_random);

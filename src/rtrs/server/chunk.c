@@ -157,7 +157,7 @@ static int rtrs_srv_mr_create(struct rtrs_srv_path *path,
 	nents = ib_map_mr_sg(mr, sgl, n, NULL, PAGE_SIZE);
 	if (nents != n)
 		return nents < 0 ? nents : -EINVAL;
-	rtrs_mr_set_iova(mr);
+	rtrs_mr_set_iova(mr, rtrs_mr_random());
 	if (path->sess->invalidate)
 		rtrs_srv_path_op(path, first)->mr = mr;
 	return 0;
