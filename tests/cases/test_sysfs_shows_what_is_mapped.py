@@ -9,7 +9,6 @@ from helpers import NOTICED, plug_cable, pull_cable, served_file, verified_fio
 from labkit.pair import CTL, SERVER_DEVICES, wait_until
 
 WRITABLE, READABLE = "644", "444"
-SESSIONS = "/sys/class/rtrs-client"
 
 DISK_FILES = {
     "unmap_device": WRITABLE, "resize": WRITABLE, "remap_device": WRITABLE, "state": READABLE,
@@ -56,29 +55,36 @@ def test_a_disk_has_its_files(pair, disk):
 def test_a_session_has_its_paths(pair):
     pair.server.null_blk(size_mb=4)
     disk = pair.map(session="sess-2", links=2)
-    paths = f"{SESSIONS}/sess-2/paths"
-    wait_until(lambda: content(pair.client, f"{paths}/*/state") == 2 * "connected\n", 15,
-               "both paths are connected")
-    assert sorted(pair.client.run(f"ls {paths}").out.split()) == sorted(pair.paths(2))
-    for link, path in enumerate(pair.paths(2)):
-        source, target = path.split("@")
-        assert modes(pair.client, f"{paths}/{path}") == dict.fromkeys(PATH_FILES, READABLE)
-        said = {name: content(pair.client, f"{paths}/{path}/{name}") for name in PATH_FILES}
-        assert said == {"state": "connected\n", "src_addr": f"{source}\n", "dst_addr": f"{target}\n",
-                        "hca_name": f"rxe{link}\n", "hca_port": "1\n"}
+    homes = [(node, f"/sys/class/rtrs-{role}/sess-2/paths")
+             for node, role in ((pair.client, "client"), (pair.server, "server"))]
+    for node, paths in homes:
+        wait_until(lambda: content(node, f"{paths}/*/state") == 2 * "connected\n", 15,
+                   "both paths are connected")
+        assert sorted(node.list_dir(paths)) == sorted(pair.paths(2))
+        for link, path in enumerate(pair.paths(2)):
+            source, target = path.split("@")
+            assert modes(node, f"{paths}/{path}") == dict.fromkeys(PATH_FILES, READABLE)
+            said = {name: content(node, f"{paths}/{path}/{name}") for name in PATH_FILES}
+            assert said == {"state": "connected\n", "src_addr": f"{source}\n",
+                            "dst_addr": f"{target}\n", "hca_name": f"rxe{link}\n",
+                            "hca_port": "1\n"}
     pull_cable(pair.client, 1)
-    wait_until(lambda: content(pair.client, f"{paths}/{pair.paths(2)[1]}/state") == "disconnected\n",
-               NOTICED, "the path is down")
-    assert content(pair.client, f"{paths}/{pair.paths(2)[1]}/hca_name") == "rxe1\n"
+    (client, here), (server, there) = homes
+    broken = pair.paths(2)[1]
+    wait_until(lambda: content(client, f"{here}/{broken}/state") == "disconnected\n", NOTICED,
+               "the client knows that the path is down")
+    assert content(client, f"{here}/{broken}/hca_name") == "rxe1\n"
+    wait_until(lambda: server.list_dir(there) == pair.paths(1), NOTICED, "the server closed the path")
     plug_cable(pair.client, 1)
     disk.unmap()
-    wait_until(lambda: not pair.client.exists(f"{SESSIONS}/sess-2"), what="the session is gone")
+    for node, paths in homes:
+        wait_until(lambda: not node.exists(paths), what="the session is gone")
 
 
 def test_files_may_be_read_while_what_they_show_goes(pair):
     pair.server.null_blk(size_mb=4)
-    job = pair.client.start("while :; do cat /sys/class/rtrs-*/*/paths/*/* /sys/block/rnbd*/rnbd/*; "
-                            "done > /dev/null 2>&1")
+    jobs = [node.start("while :; do cat /sys/class/rtrs-*/*/paths/*/* /sys/block/rnbd*/rnbd/*; "
+                       "done > /dev/null 2>&1") for node in pair.nodes]
     for links in (1, 2, 2):
         disk = pair.map(links=links)
         if links == 2:
@@ -88,7 +94,8 @@ def test_files_may_be_read_while_what_they_show_goes(pair):
         disk.unmap()
     pair.reload_modules()
     assert pair.map().attribute("state") == "open"
-    job.kill()
+    for job in jobs:
+        job.kill()
 
 
 def test_files_that_are_written_explain_themselves(pair, disk):

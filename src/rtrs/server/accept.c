@@ -150,7 +150,7 @@ static struct rtrs_srv_path *rtrs_srv_sess_join(struct rtrs_srv_ctx *ctx,
 	mutex_lock(&ctx->mutex);
 	path = rtrs_srv_sess_join_locked(ctx, cm_id, req);
 	if (!IS_ERR(path))
-		kref_get(&path->ref);
+		kobject_get(&path->kobj);
 	mutex_unlock(&ctx->mutex);
 	return path;
 }

@@ -40,6 +40,8 @@ static int rtrs_srv_path_try_name(struct rtrs_srv_path *path, const char *name)
 		err = -EPERM;
 	else
 		strscpy(sess->name, name);
+	if (!err && !path->named)
+		err = rtrs_srv_path_show(path);
 	if (!err && !path->named) {
 		path->named = true;
 		sess->nr_named++;
@@ -81,7 +83,7 @@ static int rtrs_srv_path_try_for_long(struct rtrs_srv_path *path,
  *
  * Context: process, may sleep for RTRS_SRV_DRAIN_WAIT.
  * Return: 0; -EPERM if another session has this name, -EINVAL if this session
- * has another name already.
+ * has another name already; or why the path cannot be shown in sysfs.
  */
 int rtrs_srv_path_set_name(struct rtrs_srv_path *path, const char *name)
 {
@@ -176,8 +178,11 @@ static void rtrs_srv_sess_forget_name(struct rtrs_srv_path *path)
 	struct rtrs_srv_ctx *ctx = path->sess->ctx;
 
 	mutex_lock(&ctx->mutex);
-	path->sess->nr_named -= path->named;
-	path->named = false;
+	if (path->named) {
+		path->named = false;
+		path->sess->nr_named--;
+		rtrs_srv_path_hide(path, !path->sess->nr_named);
+	}
 	wake_up_all(&ctx->path_gone);
 	mutex_unlock(&ctx->mutex);
 }

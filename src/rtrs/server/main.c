@@ -222,13 +222,20 @@ static int __init rtrs_srv_init(void)
 	if (err)
 		return err;
 	rtrs_srv_instance_init();
-	return register_reboot_notifier(&rtrs_srv_reboot_nb);
+	err = class_register(&rtrs_srv_class);
+	if (err)
+		return err;
+	err = register_reboot_notifier(&rtrs_srv_reboot_nb);
+	if (err)
+		class_unregister(&rtrs_srv_class);
+	return err;
 }
 
 /* A server holds a reference to this module through the symbols it uses. */
 static void __exit rtrs_srv_exit(void)
 {
 	unregister_reboot_notifier(&rtrs_srv_reboot_nb);
+	class_unregister(&rtrs_srv_class);
 }
 
 module_init(rtrs_srv_init);

@@ -29,14 +29,20 @@
 
 #include "srv.h"
 
-static void rtrs_srv_path_release(struct kref *ref)
+static void rtrs_srv_path_release(struct kobject *kobj)
 {
-	struct rtrs_srv_path *path = container_of(ref, struct rtrs_srv_path,
-						  ref);
+	struct rtrs_srv_path *path = container_of(kobj, struct rtrs_srv_path,
+						  kobj);
 
 	mutex_destroy(&path->mutex);
 	kfree(path);
 }
+
+static const struct kobj_type rtrs_srv_path_ktype = {
+	.release	= rtrs_srv_path_release,
+	.sysfs_ops	= &kobj_sysfs_ops,
+	.default_groups	= rtrs_srv_path_groups,
+};
 
 /**
  * rtrs_srv_path_put() - give a reference back
@@ -46,7 +52,7 @@ static void rtrs_srv_path_release(struct kref *ref)
  */
 void rtrs_srv_path_put(struct rtrs_srv_path *path)
 {
-	kref_put(&path->ref, rtrs_srv_path_release);
+	kobject_put(&path->kobj);
 }
 
 /* ---------------------------------------------------------- handshake */
@@ -246,7 +252,7 @@ static void rtrs_srv_path_init(struct rtrs_srv_path *path,
 			       struct rtrs_srv_dev *dev,
 			       const struct rtrs_conn_req *req)
 {
-	kref_init(&path->ref);
+	kobject_init(&path->kobj, &rtrs_srv_path_ktype);
 	path->sess = sess;
 	path->dev = dev;
 	memcpy(path->uuid, req->path_uuid, RTRS_UUID_LEN);

@@ -24,7 +24,8 @@
 #define RTRS_SRV_H
 
 #include <linux/completion.h>
-#include <linux/kref.h>
+#include <linux/device.h>
+#include <linux/kobject.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/percpu-refcount.h>
@@ -162,6 +163,8 @@ struct rtrs_srv_chunk {
  * @paths: struct rtrs_srv_path; under ctx->mutex
  * @nr_paths: their number; under ctx->mutex
  * @nr_named: paths that told @name and are not closed; under ctx->mutex
+ * @shown: the class device that shows the session, NULL while @nr_named is 0; likewise
+ * @paths_dir: its directory of paths
  * @chunk_size: bytes of a chunk
  * @hdr_size: bytes of it that are for user message and header
  * @queue_depth: chunks
@@ -181,6 +184,8 @@ struct rtrs_srv_sess {
 	struct list_head	paths;
 	unsigned int		nr_paths;
 	unsigned int		nr_named;
+	struct device		*shown;
+	struct kobject		*paths_dir;
 
 	u32			chunk_size;
 	u32			hdr_size;
@@ -228,7 +233,8 @@ enum rtrs_srv_path_state {
 
 /**
  * struct rtrs_srv_path - a path of a session
- * @ref: keeps the struct, nothing of what it points to
+ * @kobj: its directory in sysfs; a reference keeps the struct, nothing of what it
+ *	points to
  * @sess: owner; valid until CLOSED
  * @dev: its device; valid until CLOSED
  * @entry: in sess->paths; under ctx->mutex
@@ -276,7 +282,7 @@ enum rtrs_srv_path_state {
  * @free_work: frees everything
  */
 struct rtrs_srv_path {
-	struct kref			ref;
+	struct kobject			kobj;
 	struct rtrs_srv_sess		*sess;
 	struct rtrs_srv_dev		*dev;
 	struct list_head		entry;
@@ -528,6 +534,12 @@ void rtrs_srv_sess_enter(struct rtrs_srv_path *path);
 void rtrs_srv_sess_leave(struct rtrs_srv_path *path);
 void rtrs_srv_ctx_close_paths(struct rtrs_srv_ctx *ctx,
 			      const struct rtrs_srv_dev *dev, const char *why);
+
+/* sysfs.c */
+extern struct class rtrs_srv_class;
+extern const struct attribute_group *rtrs_srv_path_groups[];
+int rtrs_srv_path_show(struct rtrs_srv_path *path);
+void rtrs_srv_path_hide(struct rtrs_srv_path *path, bool last);
 
 /* link.c */
 int rtrs_srv_path_set_name(struct rtrs_srv_path *path, const char *name);
