@@ -213,7 +213,7 @@ struct rtrs_clt_pool {
 /** enum rtrs_clt_steal - may a tag take the chunk of an idle one; see permit.c */
 enum rtrs_clt_steal {
 	RTRS_CLT_STEAL_OFF,	/* each tag has its own, no lock needed */
-	RTRS_CLT_STEAL_WAIT,	/* some may still believe that */
+	RTRS_CLT_STEAL_WAIT,	/* somebody may be reading the tags without the lock */
 	RTRS_CLT_STEAL_ON,
 };
 

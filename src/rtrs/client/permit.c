@@ -9,22 +9,36 @@
  * refused. Admin messages that the server does not answer, for its device is
  * frozen, keep their chunks; with none left the next ones get those of I/O.
  *
- * A consumer without tags of its own takes I/O permits from a bitmap. One with
- * tags (blk-mq) turns all but a few of them into a table indexed by tag, and
- * from then on allocates nothing. The few left are spares: when a request was
- * cancelled, the server may still be executing it, so its chunk must rest until
- * the late answer or a fence; meanwhile its tag gets a spare chunk.
+ * A consumer without tags of its own takes I/O permits from a bitmap. One with tags
+ * (blk-mq) has numbered its requests already, and no two of them have the same tag at a
+ * time. So each tag owns a chunk: sess->tags[] says which, and from then on nothing is
+ * allocated for an I/O.
  *
- * When the spares are used up, a tag without a chunk takes that of a tag that
- * nobody holds. Otherwise its next request, of whatever device, would wait for
- * a server's device that may be frozen for ever, and everything behind it in
- * the queue. So many cancelled requests make the queue less deep until they are
- * answered, and if they are as many as there are chunks, everything waits.
+ * That changes when a request is cancelled. Its tag goes on to another request at once,
+ * but the server may still execute the cancelled one, so the chunk has to rest until
+ * the late answer, or a fence. The tag needs another chunk:
  *
- * A tag is idle if its permit is not held. The holder of a tag says so without
- * a lock, so nobody may steal before all who do not know of it yet are out of
- * their RCU read section (WAIT). From then on all go through tag_lock, until
- * each tag has a chunk again.
+ *   - a spare: a few chunks belong to no tag in the beginning;
+ *   - without spares, that of an idle tag, one that no request has at the moment. The
+ *     idle tag is without a chunk then, and gets one in the same way.
+ *
+ * Without the second, the next request with this tag, of whatever device, would wait
+ * for a server's device that may be frozen for ever, and everything behind the request
+ * in the queue. So many cancelled requests make the queue less deep, until they are
+ * answered; if they are as many as there are chunks, everything waits.
+ *
+ * Whoever has a tag reads sess->tags[] without a lock, and then marks the permit as
+ * held. Between the two a thief would take the permit for one of an idle tag. So
+ * sess->steal goes through three steps, and all this is for the rare third one:
+ *
+ *	OFF	nobody steals, no lock is needed
+ *	WAIT	somebody wants to steal. Whoever looks from now on goes through
+ *		tag_lock; but some may have looked before. These are in an RCU read
+ *		section, which WAIT lasts for.
+ *	ON	everybody goes through tag_lock, so the permit of an idle tag is
+ *		that, and may be stolen
+ *
+ * When each tag has a chunk again the lock is not needed any more: OFF.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -261,7 +275,8 @@ static bool rtrs_clt_permit_is_idle(const struct rtrs_permit *permit)
 {
 	/*
 	 * Not held first, then free; each pairs with its release. A request that
-	 * ends is seen there as long as it has not left the permit alone.
+	 * ends lets the permit go before it frees the chunk, and does not touch the
+	 * permit after that.
 	 */
 	return permit && !smp_load_acquire(&permit->held) &&
 	       rtrs_clt_permit_is_free(permit);
