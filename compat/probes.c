@@ -223,6 +223,21 @@ static void __maybe_unused p_bfd(const struct block_device_operations *ops,
 #line 1 "probe:HAVE_ADD_DISK_INT"
 static int __maybe_unused p_adi(struct gendisk *disk) { return add_disk(disk); }
 
+/* 5.14, "block: pass a gendisk to bdev_disk_changed" */
+#line 1 "probe:HAVE_BDEV_DISK_CHANGED_GENDISK"
+static int __maybe_unused p_bdc(struct gendisk *disk)
+{
+	return bdev_disk_changed(disk, false);
+}
+
+#line 1 "probe:NEED_BDEV_DISK_CHANGED_BDEV"
+static int __maybe_unused n_bdc(struct block_device *bdev)
+{
+	return bdev_disk_changed(bdev, false);
+}
+
+/* need HAVE_BDEV_DISK_CHANGED_GENDISK NEED_BDEV_DISK_CHANGED_BDEV: reads partitions */
+
 /*
  * 5.11, "block: remove the update_bdev parameter to
  * set_capacity_revalidate_and_notify"; late 5.10 too

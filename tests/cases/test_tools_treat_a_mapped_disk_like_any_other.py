@@ -129,6 +129,33 @@ def test_a_disk_has_links_by_its_name_and_by_its_identity(pair, mapped):
     wait_until(lambda: {link: client.real_path(link) for link in links} == links, 30, "links")
 
 
+@pytest.fixture
+def heard(pair):
+    """A file in which udev notes what it finds when it hears of a disk or a partition first."""
+    rule, file = "/etc/udev/rules.d/99-lab.rules", "/run/heard"
+    note = 'RUN+="/bin/sh -c \'echo $kernel {} >>' + file + '\'"'
+    disk, part = (f'ACTION=="add", KERNEL=="rnbd*", ENV{{DEVTYPE}}=="{kind}", ' for kind in ("disk", "partition"))
+    pair.client.create_file(rule, "\n".join((
+        disk + note.format("$attr{rnbd/session} $attr{rnbd/mapping_path} $attr{rnbd/access_mode}"),
+        disk + 'ATTR{rnbd/state}=="init|open", ' + note.format("open"),
+        part + note.format("$env{RNBD_SESSION} $env{RNBD_DEVICE}"), "")))
+    pair.client.run(f"rm -f {file}; udevadm control --reload")
+    yield file
+    pair.client.run(f"rm -f {rule} {file}; udevadm control --reload")
+
+
+def test_udev_finds_the_files_of_a_disk_when_it_hears_of_it(pair, mapped, heard):
+    client, name = pair.client, mapped.attribute("mapping_path")
+    client.run(f"parted -s {mapped.path} mklabel gpt mkpart one 1MiB 100%; udevadm settle")
+    mapped.unmap()
+    client.run(f"udevadm settle; rm -f {heard}")
+    disk = pair.map(name, "lab")
+    assert client.exists(f"{disk.path}p1"), "partitions are there when the disk is mapped"
+    client.run("udevadm settle")
+    assert sorted(client.read_file(heard).splitlines()) == [
+        f"{disk.name} lab {name} rw", f"{disk.name} open", f"{disk.name}p1 lab {name}"]
+
+
 def test_udev_does_not_wait_for_a_disk_whose_io_is_held(pair, mapped):
     client = pair.client
     client.run(f"mkfs.ext4 -q -L labfs {mapped.path} && udevadm settle")

@@ -20,16 +20,18 @@
 
 /* 5.15, "block: add error handling for device_add_disk / add_disk" */
 #ifndef HAVE_ADD_DISK_INT
-static inline int compat_add_disk(struct gendisk *disk)
+static inline int compat_add_disk(struct device *parent, struct gendisk *disk,
+				  const struct attribute_group **groups)
 {
-	add_disk(disk);
+	device_add_disk(parent, disk, groups);
 #ifndef blk_mq_alloc_disk
 	blk_put_queue(disk->queue);
 #endif
 	return 0;
 }
 
-#define add_disk(disk)	compat_add_disk(disk)
+#define device_add_disk(parent, disk, groups) \
+	compat_add_disk(parent, disk, groups)
 #endif
 
 /*
@@ -42,19 +44,91 @@ static inline int compat_add_disk(struct gendisk *disk)
 #else
 #define COMPAT_FREE_DISK(fn)
 
-static inline int compat_add_freed_disk(struct gendisk *disk,
+static inline int compat_add_freed_disk(struct device *parent,
+					struct gendisk *disk,
+					const struct attribute_group **groups,
 					void (*release)(struct device *))
 {
-	int err = add_disk(disk);
+	int err = device_add_disk(parent, disk, groups);
 
 	if (!err)
 		disk_to_dev(disk)->release = release;
 	return err;
 }
 
-#undef add_disk
-#define add_disk(disk)	compat_add_freed_disk(disk, rnbd_clt_disk_free)
+#undef device_add_disk
+#define device_add_disk(parent, disk, groups) \
+	compat_add_freed_disk(parent, disk, groups, rnbd_clt_disk_free)
 #endif
+
+/*
+ * A disk whose partitions are not read when it is added, but when
+ * disk_scan_suppressed() is called for the first time. May wait for I/O.
+ *
+ * 5.19, "block, loop: support partitions without scanning": before, a disk has no
+ * partitions at all as long as it has a flag.
+ */
+#ifdef GD_SUPPRESS_PART_SCAN
+static inline void disk_suppress_part_scan(struct gendisk *disk)
+{
+	set_bit(GD_SUPPRESS_PART_SCAN, &disk->state);
+}
+
+static inline bool compat_end_suppression(struct gendisk *disk)
+{
+	return test_and_clear_bit(GD_SUPPRESS_PART_SCAN, &disk->state);
+}
+#else
+
+/* 5.17, "block: rename GENHD_FL_NO_PART_SCAN to GENHD_FL_NO_PART" */
+#ifdef GENHD_FL_NO_PART_SCAN
+#define COMPAT_NO_PART	GENHD_FL_NO_PART_SCAN
+#else
+#define COMPAT_NO_PART	GENHD_FL_NO_PART
+#endif
+
+static inline void disk_suppress_part_scan(struct gendisk *disk)
+{
+	disk->flags |= COMPAT_NO_PART;
+}
+
+static inline bool compat_end_suppression(struct gendisk *disk)
+{
+	bool suppressed = disk->flags & COMPAT_NO_PART;
+
+	disk->flags &= ~COMPAT_NO_PART;
+	return suppressed;
+}
+#endif
+
+/* 5.14, "block: pass a gendisk to bdev_disk_changed": before, the disk has to be open */
+#ifdef HAVE_BDEV_DISK_CHANGED_GENDISK
+static inline void compat_scan_disk(struct gendisk *disk)
+{
+	mutex_lock(&disk->open_mutex);
+	bdev_disk_changed(disk, false);
+	mutex_unlock(&disk->open_mutex);
+}
+#else
+static inline void compat_scan_disk(struct gendisk *disk)
+{
+	struct block_device *bdev = blkdev_get_by_dev(disk_devt(disk),
+						      FMODE_READ, NULL);
+
+	if (IS_ERR(bdev))
+		return;
+	mutex_lock(&bdev->bd_mutex);
+	bdev_disk_changed(bdev, false);
+	mutex_unlock(&bdev->bd_mutex);
+	blkdev_put(bdev, FMODE_READ);
+}
+#endif
+
+static inline void disk_scan_suppressed(struct gendisk *disk)
+{
+	if (compat_end_suppression(disk))
+		compat_scan_disk(disk);
+}
 
 /* see compat/limits.h */
 #ifndef HAVE_LIMITS_FEATURES

@@ -192,30 +192,22 @@ void rnbd_clt_cache_closed(struct rnbd_clt_dev *dev)
 	cmpxchg(&dev->cache.lost, RNBD_CLT_LOST_TOLD, RNBD_CLT_LOST_NOTHING);
 }
 
-static ssize_t lost_writes_show(struct kobject *kobj,
-				struct kobj_attribute *attr, char *buf)
+/* Do flushes fail, because writes were lost? */
+bool rnbd_clt_cache_is_lost(const struct rnbd_clt_dev *dev)
 {
-	struct rnbd_clt_dev *dev = container_of(kobj, struct rnbd_clt_dev, kobj);
-
-	return sysfs_emit(buf, "%d\n", READ_ONCE(dev->cache.lost) !=
-				       RNBD_CLT_LOST_NOTHING);
+	return READ_ONCE(dev->cache.lost) != RNBD_CLT_LOST_NOTHING;
 }
 
-static ssize_t lost_writes_store(struct kobject *kobj,
-				 struct kobj_attribute *attr, const char *buf,
-				 size_t count)
+/**
+ * rnbd_clt_cache_forgive() - the administrator knows that writes were lost
+ * @dev: device; its flushes succeed again
+ *
+ * Context: process.
+ */
+void rnbd_clt_cache_forgive(struct rnbd_clt_dev *dev)
 {
-	struct rnbd_clt_dev *dev = container_of(kobj, struct rnbd_clt_dev, kobj);
-
-	if (!sysfs_streq(buf, "0")) {
-		pr_err("lost_writes: not 0\n");
-		return -EINVAL;
-	}
 	if (xchg(&dev->cache.lost, RNBD_CLT_LOST_NOTHING) !=
 	    RNBD_CLT_LOST_NOTHING)
 		pr_info("%s: flushes succeed again, on behalf of the administrator\n",
 			dev->disk->disk_name);
-	return count;
 }
-
-struct kobj_attribute rnbd_clt_lost_writes = __ATTR_RW(lost_writes);

@@ -16,7 +16,8 @@
 
 #include <linux/blk-mq.h>
 #include <linux/blkdev.h>
-#include <linux/kobject.h>
+#include <linux/completion.h>
+#include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
@@ -30,7 +31,7 @@
 
 /**
  * enum rnbd_clt_state - state of a device, see rnbd_clt_dev_set_state()
- * @RNBD_CLT_INIT: being mapped, no I/O yet
+ * @RNBD_CLT_INIT: being mapped; I/O is held
  * @RNBD_CLT_OPEN: I/O flows
  * @RNBD_CLT_CLOSED: the session was lost or the re-open failed; I/O is held
  * @RNBD_CLT_UNMAPPED: going away; I/O fails
@@ -186,7 +187,7 @@ struct rnbd_clt_cache {
 
 /**
  * struct rnbd_clt_dev - a mapped device
- * @kobj: the directory "rnbd" of the disk, and the reference count
+ * @ref: see dev.c
  * @sess: session; the device is a user of it until it is unmapped
  * @entry: in its list; dev_lock
  * @state: changed by rnbd_clt_dev_set_state() only, under dev_lock; read
@@ -194,9 +195,8 @@ struct rnbd_clt_cache {
  * @device_id: of the server; written before @state becomes open
  * @incarnation: of the session, in which @device_id holds; dev_lock
  * @openers: opens of the disk or a partition; negative when unmapped
- * @announced: the disk is complete, and loss of the session holds I/O instead
- *	of failing it; dev_lock
- * @published: its files are complete, and it may be unmapped; dev_lock
+ * @mapped: its partitions were read, or will not be: whoever maps need not wait
+ *	any more
  * @refused: the server offers something else under our name, reopen_work need
  *	not try again in this incarnation; dev_lock
  * @offered: the identity of another device that was refused last, none if there
@@ -210,7 +210,6 @@ struct rnbd_clt_cache {
  * @rsp: the server's last description, with the administrator's size if that
  *	came later, and the identity by which the device is known; dev_lock
  * @reopen_work: opens it again; queued under dev_lock while it is closed
- * @scan_work: ends a partition scan that takes too long
  * @update_work: brings the disk up to date with @state and @rsp
  * @online: the last event said so; update_work
  * @limits_due: @update_work has limits to set, at the next re-open at the latest;
@@ -226,15 +225,14 @@ struct rnbd_clt_cache {
  * @path: device_path, constant
  */
 struct rnbd_clt_dev {
-	struct kobject		kobj;
+	struct kref		ref;
 	struct rnbd_clt_sess	*sess;
 	struct list_head	entry;
 	enum rnbd_clt_state	state;
 	u32			device_id;
 	u32			incarnation;
 	atomic_t		openers;
-	bool			announced;
-	bool			published;
+	struct completion	mapped;
 	bool			refused;
 	struct rnbd_id		offered;
 	bool			complained;
@@ -243,7 +241,6 @@ struct rnbd_clt_dev {
 	struct rnbd_clt_msg	*opening;
 	struct rnbd_open_rsp	rsp;
 	struct delayed_work	reopen_work;
-	struct delayed_work	scan_work;
 	struct delayed_work	update_work;
 	bool			online;
 	bool			limits_due;
@@ -282,16 +279,16 @@ extern struct workqueue_struct *rnbd_clt_close_wq;
 extern struct workqueue_struct *rnbd_clt_tick_wq;
 u8 rnbd_clt_param_max_version(void);
 
-/* sysfs.c */
-extern const struct kobj_type rnbd_clt_dev_ktype;
-int rnbd_clt_sysfs_init(void);
-void rnbd_clt_sysfs_no_map(void);
-void rnbd_clt_sysfs_exit(void);
-int rnbd_clt_sysfs_add_dev(struct rnbd_clt_dev *dev);
-void rnbd_clt_sysfs_del_dev(struct rnbd_clt_dev *dev);
+/* ctl.c */
+extern struct device *rnbd_clt_ctl;
+int rnbd_clt_ctl_init(void);
+void rnbd_clt_ctl_exit(void);
+int rnbd_clt_link_add(struct rnbd_clt_dev *dev);
+void rnbd_clt_link_del(struct rnbd_clt_dev *dev);
 
-/* sysfs_held.c */
-extern const struct attribute_group rnbd_clt_held_group;
+/* sysfs.c */
+int rnbd_clt_sysfs_init(void);
+void rnbd_clt_sysfs_exit(void);
 
 /* sess.c */
 struct rnbd_clt_sess *rnbd_clt_sess_get(const struct rnbd_clt_map *map);
@@ -302,7 +299,9 @@ struct rnbd_clt_dev *rnbd_clt_sess_find_dev(struct rnbd_clt_sess *sess,
 struct rnbd_clt_dev *rnbd_clt_sess_any_dev(void);
 
 /* dev.c */
-int rnbd_clt_dev_map(const struct rnbd_clt_map *map);
+bool rnbd_clt_state_holds(enum rnbd_clt_state state);
+int rnbd_clt_dev_map(const struct rnbd_clt_map *map,
+		     const struct attribute_group **groups);
 int rnbd_clt_dev_retire_locked(struct rnbd_clt_dev *dev, bool force);
 int rnbd_clt_dev_retire(struct rnbd_clt_dev *dev, bool force);
 void rnbd_clt_dev_unmap(struct rnbd_clt_dev *dev, bool force);
@@ -311,7 +310,7 @@ int rnbd_clt_dev_remap(struct rnbd_clt_dev *dev);
 void rnbd_clt_dev_lost(struct rnbd_clt_dev *dev);
 bool rnbd_clt_dev_wants_reopen(const struct rnbd_clt_dev *dev);
 void rnbd_clt_dev_complain(struct rnbd_clt_dev *dev, int err);
-void rnbd_clt_dev_release(struct kobject *kobj);
+void rnbd_clt_dev_put(struct rnbd_clt_dev *dev);
 void rnbd_clt_devs_wait(void);
 const char *rnbd_clt_state_name(enum rnbd_clt_state state);
 
@@ -328,7 +327,8 @@ bool rnbd_clt_limits_differ(const struct rnbd_clt_dev *dev,
 			    const struct rnbd_open_rsp *rsp);
 int rnbd_clt_disk_alloc(struct rnbd_clt_dev *dev,
 			const struct rnbd_open_rsp *rsp);
-int rnbd_clt_disk_add(struct rnbd_clt_dev *dev);
+int rnbd_clt_disk_add(struct rnbd_clt_dev *dev,
+		      const struct attribute_group **groups);
 void rnbd_clt_disk_follow_size(struct rnbd_clt_dev *dev);
 void rnbd_clt_update_work(struct work_struct *work);
 
@@ -374,7 +374,6 @@ unsigned long rnbd_clt_rq_swap_slow(struct request *rq, unsigned long times);
 unsigned int rnbd_clt_cancel_dev(struct rnbd_clt_dev *dev, bool cancel);
 
 /* cache.c */
-extern struct kobj_attribute rnbd_clt_lost_writes;
 void rnbd_clt_cache_init(struct rnbd_clt_cache *cache);
 bool rnbd_clt_cache_refuses(struct rnbd_clt_dev *dev, const struct request *rq);
 void rnbd_clt_cache_send(struct rnbd_clt_dev *dev, const struct request *rq,
@@ -385,6 +384,8 @@ void rnbd_clt_cache_ended(struct rnbd_clt_dev *dev);
 void rnbd_clt_cache_open(struct rnbd_clt_dev *dev,
 			 const struct rnbd_open_rsp *rsp);
 void rnbd_clt_cache_closed(struct rnbd_clt_dev *dev);
+bool rnbd_clt_cache_is_lost(const struct rnbd_clt_dev *dev);
+void rnbd_clt_cache_forgive(struct rnbd_clt_dev *dev);
 
 /* admin.c */
 int rnbd_clt_sess_greet(struct rnbd_clt_sess *sess);

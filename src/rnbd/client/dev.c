@@ -8,13 +8,14 @@
  *
  * A device is in the list of its session from its creation to its end; so one
  * name is mapped once in a session. Its memory lives as long as someone has a
- * reference on its kobject: the list, the disk, which whoever has it open keeps,
- * whoever handles an event. Its disk lives until the device leaves the list, and whoever holds
- * dev_lock and finds the state open or closed may use it.
+ * reference: the list, the disk, which whoever has it open or is in one of its files
+ * keeps, whoever maps or unmaps it. Its disk lives until the device leaves the list,
+ * and whoever holds dev_lock and finds the state open or closed may use it.
  *
- * Until the device is announced nobody could unmap it. So if the session is
- * lost before, or the server does not answer the partition scan, the device goes
- * to UNMAPPED, which ends the scan, and the mapping fails.
+ * The disk is added before the device is open, so that udev finds its files; whoever
+ * opens the disk by then waits a moment. From then on the device may be unmapped,
+ * though its partitions are still to be read. If the server does not answer that, or
+ * the session is lost meanwhile, the mapping fails, and the device is unmapped.
  *
  * When the session is back, each closed device has a work of its own that opens
  * it: one that hangs on the server keeps no other one closed.
@@ -62,6 +63,12 @@ const char *rnbd_clt_state_name(enum rnbd_clt_state state)
 					    "unknown";
 }
 
+/* Is I/O held in this state, until there is another one? */
+bool rnbd_clt_state_holds(enum rnbd_clt_state state)
+{
+	return state == RNBD_CLT_INIT || state == RNBD_CLT_CLOSED;
+}
+
 /*
  * The only place where the state changes. Requests that were held for the old
  * state are looked at again.
@@ -79,7 +86,7 @@ static bool rnbd_clt_dev_set_state(struct rnbd_clt_dev *dev,
 	smp_store_release(&dev->state, state);
 	/* state before the list, see rnbd_clt_rq_hold() */
 	smp_mb();
-	if (state != RNBD_CLT_CLOSED && dev->disk)
+	if (!rnbd_clt_state_holds(state) && dev->disk)
 		blk_mq_kick_requeue_list(dev->disk->queue);
 	return true;
 }
@@ -106,12 +113,9 @@ void rnbd_clt_dev_lost(struct rnbd_clt_dev *dev)
 	dev->denied = false;
 	if (dev->state != RNBD_CLT_OPEN)
 		return;
-	if (!dev->announced) {
-		rnbd_clt_dev_set_state(dev, RNBD_CLT_UNMAPPED);
-		return;
-	}
 	rnbd_clt_dev_set_state(dev, RNBD_CLT_CLOSED);
 	rnbd_clt_dev_update(dev);
+	complete_all(&dev->mapped);
 }
 
 /* An answer to OPEN holds: I/O may flow. dev_lock is held. */
@@ -393,41 +397,15 @@ static void rnbd_clt_dev_set_unmapped(struct rnbd_clt_dev *dev)
 	mutex_unlock(&dev->sess->dev_lock);
 }
 
-/* The partition scan takes too long; what it waits for ends, and so does it. */
-static void rnbd_clt_dev_scan_work(struct work_struct *work)
-{
-	struct rnbd_clt_dev *dev = container_of(to_delayed_work(work),
-						struct rnbd_clt_dev, scan_work);
-
-	pr_err("%s: the server does not answer reads of %s\n",
-	       dev->disk->disk_name, dev->path);
-	rnbd_clt_dev_set_unmapped(dev);
-	rnbd_clt_dev_drain(dev);
-}
-
 /* Undo rnbd_clt_disk_add() and everything that could follow it; no I/O is left. */
 static void rnbd_clt_dev_stop(struct rnbd_clt_dev *dev, bool force)
 {
 	cancel_delayed_work_sync(&dev->reopen_work);
 	cancel_delayed_work_sync(&dev->update_work);
+	complete_all(&dev->mapped);
 	if (force)
 		blk_mark_disk_dead(dev->disk);
 	del_gendisk(dev->disk);
-}
-
-/* Return: -ETIMEDOUT if the device was unmapped because that took too long. */
-static int rnbd_clt_dev_add_disk(struct rnbd_clt_dev *dev)
-{
-	int err;
-
-	queue_delayed_work(dev->sess->wq, &dev->scan_work,
-			   RNBD_CLT_SCAN_TIMEOUT);
-	err = rnbd_clt_disk_add(dev);
-	if (!cancel_delayed_work_sync(&dev->scan_work) && !err) {
-		rnbd_clt_dev_stop(dev, true);
-		err = -ETIMEDOUT;
-	}
-	return err;
 }
 
 static void rnbd_clt_dev_close(struct rnbd_clt_dev *dev)
@@ -448,18 +426,24 @@ static void rnbd_clt_dev_destroy(struct rnbd_clt_dev *dev)
 	mutex_unlock(&sess->dev_lock);
 	rnbd_clt_late_kick(sess);
 	rnbd_clt_sess_put(sess);
-	kobject_put(&dev->kobj);
+	rnbd_clt_dev_put(dev);
 }
 
-void rnbd_clt_dev_release(struct kobject *kobj)
+static void rnbd_clt_dev_release(struct kref *ref)
 {
-	struct rnbd_clt_dev *dev = container_of(kobj, struct rnbd_clt_dev, kobj);
+	struct rnbd_clt_dev *dev = container_of(ref, struct rnbd_clt_dev, ref);
 	int index = dev->index;
 
 	kfree(dev->link);
 	kfree(dev);
 	ida_free(&rnbd_clt_ida, index);
 	wake_up_all(&rnbd_clt_dev_gone);
+}
+
+/* Give a reference back. */
+void rnbd_clt_dev_put(struct rnbd_clt_dev *dev)
+{
+	kref_put(&dev->ref, rnbd_clt_dev_release);
 }
 
 /**
@@ -499,7 +483,7 @@ static struct rnbd_clt_dev *rnbd_clt_dev_alloc(struct rnbd_clt_sess *sess,
 	rnbd_clt_cache_init(&dev->cache);
 	mutex_init(&dev->open_lock);
 	INIT_DELAYED_WORK(&dev->reopen_work, rnbd_clt_dev_reopen_work);
-	INIT_DELAYED_WORK(&dev->scan_work, rnbd_clt_dev_scan_work);
+	init_completion(&dev->mapped);
 	INIT_DELAYED_WORK(&dev->update_work, rnbd_clt_update_work);
 	INIT_WORK(&dev->loss_work, rnbd_clt_loss_work);
 	rnbd_clt_held_init(dev);
@@ -512,7 +496,7 @@ static struct rnbd_clt_dev *rnbd_clt_dev_alloc(struct rnbd_clt_sess *sess,
 		err = dev->index;
 		goto err_free_link;
 	}
-	kobject_init(&dev->kobj, &rnbd_clt_dev_ktype);
+	kref_init(&dev->ref);
 	return dev;
 
 err_free_link:
@@ -550,88 +534,126 @@ static int rnbd_clt_dev_insert(struct rnbd_clt_dev *dev)
 }
 
 /* The first open: the disk is made of its answer. */
-static int rnbd_clt_dev_first_open(struct rnbd_clt_dev *dev)
+static int rnbd_clt_dev_first_open(struct rnbd_clt_dev *dev,
+				   struct rnbd_open_rsp *rsp, u32 *incarnation)
 {
-	struct rnbd_clt_sess *sess = dev->sess;
-	struct rnbd_open_rsp rsp;
-	u32 incarnation;
 	int err;
 
-	err = rnbd_clt_sess_greet(sess) ?:
-	      rnbd_clt_send_open(dev, false, &rsp, &incarnation);
+	err = rnbd_clt_sess_greet(dev->sess) ?:
+	      rnbd_clt_send_open(dev, false, rsp, incarnation);
 	if (err)
 		return err;
-	err = rnbd_clt_disk_alloc(dev, &rsp);
+	mutex_lock(&dev->sess->dev_lock);
+	dev->rsp = *rsp;
+	dev->device_id = rsp->device_id;
+	dev->incarnation = *incarnation;
+	rnbd_clt_held_follow(dev);
+	mutex_unlock(&dev->sess->dev_lock);
+	err = rnbd_clt_disk_alloc(dev, rsp);
 	if (err)
-		goto err_close;
-	mutex_lock(&sess->dev_lock);
-	err = rnbd_clt_dev_set_open(dev, &rsp, incarnation);
-	mutex_unlock(&sess->dev_lock);
-	if (err)
-		goto err_put_disk;
-	return 0;
-
-err_put_disk:
-	put_disk(dev->disk);
-err_close:
-	rnbd_clt_send_close(dev, rsp.device_id, incarnation);
+		rnbd_clt_dev_close(dev);
 	return err;
 }
 
-/* From now on loss of the session holds I/O; false if it was lost before. */
-static bool rnbd_clt_dev_set_announced(struct rnbd_clt_dev *dev)
-{
-	mutex_lock(&dev->sess->dev_lock);
-	dev->announced = dev->state == RNBD_CLT_OPEN;
-	mutex_unlock(&dev->sess->dev_lock);
-	return dev->announced;
-}
-
-/* All files are there: it may be unmapped from now on. */
-static void rnbd_clt_dev_publish(struct rnbd_clt_dev *dev)
-{
-	mutex_lock(&dev->sess->dev_lock);
-	dev->published = true;
-	if (dev->state == RNBD_CLT_OPEN)
-		rnbd_clt_dev_update(dev);
-	mutex_unlock(&dev->sess->dev_lock);
-}
-
 /*
- * A new device comes to life. The caller has a reference of its own: as soon
- * as it is published someone may unmap.
+ * Let the disk be seen. The state says that the device is being mapped: nobody
+ * unmaps it, and who opens the disk waits. Then the device is open, unless the
+ * session was lost since the answer.
  */
-static int rnbd_clt_dev_start(struct rnbd_clt_dev *dev)
+static int rnbd_clt_dev_add_disk(struct rnbd_clt_dev *dev,
+				 const struct attribute_group **groups,
+				 struct rnbd_open_rsp *rsp, u32 incarnation)
 {
 	int err;
 
-	err = rnbd_clt_dev_first_open(dev);
+	err = rnbd_clt_disk_add(dev, groups);
 	if (err)
 		return err;
-	err = rnbd_clt_dev_add_disk(dev);
-	if (err)
-		goto err_close;
-	if (!rnbd_clt_dev_set_announced(dev)) {
-		err = -ECONNABORTED;
-		goto err_stop;
-	}
-	err = rnbd_clt_sysfs_add_dev(dev);
+	err = rnbd_clt_link_add(dev);
 	if (err)
 		goto err_stop;
-	pr_info("%s: mapped %s of session %s, %s, %llu sectors\n",
-		dev->disk->disk_name, dev->path, dev->sess->name,
-		rnbd_clt_mode_name(dev->mode), (u64)get_capacity(dev->disk));
-	rnbd_clt_dev_publish(dev);
+	mutex_lock(&dev->sess->dev_lock);
+	err = rnbd_clt_dev_set_open(dev, rsp, incarnation);
+	if (!err)
+		rnbd_clt_dev_update(dev);
+	mutex_unlock(&dev->sess->dev_lock);
+	if (err)
+		goto err_del_link;
 	return 0;
 
+err_del_link:
+	rnbd_clt_link_del(dev);
 err_stop:
 	rnbd_clt_dev_set_unmapped(dev);
 	rnbd_clt_dev_drain(dev);
 	rnbd_clt_dev_stop(dev, true);
-err_close:
+	return err;
+}
+
+/* What became of a device whose partitions were read, or take too long. dev_lock is held. */
+static int rnbd_clt_dev_look_mapped(struct rnbd_clt_dev *dev, bool in_time)
+{
+	if (!rnbd_clt_dev_is_mapped(dev))
+		return -ENODEV;
+	if (!in_time) {
+		pr_err("%s: the server does not answer reads of %s\n",
+		       dev->disk->disk_name, dev->path);
+		return -ETIMEDOUT;
+	}
+	if (dev->state != RNBD_CLT_OPEN)
+		return -ECONNABORTED;
+	pr_info("%s: mapped %s of session %s, %s, %llu sectors\n",
+		dev->disk->disk_name, dev->path, dev->sess->name,
+		rnbd_clt_mode_name(dev->mode), (u64)get_capacity(dev->disk));
+	return 0;
+}
+
+/*
+ * The device is open, and anybody may unmap it. Wait for its partitions, which the
+ * server has to answer reads for.
+ */
+static int rnbd_clt_dev_wait_mapped(struct rnbd_clt_dev *dev)
+{
+	long left = wait_for_completion_killable_timeout(&dev->mapped,
+							 RNBD_CLT_SCAN_TIMEOUT);
+	int err;
+
+	if (left < 0)
+		return -EINTR;
+	mutex_lock(&dev->sess->dev_lock);
+	err = rnbd_clt_dev_look_mapped(dev, left);
+	mutex_unlock(&dev->sess->dev_lock);
+	return err;
+}
+
+/*
+ * A new device comes to life. The caller has a reference of its own, and a use of
+ * the session: as soon as the device is open someone may unmap it.
+ */
+static int rnbd_clt_dev_start(struct rnbd_clt_dev *dev,
+			      const struct attribute_group **groups)
+{
+	struct rnbd_open_rsp rsp;
+	u32 incarnation;
+	int err;
+
+	err = rnbd_clt_dev_first_open(dev, &rsp, &incarnation);
+	if (err)
+		goto err_destroy;
+	err = rnbd_clt_dev_add_disk(dev, groups, &rsp, incarnation);
+	if (err)
+		goto err_put_disk;
+	err = rnbd_clt_dev_wait_mapped(dev);
+	if (err && !rnbd_clt_dev_retire(dev, true))
+		rnbd_clt_dev_unmap(dev, true);
+	return err;
+
+err_put_disk:
 	rnbd_clt_dev_set_unmapped(dev);
 	rnbd_clt_dev_close(dev);
 	put_disk(dev->disk);
+err_destroy:
+	rnbd_clt_dev_destroy(dev);
 	return err;
 }
 
@@ -645,7 +667,8 @@ static void rnbd_clt_dev_tell_unmapped(const struct rnbd_clt_map *map, int err,
 
 /* The caller is a user of the session, also when the device is gone again. */
 static int rnbd_clt_dev_map_on(struct rnbd_clt_sess *sess,
-			       const struct rnbd_clt_map *map)
+			       const struct rnbd_clt_map *map,
+			       const struct attribute_group **groups)
 {
 	struct rnbd_clt_dev *dev;
 	int err;
@@ -660,26 +683,26 @@ static int rnbd_clt_dev_map_on(struct rnbd_clt_sess *sess,
 		goto out_put;
 
 	rnbd_clt_sess_hold(sess);
-	kobject_get(&dev->kobj);
-	err = rnbd_clt_dev_start(dev);
-	if (err)
-		rnbd_clt_dev_destroy(dev);
+	kref_get(&dev->ref);
+	err = rnbd_clt_dev_start(dev, groups);
 out_put:
 	if (err)
 		rnbd_clt_dev_tell_unmapped(map, err, dev->denied);
-	kobject_put(&dev->kobj);
+	rnbd_clt_dev_put(dev);
 	return err;
 }
 
 /**
  * rnbd_clt_dev_map() - map a device
  * @map: which, and over which session
+ * @groups: files of its disk
  *
  * Context: process; sleeps as long as it takes to connect and to open.
  * Return: 0, or an errno; nothing is left behind then and the reason was
  * logged.
  */
-int rnbd_clt_dev_map(const struct rnbd_clt_map *map)
+int rnbd_clt_dev_map(const struct rnbd_clt_map *map,
+		     const struct attribute_group **groups)
 {
 	struct rnbd_clt_sess *sess;
 	int err;
@@ -687,7 +710,7 @@ int rnbd_clt_dev_map(const struct rnbd_clt_map *map)
 	sess = rnbd_clt_sess_get(map);
 	if (IS_ERR(sess))
 		return PTR_ERR(sess);
-	err = rnbd_clt_dev_map_on(sess, map);
+	err = rnbd_clt_dev_map_on(sess, map, groups);
 	rnbd_clt_sess_put(sess);
 	return err;
 }
@@ -709,7 +732,7 @@ int rnbd_clt_dev_retire_locked(struct rnbd_clt_dev *dev, bool force)
 	lockdep_assert_held(&dev->sess->dev_lock);
 	if (dev->state == RNBD_CLT_UNMAPPED)
 		return -EALREADY;
-	if (!dev->published)
+	if (dev->state == RNBD_CLT_INIT)
 		return -EBUSY;
 	if (force)
 		atomic_add(INT_MIN, &dev->openers);
@@ -747,9 +770,9 @@ int rnbd_clt_dev_retire(struct rnbd_clt_dev *dev, bool force)
  */
 void rnbd_clt_dev_unmap(struct rnbd_clt_dev *dev, bool force)
 {
-	/* first: writers of its files may wait for the I/O */
+	/* first: writers of its files may wait for the I/O, and so may update_work */
 	rnbd_clt_dev_drain(dev);
-	rnbd_clt_sysfs_del_dev(dev);
+	rnbd_clt_link_del(dev);
 	rnbd_clt_dev_stop(dev, force);
 	rnbd_clt_dev_close(dev);
 	pr_info("%s: unmapped %s of session %s\n", dev->disk->disk_name,

@@ -60,7 +60,7 @@ static void rnbd_clt_disk_free(struct gendisk *disk)
 {
 	struct rnbd_clt_dev *dev = disk->private_data;
 
-	kobject_put(&dev->kobj);
+	rnbd_clt_dev_put(dev);
 }
 
 static const struct block_device_operations rnbd_clt_disk_ops = {
@@ -166,22 +166,26 @@ int rnbd_clt_disk_alloc(struct rnbd_clt_dev *dev,
 /**
  * rnbd_clt_disk_add() - let the disk be seen, and opened
  * @dev: device with a disk that was not added yet
+ * @groups: files of the disk
  *
  * A disk that was added keeps its device until its own end: it may be open when
  * it is unmapped by force. Before 5.15 it may even be opened later, if it was
- * found before.
+ * found before. Its partitions are left to update_work, since whoever reads the
+ * disk may have to wait for the server.
  *
- * Context: process; reads the partition table.
+ * Context: process.
  * Return: 0, or an errno.
  */
-int rnbd_clt_disk_add(struct rnbd_clt_dev *dev)
+int rnbd_clt_disk_add(struct rnbd_clt_dev *dev,
+		      const struct attribute_group **groups)
 {
 	int err;
 
-	kobject_get(&dev->kobj);
-	err = add_disk(dev->disk);
+	kref_get(&dev->ref);
+	disk_suppress_part_scan(dev->disk);
+	err = device_add_disk(NULL, dev->disk, groups);
 	if (err)
-		kobject_put(&dev->kobj);
+		rnbd_clt_dev_put(dev);
 	return err;
 }
 
@@ -292,6 +296,9 @@ static void rnbd_clt_limits_later(struct rnbd_clt_dev *dev)
  * rnbd_clt_update_work() - bring the disk up to date with its device
  * @work: update_work of a device; it is cancelled before the disk goes
  *
+ * The first time the device was just mapped, and whoever maps it waits for its
+ * partitions.
+ *
  * What opens devices again never waits for it; what unmaps does, so it does not
  * wait for I/O of other disks.
  */
@@ -300,23 +307,25 @@ void rnbd_clt_update_work(struct work_struct *work)
 	struct rnbd_clt_dev *dev =
 		container_of(work, struct rnbd_clt_dev, update_work.work);
 	unsigned int noio = memalloc_noio_save();
-	bool mapped, open, online, limits;
+	bool mapped, open, limits;
 	struct rnbd_open_rsp rsp;
 
 	mutex_lock(&dev->sess->dev_lock);
 	rsp = dev->rsp;
 	mapped = rnbd_clt_dev_is_mapped(dev);
 	open = dev->state == RNBD_CLT_OPEN;
-	online = open && dev->published;
 	limits = open && dev->limits_due;
 	if (limits)
 		dev->limits_due = false;
 	mutex_unlock(&dev->sess->dev_lock);
 
-	if (open)
+	if (open) {
 		rnbd_clt_disk_follow_size(dev);
+		disk_scan_suppressed(dev->disk);
+	}
 	if (mapped)
-		rnbd_clt_disk_event(dev, online);
+		rnbd_clt_disk_event(dev, open);
+	complete_all(&dev->mapped);
 	if (limits && !rnbd_clt_limits_update(dev, &rsp))
 		rnbd_clt_limits_later(dev);
 	memalloc_noio_restore(noio);

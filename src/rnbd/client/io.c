@@ -155,7 +155,7 @@ static void rnbd_clt_rq_hold(struct rnbd_clt_dev *dev, struct request *rq,
 	blk_mq_requeue_request(rq, false);
 	/* list before the state, see rnbd_clt_dev_set_state() */
 	smp_mb();
-	if (READ_ONCE(dev->state) != RNBD_CLT_CLOSED || !allowed)
+	if (!rnbd_clt_state_holds(READ_ONCE(dev->state)) || !allowed)
 		blk_mq_delay_kick_requeue_list(q, delay_ms);
 }
 
@@ -308,6 +308,7 @@ static blk_status_t rnbd_clt_queue_rq(struct blk_mq_hw_ctx *hctx,
 		if (likely(!err))
 			return BLK_STS_OK;
 		return rnbd_clt_rq_failed(dev, rq, err);
+	case RNBD_CLT_INIT:
 	case RNBD_CLT_CLOSED:
 		return rnbd_clt_rq_wait(dev, rq, true, 0);
 	default:

@@ -23,7 +23,7 @@ void rnbd_clt_loss_work(struct work_struct *work)
 
 	rnbd_clt_dev_unmap(dev, true);
 	memalloc_noio_restore(noio);
-	kobject_put(&dev->kobj);
+	rnbd_clt_dev_put(dev);
 	/* the module's exit waits for the workqueue that this runs on */
 	module_put(THIS_MODULE);
 }
@@ -46,6 +46,6 @@ void rnbd_clt_dev_lost_for_good(struct rnbd_clt_dev *dev)
 	pr_err("%s: session %s has had no path for %d s, which is its dev_loss_tmo: unmapping %s by force\n",
 	       dev->disk->disk_name, dev->sess->name, dev->sess->tmo.dev_loss,
 	       dev->path);
-	kobject_get(&dev->kobj);
+	kref_get(&dev->ref);
 	queue_work(rnbd_clt_close_wq, &dev->loss_work);
 }

@@ -47,11 +47,16 @@ static int __init rnbd_clt_init(void)
 		goto err_destroy_close_wq;
 	}
 
-	err = rnbd_clt_sysfs_init();
+	err = rnbd_clt_ctl_init();
 	if (err)
 		goto err_destroy_tick_wq;
+	err = rnbd_clt_sysfs_init();
+	if (err)
+		goto err_exit_ctl;
 	return 0;
 
+err_exit_ctl:
+	rnbd_clt_ctl_exit();
 err_destroy_tick_wq:
 	destroy_workqueue(rnbd_clt_tick_wq);
 err_destroy_close_wq:
@@ -70,15 +75,15 @@ static void __exit rnbd_clt_exit(void)
 	unsigned int noio = memalloc_noio_save();
 	struct rnbd_clt_dev *dev;
 
-	rnbd_clt_sysfs_no_map();
+	rnbd_clt_sysfs_exit();
 	while ((dev = rnbd_clt_sess_any_dev())) {
 		if (!rnbd_clt_dev_retire(dev, true))
 			rnbd_clt_dev_unmap(dev, true);
-		kobject_put(&dev->kobj);
+		rnbd_clt_dev_put(dev);
 	}
 	memalloc_noio_restore(noio);
 	rnbd_clt_devs_wait();
-	rnbd_clt_sysfs_exit();
+	rnbd_clt_ctl_exit();
 	destroy_workqueue(rnbd_clt_close_wq);	/* finishes what is closing */
 	destroy_workqueue(rnbd_clt_tick_wq);
 	destroy_workqueue(rnbd_clt_update_wq);

@@ -54,11 +54,6 @@ static void rnbd_clt_sess_lost(struct rnbd_clt_sess *sess)
 
 	/* after this no queue_rq still believes that its device is open */
 	synchronize_rcu();
-
-	/* a partition scan that nobody could end */
-	list_for_each_entry(dev, &sess->devs, entry)
-		if (dev->state == RNBD_CLT_UNMAPPED && !dev->announced)
-			rnbd_clt_cancel_dev(dev, true);
 	mutex_unlock(&sess->dev_lock);
 }
 
@@ -582,7 +577,7 @@ struct rnbd_clt_dev *rnbd_clt_sess_any_dev(void)
 		dev = list_first_entry_or_null(&sess->devs,
 					       struct rnbd_clt_dev, entry);
 		if (dev)
-			kobject_get(&dev->kobj);
+			kref_get(&dev->ref);
 		mutex_unlock(&sess->dev_lock);
 		if (dev)
 			break;

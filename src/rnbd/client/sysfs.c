@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The files: /sys/class/rnbd-client/ctl/{map_device,devices/} and
- * /sys/block/rnbdN/rnbd/.
+ * What is written and read in sysfs: /sys/class/rnbd-client/ctl/map_device, and the
+ * files of a disk, /sys/block/rnbdN/rnbd/. These are a group of attributes of the
+ * disk, so that they exist before udev hears of it. Two of them belong to the
+ * session, and each of its disks has them: fast_io_fail_tmo and dev_loss_tmo.
  *
  * A write to unmap_device removes its own file. It gives up the protection
  * that would make the removal wait for it, and holds the module instead, so
@@ -23,12 +25,359 @@
 #include "../id.h"
 #include "clt.h"
 
-static struct class rnbd_clt_class = {
-	.name = "rnbd-client",
+#define RNBD_CLT_DIR	"rnbd"
+
+static struct rnbd_clt_dev *rnbd_clt_dev_of(struct device *ddev)
+{
+	return dev_to_disk(ddev)->private_data;
+}
+
+static ssize_t unmap_device_show(struct device *ddev,
+				 struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "Unmaps the device. Write \"normal\", or \"force\" to do so while it is open.\n");
+}
+
+/*
+ * sysfs_break_active_protection() looks for a file in the directory of a kobject,
+ * and this one is in the directory of a group. So a kobject stands in for that
+ * directory; what sysfs_unbreak_active_protection() gives back is a reference of
+ * the kobject that owns the group, the disk.
+ */
+static struct kernfs_node *
+rnbd_clt_break_protection(struct device *ddev, const struct attribute *attr)
+{
+	static const struct kobj_type nothing = {};
+	struct kernfs_node *kn;
+	struct kobject dir = {};
+
+	kobject_init(&dir, &nothing);
+	dir.sd = sysfs_get_dirent(ddev->kobj.sd, RNBD_CLT_DIR);
+	kn = sysfs_break_active_protection(&dir, attr);
+	sysfs_put(dir.sd);
+	if (kn)
+		get_device(ddev);
+	return kn;
+}
+
+/* Only who unmaps gives up the protection, which keeps the device until then. */
+static int rnbd_clt_unmap_self(struct device *ddev,
+			       const struct attribute *attr, bool force)
+{
+	struct rnbd_clt_dev *dev = rnbd_clt_dev_of(ddev);
+	struct rnbd_clt_sess *sess = dev->sess;
+	struct kernfs_node *kn;
+	int err;
+
+	err = rnbd_clt_dev_retire(dev, force);
+	if (err)
+		return err;
+	/* the session, and its tag set, end after the disk */
+	rnbd_clt_sess_hold(sess);
+	kn = rnbd_clt_break_protection(ddev, attr);
+	rnbd_clt_dev_unmap(dev, force);
+	if (kn)
+		sysfs_unbreak_active_protection(kn);
+	rnbd_clt_sess_put(sess);
+	return 0;
+}
+
+static ssize_t unmap_device_store(struct device *ddev,
+				  struct device_attribute *attr,
+				  const char *buf, size_t count)
+{
+	bool force = sysfs_streq(buf, "force");
+	unsigned int noio;
+	int err;
+
+	if (!force && !sysfs_streq(buf, "normal")) {
+		pr_err("unmap_device: neither normal nor force\n");
+		return -EINVAL;
+	}
+	if (!try_module_get(THIS_MODULE))
+		return -EALREADY;
+	noio = memalloc_noio_save();
+	err = rnbd_clt_unmap_self(ddev, &attr->attr, force);
+	memalloc_noio_restore(noio);
+	if (err)
+		pr_err("unmap_device: cannot unmap: %pe\n", ERR_PTR(err));
+	module_put(THIS_MODULE);
+	return err ?: count;
+}
+static DEVICE_ATTR_RW(unmap_device);
+
+static ssize_t resize_show(struct device *ddev, struct device_attribute *attr,
+			   char *buf)
+{
+	return sysfs_emit(buf, "Sets the size of the device. Write it in sectors of 512 bytes.\n");
+}
+
+static ssize_t resize_store(struct device *ddev, struct device_attribute *attr,
+			    const char *buf, size_t count)
+{
+	unsigned int noio = memalloc_noio_save();
+	u64 nsectors;
+	int err;
+
+	err = kstrtou64(buf, 0, &nsectors) ?:
+	      rnbd_clt_dev_resize(rnbd_clt_dev_of(ddev), nsectors);
+	memalloc_noio_restore(noio);
+	if (err)
+		pr_err("resize: cannot resize: %pe\n", ERR_PTR(err));
+	return err ?: count;
+}
+static DEVICE_ATTR_RW(resize);
+
+static ssize_t remap_device_show(struct device *ddev,
+				 struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "Opens the device on the server again. Write 1.\n");
+}
+
+static ssize_t remap_device_store(struct device *ddev,
+				  struct device_attribute *attr,
+				  const char *buf, size_t count)
+{
+	unsigned int noreclaim;
+	int err;
+
+	if (!sysfs_streq(buf, "1")) {
+		pr_err("remap_device: not 1\n");
+		return -EINVAL;
+	}
+	/* as when it is opened again without being asked */
+	noreclaim = memalloc_noreclaim_save();
+	err = rnbd_clt_dev_remap(rnbd_clt_dev_of(ddev));
+	memalloc_noreclaim_restore(noreclaim);
+	return err ?: count;
+}
+static DEVICE_ATTR_RW(remap_device);
+
+static ssize_t accept_identity_show(struct device *ddev,
+				    struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "Takes the device of offered_identity for this one, and opens it. Write 1.\n");
+}
+
+static ssize_t accept_identity_store(struct device *ddev,
+				     struct device_attribute *attr,
+				     const char *buf, size_t count)
+{
+	unsigned int noreclaim;
+	int err;
+
+	if (!sysfs_streq(buf, "1")) {
+		pr_err("accept_identity: not 1\n");
+		return -EINVAL;
+	}
+	/* as for remap_device */
+	noreclaim = memalloc_noreclaim_save();
+	err = rnbd_clt_dev_accept(rnbd_clt_dev_of(ddev));
+	memalloc_noreclaim_restore(noreclaim);
+	return err ?: count;
+}
+static DEVICE_ATTR_RW(accept_identity);
+
+static ssize_t identity_show(struct device *ddev, struct device_attribute *attr,
+			     char *buf)
+{
+	struct rnbd_id id = rnbd_clt_dev_identity(rnbd_clt_dev_of(ddev), false);
+	char text[RNBD_ID_TEXT_LEN];
+
+	return sysfs_emit(buf, "%s\n", rnbd_id_text(&id, text));
+}
+static DEVICE_ATTR_RO(identity);
+
+/* A device without an identity is not refused for it, so none is nothing. */
+static ssize_t offered_identity_show(struct device *ddev,
+				     struct device_attribute *attr, char *buf)
+{
+	struct rnbd_id id = rnbd_clt_dev_identity(rnbd_clt_dev_of(ddev), true);
+	char text[RNBD_ID_TEXT_LEN];
+
+	if (id.kind == RNBD_ID_NONE)
+		return 0;
+	return sysfs_emit(buf, "%s\n", rnbd_id_text(&id, text));
+}
+static DEVICE_ATTR_RO(offered_identity);
+
+static ssize_t state_show(struct device *ddev, struct device_attribute *attr,
+			  char *buf)
+{
+	enum rnbd_clt_state state = READ_ONCE(rnbd_clt_dev_of(ddev)->state);
+
+	return sysfs_emit(buf, "%s\n", rnbd_clt_state_name(state));
+}
+static DEVICE_ATTR_RO(state);
+
+static ssize_t session_show(struct device *ddev, struct device_attribute *attr,
+			    char *buf)
+{
+	return sysfs_emit(buf, "%s\n", rnbd_clt_dev_of(ddev)->sess->name);
+}
+static DEVICE_ATTR_RO(session);
+
+static ssize_t mapping_path_show(struct device *ddev,
+				 struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", rnbd_clt_dev_of(ddev)->path);
+}
+static DEVICE_ATTR_RO(mapping_path);
+
+static ssize_t access_mode_show(struct device *ddev,
+				struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n",
+			  rnbd_clt_mode_name(rnbd_clt_dev_of(ddev)->mode));
+}
+static DEVICE_ATTR_RO(access_mode);
+
+static ssize_t nr_poll_queues_show(struct device *ddev,
+				   struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%d\n",
+			  (int)rnbd_clt_dev_of(ddev)->sess->nr_poll_queues);
+}
+static DEVICE_ATTR_RO(nr_poll_queues);
+
+static ssize_t lost_writes_show(struct device *ddev,
+				struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%d\n",
+			  rnbd_clt_cache_is_lost(rnbd_clt_dev_of(ddev)));
+}
+
+static ssize_t lost_writes_store(struct device *ddev,
+				 struct device_attribute *attr,
+				 const char *buf, size_t count)
+{
+	if (!sysfs_streq(buf, "0")) {
+		pr_err("lost_writes: not 0\n");
+		return -EINVAL;
+	}
+	rnbd_clt_cache_forgive(rnbd_clt_dev_of(ddev));
+	return count;
+}
+static DEVICE_ATTR_RW(lost_writes);
+
+static ssize_t rnbd_clt_tmo_show(int tmo, char *buf)
+{
+	return sysfs_emit(buf, "%d\n", tmo);
+}
+
+static ssize_t rnbd_clt_tmo_store(struct rnbd_clt_sess *sess, const char *buf,
+				  size_t count, const char *key,
+				  int (*parse)(const char *text, int *secs),
+				  bool dev_loss)
+{
+	unsigned int noio = memalloc_noio_save();
+	int secs, err;
+
+	err = parse(buf, &secs);
+	if (err)
+		pr_err("<%s>: %s: not a number of seconds, nor -1\n",
+		       sess->name, key);
+	else
+		err = rnbd_clt_sess_set_tmo(sess, dev_loss ? NULL : &secs,
+					    dev_loss ? &secs : NULL);
+	memalloc_noio_restore(noio);
+	return err ?: count;
+}
+
+static ssize_t fast_io_fail_tmo_show(struct device *ddev,
+				     struct device_attribute *attr, char *buf)
+{
+	return rnbd_clt_tmo_show(rnbd_clt_dev_of(ddev)->sess->tmo.fast_io_fail,
+				 buf);
+}
+
+static ssize_t fast_io_fail_tmo_store(struct device *ddev,
+				      struct device_attribute *attr,
+				      const char *buf, size_t count)
+{
+	return rnbd_clt_tmo_store(rnbd_clt_dev_of(ddev)->sess, buf, count,
+				  "fast_io_fail_tmo", rnbd_clt_parse_fast_io_fail, false);
+}
+static DEVICE_ATTR_RW(fast_io_fail_tmo);
+
+static ssize_t dev_loss_tmo_show(struct device *ddev,
+				 struct device_attribute *attr, char *buf)
+{
+	return rnbd_clt_tmo_show(rnbd_clt_dev_of(ddev)->sess->tmo.dev_loss,
+				 buf);
+}
+
+static ssize_t dev_loss_tmo_store(struct device *ddev,
+				  struct device_attribute *attr,
+				  const char *buf, size_t count)
+{
+	return rnbd_clt_tmo_store(rnbd_clt_dev_of(ddev)->sess, buf, count,
+				  "dev_loss_tmo", rnbd_clt_parse_dev_loss, true);
+}
+static DEVICE_ATTR_RW(dev_loss_tmo);
+
+static ssize_t held_show(struct device *ddev, struct device_attribute *attr,
+			 char *buf)
+{
+	struct rnbd_clt_held_now held;
+
+	rnbd_clt_held_show(rnbd_clt_dev_of(ddev), &held);
+	if (!held.holds)
+		return sysfs_emit(buf, "0\n");
+	if (held.left < 0)
+		return sysfs_emit(buf, "%u since %u s, fails never\n", held.nr,
+				  held.secs);
+	return sysfs_emit(buf, "%u since %u s, fails in %d s\n", held.nr,
+			  held.secs, held.left);
+}
+static DEVICE_ATTR_RO(held);
+
+static ssize_t slow_requests_show(struct device *ddev,
+				  struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  atomic_read(&rnbd_clt_dev_of(ddev)->nr_slow));
+}
+static DEVICE_ATTR_RO(slow_requests);
+
+static ssize_t oldest_request_show(struct device *ddev,
+				   struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  rnbd_clt_oldest_age(rnbd_clt_dev_of(ddev)));
+}
+static DEVICE_ATTR_RO(oldest_request);
+
+static struct attribute *rnbd_clt_disk_attrs[] = {
+	&dev_attr_unmap_device.attr,
+	&dev_attr_resize.attr,
+	&dev_attr_remap_device.attr,
+	&dev_attr_accept_identity.attr,
+	&dev_attr_identity.attr,
+	&dev_attr_offered_identity.attr,
+	&dev_attr_state.attr,
+	&dev_attr_session.attr,
+	&dev_attr_mapping_path.attr,
+	&dev_attr_access_mode.attr,
+	&dev_attr_nr_poll_queues.attr,
+	&dev_attr_lost_writes.attr,
+	&dev_attr_fast_io_fail_tmo.attr,
+	&dev_attr_dev_loss_tmo.attr,
+	&dev_attr_held.attr,
+	&dev_attr_slow_requests.attr,
+	&dev_attr_oldest_request.attr,
+	NULL,
 };
 
-static struct device *rnbd_clt_ctl;
-static struct kobject *rnbd_clt_devices;
+static const struct attribute_group rnbd_clt_disk_group = {
+	.name	= RNBD_CLT_DIR,
+	.attrs	= rnbd_clt_disk_attrs,
+};
+
+static const struct attribute_group *rnbd_clt_disk_groups[] = {
+	&rnbd_clt_disk_group,
+	NULL,
+};
 
 static ssize_t map_device_show(struct device *ctl,
 			       struct device_attribute *attr, char *buf)
@@ -64,313 +413,21 @@ static ssize_t map_device_store(struct device *ctl,
 	if (err)
 		pr_err("map_device: %s \"%s\"\n", map.why, map.where);
 	else
-		err = rnbd_clt_dev_map(&map);
+		err = rnbd_clt_dev_map(&map, rnbd_clt_disk_groups);
 	memalloc_noio_restore(noio);
 	kfree(line);
 	return err ?: count;
 }
 static DEVICE_ATTR_RW(map_device);
 
-static struct rnbd_clt_dev *rnbd_clt_dev_of(struct kobject *kobj)
-{
-	return container_of(kobj, struct rnbd_clt_dev, kobj);
-}
-
-static ssize_t unmap_device_show(struct kobject *kobj,
-				 struct kobj_attribute *attr, char *buf)
-{
-	return sysfs_emit(buf, "Unmaps the device. Write \"normal\", or \"force\" to do so while it is open.\n");
-}
-
-/* Only who unmaps gives up the protection, which keeps the device until then. */
-static int rnbd_clt_unmap_self(struct kobject *kobj,
-			       struct kobj_attribute *attr, bool force)
-{
-	struct rnbd_clt_dev *dev = rnbd_clt_dev_of(kobj);
-	struct kernfs_node *kn;
-	int err;
-
-	err = rnbd_clt_dev_retire(dev, force);
-	if (err)
-		return err;
-	kn = sysfs_break_active_protection(kobj, &attr->attr);
-	rnbd_clt_dev_unmap(dev, force);
-	if (kn)
-		sysfs_unbreak_active_protection(kn);
-	return 0;
-}
-
-static ssize_t unmap_device_store(struct kobject *kobj,
-				  struct kobj_attribute *attr, const char *buf,
-				  size_t count)
-{
-	bool force = sysfs_streq(buf, "force");
-	unsigned int noio;
-	int err;
-
-	if (!force && !sysfs_streq(buf, "normal")) {
-		pr_err("unmap_device: neither normal nor force\n");
-		return -EINVAL;
-	}
-	if (!try_module_get(THIS_MODULE))
-		return -EALREADY;
-	noio = memalloc_noio_save();
-	err = rnbd_clt_unmap_self(kobj, attr, force);
-	memalloc_noio_restore(noio);
-	if (err)
-		pr_err("unmap_device: cannot unmap: %pe\n", ERR_PTR(err));
-	module_put(THIS_MODULE);
-	return err ?: count;
-}
-
-static ssize_t resize_show(struct kobject *kobj, struct kobj_attribute *attr,
-			   char *buf)
-{
-	return sysfs_emit(buf, "Sets the size of the device. Write it in sectors of 512 bytes.\n");
-}
-
-static ssize_t resize_store(struct kobject *kobj, struct kobj_attribute *attr,
-			    const char *buf, size_t count)
-{
-	unsigned int noio = memalloc_noio_save();
-	u64 nsectors;
-	int err;
-
-	err = kstrtou64(buf, 0, &nsectors) ?:
-	      rnbd_clt_dev_resize(rnbd_clt_dev_of(kobj), nsectors);
-	memalloc_noio_restore(noio);
-	if (err)
-		pr_err("resize: cannot resize: %pe\n", ERR_PTR(err));
-	return err ?: count;
-}
-
-static ssize_t remap_device_show(struct kobject *kobj,
-				 struct kobj_attribute *attr, char *buf)
-{
-	return sysfs_emit(buf, "Opens the device on the server again. Write 1.\n");
-}
-
-static ssize_t remap_device_store(struct kobject *kobj,
-				  struct kobj_attribute *attr, const char *buf,
-				  size_t count)
-{
-	unsigned int noreclaim;
-	int err;
-
-	if (!sysfs_streq(buf, "1")) {
-		pr_err("remap_device: not 1\n");
-		return -EINVAL;
-	}
-	/* as when it is opened again without being asked */
-	noreclaim = memalloc_noreclaim_save();
-	err = rnbd_clt_dev_remap(rnbd_clt_dev_of(kobj));
-	memalloc_noreclaim_restore(noreclaim);
-	return err ?: count;
-}
-
-static ssize_t accept_identity_show(struct kobject *kobj,
-				    struct kobj_attribute *attr, char *buf)
-{
-	return sysfs_emit(buf, "Takes the device of offered_identity for this one, and opens it. Write 1.\n");
-}
-
-static ssize_t accept_identity_store(struct kobject *kobj,
-				     struct kobj_attribute *attr,
-				     const char *buf, size_t count)
-{
-	unsigned int noreclaim;
-	int err;
-
-	if (!sysfs_streq(buf, "1")) {
-		pr_err("accept_identity: not 1\n");
-		return -EINVAL;
-	}
-	/* as for remap_device */
-	noreclaim = memalloc_noreclaim_save();
-	err = rnbd_clt_dev_accept(rnbd_clt_dev_of(kobj));
-	memalloc_noreclaim_restore(noreclaim);
-	return err ?: count;
-}
-
-static ssize_t identity_show(struct kobject *kobj, struct kobj_attribute *attr,
-			     char *buf)
-{
-	struct rnbd_id id = rnbd_clt_dev_identity(rnbd_clt_dev_of(kobj), false);
-	char text[RNBD_ID_TEXT_LEN];
-
-	return sysfs_emit(buf, "%s\n", rnbd_id_text(&id, text));
-}
-
-/* A device without an identity is not refused for it, so none is nothing. */
-static ssize_t offered_identity_show(struct kobject *kobj,
-				     struct kobj_attribute *attr, char *buf)
-{
-	struct rnbd_id id = rnbd_clt_dev_identity(rnbd_clt_dev_of(kobj), true);
-	char text[RNBD_ID_TEXT_LEN];
-
-	if (id.kind == RNBD_ID_NONE)
-		return 0;
-	return sysfs_emit(buf, "%s\n", rnbd_id_text(&id, text));
-}
-
-static ssize_t state_show(struct kobject *kobj, struct kobj_attribute *attr,
-			  char *buf)
-{
-	enum rnbd_clt_state state = READ_ONCE(rnbd_clt_dev_of(kobj)->state);
-
-	return sysfs_emit(buf, "%s\n", rnbd_clt_state_name(state));
-}
-
-static ssize_t session_show(struct kobject *kobj, struct kobj_attribute *attr,
-			    char *buf)
-{
-	return sysfs_emit(buf, "%s\n", rnbd_clt_dev_of(kobj)->sess->name);
-}
-
-static ssize_t mapping_path_show(struct kobject *kobj,
-				 struct kobj_attribute *attr, char *buf)
-{
-	return sysfs_emit(buf, "%s\n", rnbd_clt_dev_of(kobj)->path);
-}
-
-static ssize_t access_mode_show(struct kobject *kobj,
-				struct kobj_attribute *attr, char *buf)
-{
-	return sysfs_emit(buf, "%s\n",
-			  rnbd_clt_mode_name(rnbd_clt_dev_of(kobj)->mode));
-}
-
-static ssize_t nr_poll_queues_show(struct kobject *kobj,
-				   struct kobj_attribute *attr, char *buf)
-{
-	return sysfs_emit(buf, "%d\n",
-			  (int)rnbd_clt_dev_of(kobj)->sess->nr_poll_queues);
-}
-
-static struct kobj_attribute rnbd_clt_unmap_device = __ATTR_RW(unmap_device);
-static struct kobj_attribute rnbd_clt_resize = __ATTR_RW(resize);
-static struct kobj_attribute rnbd_clt_remap_device = __ATTR_RW(remap_device);
-static struct kobj_attribute rnbd_clt_accept_identity =
-	__ATTR_RW(accept_identity);
-static struct kobj_attribute rnbd_clt_identity = __ATTR_RO(identity);
-static struct kobj_attribute rnbd_clt_offered_identity =
-	__ATTR_RO(offered_identity);
-static struct kobj_attribute rnbd_clt_state = __ATTR_RO(state);
-static struct kobj_attribute rnbd_clt_session = __ATTR_RO(session);
-static struct kobj_attribute rnbd_clt_mapping_path = __ATTR_RO(mapping_path);
-static struct kobj_attribute rnbd_clt_access_mode = __ATTR_RO(access_mode);
-static struct kobj_attribute rnbd_clt_nr_poll_queues =
-	__ATTR_RO(nr_poll_queues);
-
-static struct attribute *rnbd_clt_dev_attrs[] = {
-	&rnbd_clt_unmap_device.attr,
-	&rnbd_clt_resize.attr,
-	&rnbd_clt_remap_device.attr,
-	&rnbd_clt_accept_identity.attr,
-	&rnbd_clt_identity.attr,
-	&rnbd_clt_offered_identity.attr,
-	&rnbd_clt_state.attr,
-	&rnbd_clt_session.attr,
-	&rnbd_clt_mapping_path.attr,
-	&rnbd_clt_access_mode.attr,
-	&rnbd_clt_nr_poll_queues.attr,
-	&rnbd_clt_lost_writes.attr,
-	NULL,
-};
-
-static const struct attribute_group rnbd_clt_dev_group = {
-	.attrs = rnbd_clt_dev_attrs,
-};
-
-static const struct attribute_group *rnbd_clt_dev_groups[] = {
-	&rnbd_clt_dev_group,
-	&rnbd_clt_held_group,
-	NULL,
-};
-
-const struct kobj_type rnbd_clt_dev_ktype = {
-	.release	= rnbd_clt_dev_release,
-	.sysfs_ops	= &kobj_sysfs_ops,
-	.default_groups	= rnbd_clt_dev_groups,
-};
-
-/**
- * rnbd_clt_sysfs_add_dev() - create the files of a device
- * @dev: device whose disk was added
- *
- * Return: 0, or an errno.
- */
-int rnbd_clt_sysfs_add_dev(struct rnbd_clt_dev *dev)
-{
-	struct kobject *disk = &disk_to_dev(dev->disk)->kobj;
-	int err;
-
-	/* "a" of session "b@c" and "a@b" of "c" are not told apart */
-	err = sysfs_create_link_nowarn(rnbd_clt_devices, disk, dev->link);
-	if (err)
-		return err;
-	err = kobject_add(&dev->kobj, disk, "rnbd");
-	if (err)
-		sysfs_remove_link(rnbd_clt_devices, dev->link);
-	return err;
-}
-
-/**
- * rnbd_clt_sysfs_del_dev() - remove the files of a device
- * @dev: device
- *
- * Waits for whoever is in one of them, except for the caller if that gave up
- * its protection.
- */
-void rnbd_clt_sysfs_del_dev(struct rnbd_clt_dev *dev)
-{
-	sysfs_remove_link(rnbd_clt_devices, dev->link);
-	kobject_del(&dev->kobj);
-}
-
-/* Class, ctl, devices/, map_device; in this order, so that map_device works. */
+/* To be called last: as soon as the file is there, it works. */
 int rnbd_clt_sysfs_init(void)
 {
-	int err;
-
-	err = class_register(&rnbd_clt_class);
-	if (err)
-		return err;
-	rnbd_clt_ctl = device_create(&rnbd_clt_class, NULL, MKDEV(0, 0), NULL,
-				     "ctl");
-	if (IS_ERR(rnbd_clt_ctl)) {
-		err = PTR_ERR(rnbd_clt_ctl);
-		goto err_unregister_class;
-	}
-	rnbd_clt_devices = kobject_create_and_add("devices",
-						  &rnbd_clt_ctl->kobj);
-	if (!rnbd_clt_devices) {
-		err = -ENOMEM;
-		goto err_unregister_ctl;
-	}
-	err = device_create_file(rnbd_clt_ctl, &dev_attr_map_device);
-	if (err)
-		goto err_put_devices;
-	return 0;
-
-err_put_devices:
-	kobject_put(rnbd_clt_devices);
-err_unregister_ctl:
-	device_unregister(rnbd_clt_ctl);
-err_unregister_class:
-	class_unregister(&rnbd_clt_class);
-	return err;
+	return device_create_file(rnbd_clt_ctl, &dev_attr_map_device);
 }
 
 /* Nobody maps any more, and who was about to is done. */
-void rnbd_clt_sysfs_no_map(void)
-{
-	device_remove_file(rnbd_clt_ctl, &dev_attr_map_device);
-}
-
 void rnbd_clt_sysfs_exit(void)
 {
-	kobject_put(rnbd_clt_devices);
-	device_unregister(rnbd_clt_ctl);
-	class_unregister(&rnbd_clt_class);
+	device_remove_file(rnbd_clt_ctl, &dev_attr_map_device);
 }
