@@ -48,10 +48,12 @@ enum rnbd_clt_state {
 /**
  * struct rnbd_clt_sess - a session, shared by the devices mapped over it
  * @entry: in the list of sessions; rnbd_clt_sess_mutex
- * @users: devices and mappings under way; rnbd_clt_sess_mutex
- * @closing: @close_work has the use that was the last; rnbd_clt_sess_mutex
- * @close_work: closes the session if nobody else became a user
- * @open_lock: held while @rtrs is opened or closed
+ * @ref: that of @entry, and of each who waits for @closed
+ * @users: devices and mappings under way; when there is none any more the session
+ *	is closed, and nobody becomes one; rnbd_clt_sess_mutex
+ * @close_work: closes the session
+ * @closed: it is closed, and not in the list any more
+ * @open_lock: held while @rtrs is opened
  * @rtrs: transport; changes under @open_lock, constant for whoever is a user
  *	of an open session
  * @wq: its works, for which I/O of a swapping host may wait; exists with @rtrs.
@@ -88,9 +90,10 @@ enum rnbd_clt_state {
  */
 struct rnbd_clt_sess {
 	struct list_head	entry;
+	struct kref		ref;
 	unsigned int		users;
-	bool			closing;
 	struct work_struct	close_work;
+	struct completion	closed;
 	struct mutex		open_lock;
 	struct rtrs_clt_sess	*rtrs;
 	struct workqueue_struct	*wq;

@@ -2,9 +2,10 @@
 /*
  * Sessions: found by name or opened, shared by devices, closed by the last.
  *
- * A session stays in the list while it is opened and closed, so that there is
- * never a second one of its name; whoever finds it waits for its open_lock and
- * opens it itself if it is closed then.
+ * A session stays in the list until it is closed, so that there is never a second
+ * one of its name. Whoever finds one with users becomes a user, waits for its
+ * open_lock, and opens it if nobody has. One without users is being closed by its
+ * close_work: whoever finds that waits for its end, and looks again.
  *
  * Loss and return of the session: rnbd_clt_link_ev(). The transport has
  * DISCONNECTED return before it brings another path up. So when the first
@@ -14,10 +15,8 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/rcupdate.h>
-#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
-#include <linux/wait.h>
 
 #include "clt.h"
 
@@ -33,7 +32,6 @@
 
 static DEFINE_MUTEX(rnbd_clt_sess_mutex);
 static LIST_HEAD(rnbd_clt_sessions);
-static DECLARE_WAIT_QUEUE_HEAD(rnbd_clt_sess_gone);
 
 /* All devices of the session are now without it. */
 static void rnbd_clt_sess_lost(struct rnbd_clt_sess *sess)
@@ -366,44 +364,24 @@ static int rnbd_clt_sess_join(struct rnbd_clt_sess *sess,
 	       rnbd_clt_sess_check_paths(sess, map);
 }
 
-/*
- * Give the use back, unless it is the last one of a session that is open. That
- * is one step, since others give theirs back without taking open_lock.
- *
- * Return: false if the session has to be closed first; else @gone says whether
- * it has to be freed.
- */
-static bool rnbd_clt_sess_try_unuse(struct rnbd_clt_sess *sess, bool *gone)
+static void rnbd_clt_sess_release(struct kref *ref)
 {
-	bool unused;
-
-	lockdep_assert_held(&sess->open_lock);
-	mutex_lock(&rnbd_clt_sess_mutex);
-	unused = sess->users > 1 || !sess->rtrs;
-	if (unused) {
-		sess->closing = false;
-		*gone = !--sess->users;
-		if (*gone)
-			list_del(&sess->entry);
-	}
-	mutex_unlock(&rnbd_clt_sess_mutex);
-	return unused;
+	kfree(container_of(ref, struct rnbd_clt_sess, ref));
 }
 
-/* Owns a use of the session; someone else may have become a user since. */
+/* The last user is gone, and who wants a session of this name waits for the end of this one. */
 static void rnbd_clt_close_work(struct work_struct *work)
 {
 	struct rnbd_clt_sess *sess = container_of(work, struct rnbd_clt_sess,
 						  close_work);
-	bool gone;
 
-	mutex_lock(&sess->open_lock);
-	while (!rnbd_clt_sess_try_unuse(sess, &gone))
+	if (sess->rtrs)
 		rnbd_clt_sess_close(sess);
-	mutex_unlock(&sess->open_lock);
-	if (gone)
-		kfree(sess);
-	wake_up_all(&rnbd_clt_sess_gone);
+	mutex_lock(&rnbd_clt_sess_mutex);
+	list_del(&sess->entry);
+	mutex_unlock(&rnbd_clt_sess_mutex);
+	complete_all(&sess->closed);
+	kref_put(&sess->ref, rnbd_clt_sess_release);
 }
 
 static struct rnbd_clt_sess *rnbd_clt_sess_alloc(const char *name)
@@ -412,6 +390,8 @@ static struct rnbd_clt_sess *rnbd_clt_sess_alloc(const char *name)
 
 	if (!sess)
 		return NULL;
+	kref_init(&sess->ref);
+	init_completion(&sess->closed);
 	mutex_init(&sess->open_lock);
 	mutex_init(&sess->late_mutex);
 	mutex_init(&sess->dev_lock);
@@ -437,11 +417,15 @@ static struct rnbd_clt_sess *rnbd_clt_sess_find(const char *name)
 	return NULL;
 }
 
-/* The session of this name, open or not, with one more user. */
-static struct rnbd_clt_sess *rnbd_clt_sess_use(const char *name)
+/*
+ * The session of this name, open or not, with one more user; or, if it is being
+ * closed, with a reference for whoever waits for that.
+ */
+static struct rnbd_clt_sess *rnbd_clt_sess_use(const char *name, bool *closing)
 {
 	struct rnbd_clt_sess *sess;
 
+	*closing = false;
 	mutex_lock(&rnbd_clt_sess_mutex);
 	sess = rnbd_clt_sess_find(name);
 	if (!sess) {
@@ -449,11 +433,35 @@ static struct rnbd_clt_sess *rnbd_clt_sess_use(const char *name)
 		if (!sess)
 			goto out_unlock;
 		list_add_tail(&sess->entry, &rnbd_clt_sessions);
+	} else if (!sess->users) {
+		*closing = true;
+		kref_get(&sess->ref);
+		goto out_unlock;
 	}
 	sess->users++;
 out_unlock:
 	mutex_unlock(&rnbd_clt_sess_mutex);
 	return sess;
+}
+
+/* The session of this name, open or not, with one more user; or an ERR_PTR. */
+static struct rnbd_clt_sess *rnbd_clt_sess_use_next(const char *name)
+{
+	struct rnbd_clt_sess *sess;
+	bool closing;
+	int err;
+
+	for (;;) {
+		sess = rnbd_clt_sess_use(name, &closing);
+		if (!sess)
+			return ERR_PTR(-ENOMEM);
+		if (!closing)
+			return sess;
+		err = wait_for_completion_killable(&sess->closed);
+		kref_put(&sess->ref, rnbd_clt_sess_release);
+		if (err)
+			return ERR_PTR(-EINTR);
+	}
 }
 
 /* One more user; the caller is one already. */
@@ -474,11 +482,11 @@ void rnbd_clt_sess_hold(struct rnbd_clt_sess *sess)
  */
 struct rnbd_clt_sess *rnbd_clt_sess_get(const struct rnbd_clt_map *map)
 {
-	struct rnbd_clt_sess *sess = rnbd_clt_sess_use(map->sessname);
+	struct rnbd_clt_sess *sess = rnbd_clt_sess_use_next(map->sessname);
 	int err;
 
-	if (!sess)
-		return ERR_PTR(-ENOMEM);
+	if (IS_ERR(sess))
+		return sess;
 	err = mutex_lock_killable(&sess->open_lock);
 	if (err)
 		goto err_put;
@@ -496,60 +504,40 @@ err_put:
 	return ERR_PTR(err);
 }
 
-/* Give the use back; the last one, if no work has it already, to close_work. */
-static bool rnbd_clt_sess_put_last(struct rnbd_clt_sess *sess)
+/* Return: true if that was the last use; the caller gets a reference then. */
+static bool rnbd_clt_sess_unuse(struct rnbd_clt_sess *sess)
 {
 	bool last;
 
 	mutex_lock(&rnbd_clt_sess_mutex);
-	last = sess->users == 1;
+	last = !--sess->users;
 	if (last) {
-		sess->closing = true;
+		kref_get(&sess->ref);
 		queue_work(rnbd_clt_close_wq, &sess->close_work);
-	} else {
-		sess->users--;
 	}
 	mutex_unlock(&rnbd_clt_sess_mutex);
 	return last;
 }
 
-/* @closed is compared only, it may not exist any more. */
-static bool rnbd_clt_sess_is_closing(const struct rnbd_clt_sess *closed)
-{
-	struct rnbd_clt_sess *sess;
-	bool closing = false;
-
-	mutex_lock(&rnbd_clt_sess_mutex);
-	list_for_each_entry(sess, &rnbd_clt_sessions, entry)
-		if (sess == closed)
-			closing = sess->closing;
-	mutex_unlock(&rnbd_clt_sess_mutex);
-	return closing;
-}
-
 /**
  * rnbd_clt_sess_put() - no longer be a user of a session
- * @sess: session; the last user closes it
+ * @sess: session, which is closed after its last user
  *
  * Returns when it is closed, unless that takes very long: the connection
  * manager waits for its messages, also on a link that is down. Whoever wants
- * the same session meanwhile waits in rnbd_clt_sess_get().
+ * a session of the same name meanwhile waits in rnbd_clt_sess_get().
+ *
+ * Context: process; waits until a fatal signal.
  */
 void rnbd_clt_sess_put(struct rnbd_clt_sess *sess)
 {
-	DEFINE_WAIT_FUNC(wait, woken_wake_function);
-	long left = RNBD_CLT_CLOSE_WAIT;
-	bool closing;
-
-	if (!rnbd_clt_sess_put_last(sess))
+	if (!rnbd_clt_sess_unuse(sess))
 		return;
-	/* to ask takes a mutex, which the plain wait_event() must not */
-	add_wait_queue(&rnbd_clt_sess_gone, &wait);
-	while ((closing = rnbd_clt_sess_is_closing(sess)) && left)
-		left = wait_woken(&wait, TASK_UNINTERRUPTIBLE, left);
-	remove_wait_queue(&rnbd_clt_sess_gone, &wait);
-	if (closing)
-		pr_warn("a session is still being closed, its server does not answer\n");
+	if (!wait_for_completion_killable_timeout(&sess->closed,
+						  RNBD_CLT_CLOSE_WAIT))
+		pr_warn("<%s>: still being closed, the server does not answer\n",
+			sess->name);
+	kref_put(&sess->ref, rnbd_clt_sess_release);
 }
 
 /* The device of this name, or NULL; dev_lock is held. */
