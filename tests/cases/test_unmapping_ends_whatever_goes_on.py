@@ -33,6 +33,16 @@ def test_a_disk_in_use_is_not_unmapped(pair, before):
     wait_footprint(pair, before)
 
 
+def test_unmapping_waits_for_those_who_only_look_at_a_disk(pair, before):
+    disk = pair.map()
+    pair.client.settle()
+    job = pair.client.start(f"exec 3<{disk.path}; touch /tmp/opened; sleep 1; rm /tmp/opened")
+    wait_until(lambda: pair.client.exists("/tmp/opened"), what="the disk is open")
+    assert disk.unmap_errno() is None
+    job.wait()
+    wait_footprint(pair, before)
+
+
 def test_the_client_is_not_unloaded_under_a_mounted_disk(pair, before):
     disk = pair.map()
     pair.client.run(f"mkfs.ext4 -q {disk.path} && mount {disk.path} /mnt && echo data > /mnt/file")

@@ -22,6 +22,7 @@
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include "../../rtrs/proto.h"
@@ -302,6 +303,7 @@ struct rnbd_clt_dev *rnbd_clt_sess_find_dev(struct rnbd_clt_sess *sess,
 struct rnbd_clt_dev *rnbd_clt_sess_any_dev(void);
 
 /* dev.c */
+extern wait_queue_head_t rnbd_clt_dev_wait;
 bool rnbd_clt_state_holds(enum rnbd_clt_state state);
 int rnbd_clt_dev_map(const struct rnbd_clt_map *map,
 		     const struct attribute_group **groups);

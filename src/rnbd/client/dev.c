@@ -34,6 +34,7 @@
 
 #define RNBD_CLT_REOPEN_INTERVAL	(5 * HZ)
 #define RNBD_CLT_SCAN_TIMEOUT	(60 * HZ)
+#define RNBD_CLT_IDLE_WAIT	(2 * HZ)
 
 #define RNBD_CLT_DRAIN_MIN_MS	10
 #define RNBD_CLT_DRAIN_MAX_MS	200
@@ -41,7 +42,9 @@
 #define RNBD_CLT_DRAIN_WARN_MS	10000
 
 static DEFINE_IDA(rnbd_clt_ida);	/* N of rnbdN, the lowest free */
-static DECLARE_WAIT_QUEUE_HEAD(rnbd_clt_dev_gone);	/* one was given back */
+
+/* Woken when a device is in another state, is closed by its last opener, or is freed */
+DECLARE_WAIT_QUEUE_HEAD(rnbd_clt_dev_wait);
 
 static const char * const rnbd_clt_state_names[RNBD_CLT_NR_STATES] = {
 	[RNBD_CLT_INIT]		= "init",
@@ -88,6 +91,7 @@ static bool rnbd_clt_dev_set_state(struct rnbd_clt_dev *dev,
 	smp_mb();
 	if (!rnbd_clt_state_holds(state) && dev->disk)
 		blk_mq_kick_requeue_list(dev->disk->queue);
+	wake_up_all(&rnbd_clt_dev_wait);
 	return true;
 }
 
@@ -437,7 +441,7 @@ static void rnbd_clt_dev_release(struct kref *ref)
 	kfree(dev->link);
 	kfree(dev);
 	ida_free(&rnbd_clt_ida, index);
-	wake_up_all(&rnbd_clt_dev_gone);
+	wake_up_all(&rnbd_clt_dev_wait);
 }
 
 /* Give a reference back. */
@@ -456,7 +460,7 @@ void rnbd_clt_dev_put(struct rnbd_clt_dev *dev)
  */
 void rnbd_clt_devs_wait(void)
 {
-	wait_event(rnbd_clt_dev_gone, ida_is_empty(&rnbd_clt_ida));
+	wait_event(rnbd_clt_dev_wait, ida_is_empty(&rnbd_clt_ida));
 	/* who freed the last one may be preempted on the way out of this module */
 	synchronize_rcu_tasks();
 }
@@ -742,18 +746,31 @@ int rnbd_clt_dev_retire_locked(struct rnbd_clt_dev *dev, bool force)
 	return 0;
 }
 
+/* Has nobody the device open whom an unmapping should wait for? Not if @force */
+static bool rnbd_clt_dev_is_idle(const struct rnbd_clt_dev *dev, bool force)
+{
+	return READ_ONCE(dev->state) != RNBD_CLT_INIT &&
+	       (force || atomic_read(&dev->openers) <= 0);
+}
+
 /**
  * rnbd_clt_dev_retire() - the same for whoever does not hold dev_lock
  * @dev: device, with a reference and a use of its session
  * @force: also if it is open; its I/O fails
  *
- * Context: process.
+ * Waits a little for the end of mapping, and for those who look at a disk and close
+ * it again, as udev does.
+ *
+ * Context: process; sleeps until a fatal signal.
  * Return: as for rnbd_clt_dev_retire_locked().
  */
 int rnbd_clt_dev_retire(struct rnbd_clt_dev *dev, bool force)
 {
 	int err;
 
+	wait_event_killable_timeout(rnbd_clt_dev_wait,
+				    rnbd_clt_dev_is_idle(dev, force),
+				    RNBD_CLT_IDLE_WAIT);
 	mutex_lock(&dev->sess->dev_lock);
 	err = rnbd_clt_dev_retire_locked(dev, force);
 	mutex_unlock(&dev->sess->dev_lock);

@@ -51,8 +51,10 @@ static void rnbd_clt_disk_release(struct gendisk *disk)
 {
 	struct rnbd_clt_dev *dev = disk->private_data;
 
-	if (atomic_dec_and_test(&dev->openers))
-		rnbd_clt_cache_closed(dev);
+	if (!atomic_dec_and_test(&dev->openers))
+		return;
+	rnbd_clt_cache_closed(dev);
+	wake_up_all(&rnbd_clt_dev_wait);
 }
 
 /* Nobody has the disk open, or has found it and may still open it. */
