@@ -4,12 +4,11 @@
  *
  * Objects: a session (sess.c) is one relation to a server; a device (dev.c) is
  * one device of that server and its gendisk (disk.c); requests (io.c) live in
- * the pdu of blk-mq's requests, and may be held (held.c); admin messages
- * (admin.c) open and close.
+ * the pdu of blk-mq's requests, and may be held (held.c); what the server has open
+ * under a name (remote.c) is opened and closed by admin messages (call.c).
  *
- * Lock order, outer first: rnbd_clt_sess::open_lock or rnbd_clt_dev::open_lock,
- * then rnbd_clt_sess::late_mutex, rnbd_clt_sess::msg_sem, rnbd_clt_sess_mutex,
- * rnbd_clt_sess::dev_lock.
+ * Lock order, outer first: rnbd_clt_sess::open_lock or rnbd_clt_remote::lock,
+ * then rnbd_clt_sess::msg_sem, rnbd_clt_sess_mutex, rnbd_clt_sess::dev_lock.
  */
 #ifndef RNBD_CLT_H
 #define RNBD_CLT_H
@@ -20,7 +19,9 @@
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/refcount.h>
 #include <linux/rwsem.h>
+#include <linux/scatterlist.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -71,6 +72,7 @@ enum rnbd_clt_state {
  *	is under way once that one is answered
  * @dev_lock: protects the members below, and the state of all devices
  * @devs: the devices
+ * @remotes: struct rnbd_clt_remote, of these and of what the server may have open yet
  * @tmo: how long I/O is held; also read without the lock
  * @connected: a path is up
  * @lost_since: when it was up for the last time, as in struct rnbd_clt_held
@@ -80,13 +82,6 @@ enum rnbd_clt_state {
  * @greeted: incarnation in which SESS_INFO was answered
  * @ver: protocol version both sides speak; changes under @msg_sem
  * @reopen_work: greets the server, then has opened what is closed
- * @late_lock: protects the next three; any context
- * @late: messages that name devices which may be open on the server although
- *	nobody has them
- * @late_run: those that @late_work is about to look at
- * @late_off: they are not looked at any more
- * @late_work: closes them
- * @late_mutex: held while one of them is closed; no device joins @devs then
  * @name: constant
  */
 struct rnbd_clt_sess {
@@ -107,6 +102,7 @@ struct rnbd_clt_sess {
 	struct rw_semaphore	msg_sem;
 	struct mutex		dev_lock;
 	struct list_head	devs;
+	struct list_head	remotes;
 	struct rnbd_clt_tmo	tmo;
 	bool			connected;
 	u32			lost_since;
@@ -115,16 +111,83 @@ struct rnbd_clt_sess {
 	u32			greeted;
 	u8			ver;
 	struct delayed_work	reopen_work;
-	spinlock_t		late_lock;
-	struct list_head	late;
-	struct list_head	late_run;
-	bool			late_off;
-	struct delayed_work	late_work;
-	struct mutex		late_mutex;
 	char			name[RTRS_NAME_LEN];
 };
 
-struct rnbd_clt_msg;
+/**
+ * struct rnbd_clt_msg - an admin message
+ * @ref: the sender's; once it took the request, the transport's
+ * @done: the transport is done with it; release and acquire
+ * @err: how it ended, valid after @done
+ * @sess: session
+ * @permit: given back when the request ends
+ * @sg: @answer
+ * @answer: memory of its own, because it is a DMA target
+ * @answer_len: its length
+ * @ended: called after @done, in any context; may be NULL
+ * @owner: for @ended
+ */
+struct rnbd_clt_msg {
+	refcount_t		ref;
+	bool			done;
+	int			err;
+	struct rnbd_clt_sess	*sess;
+	struct rtrs_permit	*permit;
+	struct scatterlist	sg;
+	void			*answer;
+	size_t			answer_len;
+	void			(*ended)(void *owner);
+	void			*owner;
+};
+
+/**
+ * enum rnbd_clt_known - what is known of a name on the server
+ * @RNBD_CLT_ABSENT: it does not have it open
+ * @RNBD_CLT_HAS_OPEN: it has, under an id
+ * @RNBD_CLT_UNKNOWN: it may have
+ */
+enum rnbd_clt_known {
+	RNBD_CLT_ABSENT,
+	RNBD_CLT_HAS_OPEN,
+	RNBD_CLT_UNKNOWN,
+};
+
+/**
+ * struct rnbd_clt_remote - a name, as the server has it; see remote.c
+ * @ref: that of @entry, of @dev, of @work once queued, and of a message's end
+ * @entry: in the list of the session; dev_lock
+ * @sess: session
+ * @dev: the device that wants the name, NULL if none does; dev_lock
+ * @work: reconciles what is wanted and what is known
+ * @lock: protects the members below, and is held from a message to what follows from
+ *	its answer
+ * @known: what is known, but for what @msg changes
+ * @msg: an OPEN or a CLOSE that was not answered yet, or NULL
+ * @closing: it is a CLOSE
+ * @denied: the last one failed by an answer of the server's, for the log
+ * @mode: of the last OPEN
+ * @ver: protocol version of its answer
+ * @incarnation: of the session, in which it was sent
+ * @device_id: what it yielded
+ * @name: constant
+ */
+struct rnbd_clt_remote {
+	struct kref		ref;
+	struct list_head	entry;
+	struct rnbd_clt_sess	*sess;
+	struct rnbd_clt_dev	*dev;
+	struct delayed_work	work;
+	struct mutex		lock;
+	enum rnbd_clt_known	known;
+	struct rnbd_clt_msg	*msg;
+	bool			closing;
+	bool			denied;
+	enum rnbd_access_mode	mode;
+	u8			ver;
+	u32			incarnation;
+	u32			device_id;
+	char			name[RNBD_NAME_LEN];
+};
 
 /**
  * struct rnbd_clt_held - what a device holds, see held.c
@@ -197,23 +260,19 @@ struct rnbd_clt_cache {
  * @state: changed by rnbd_clt_dev_set_state() only, under dev_lock; read
  *	without a lock by the I/O path
  * @device_id: of the server; written before @state becomes open
- * @incarnation: of the session, in which @device_id holds; dev_lock
  * @openers: opens of the disk or a partition; negative when unmapped
  * @mapped: its partitions were read, or will not be: whoever maps need not wait
  *	any more
- * @refused: the server offers something else under our name, reopen_work need
- *	not try again in this incarnation; dev_lock
+ * @refused: the server offers something else under our name, which need not be
+ *	tried again in this incarnation; dev_lock
  * @offered: the identity of another device that was refused last, none if there
  *	was no such since the device was open; dev_lock
  * @complained: a failed re-open was logged in this incarnation; dev_lock
- * @open_lock: held around a re-open and the final close, from the message to
- *	what follows from its answer
+ * @remote: its name on the server
  * @denied: the last OPEN failed by an answer of the server's, for messages; of
  *	whoever opens
- * @opening: an OPEN that was not answered yet, or NULL; open_lock
  * @rsp: the server's last description, with the administrator's size if that
  *	came later, and the identity by which the device is known; dev_lock
- * @reopen_work: opens it again; queued under dev_lock while it is closed
  * @update_work: brings the disk up to date with @state and @rsp
  * @online: the last event said so; update_work
  * @limits_due: @update_work has limits to set, at the next re-open at the latest;
@@ -234,17 +293,14 @@ struct rnbd_clt_dev {
 	struct list_head	entry;
 	enum rnbd_clt_state	state;
 	u32			device_id;
-	u32			incarnation;
 	atomic_t		openers;
 	struct completion	mapped;
 	bool			refused;
 	struct rnbd_id		offered;
 	bool			complained;
-	struct mutex		open_lock;
+	struct rnbd_clt_remote	*remote;
 	bool			denied;
-	struct rnbd_clt_msg	*opening;
 	struct rnbd_open_rsp	rsp;
-	struct delayed_work	reopen_work;
 	struct delayed_work	update_work;
 	bool			online;
 	bool			limits_due;
@@ -271,6 +327,12 @@ static inline const char *rnbd_clt_who(bool server)
 	return server ? "the server answered " : "";
 }
 
+/* Has the session no user any more? It is being closed then. */
+static inline bool rnbd_clt_sess_is_ending(const struct rnbd_clt_sess *sess)
+{
+	return !READ_ONCE(sess->users);
+}
+
 /* May OPEN and CLOSE be sent? dev_lock is held. */
 static inline bool rnbd_clt_sess_is_greeted(const struct rnbd_clt_sess *sess)
 {
@@ -281,7 +343,6 @@ static inline bool rnbd_clt_sess_is_greeted(const struct rnbd_clt_sess *sess)
 extern struct workqueue_struct *rnbd_clt_update_wq;
 extern struct workqueue_struct *rnbd_clt_close_wq;
 extern struct workqueue_struct *rnbd_clt_tick_wq;
-u8 rnbd_clt_param_max_version(void);
 
 /* ctl.c */
 extern struct device *rnbd_clt_ctl;
@@ -298,12 +359,9 @@ void rnbd_clt_sysfs_exit(void);
 struct rnbd_clt_sess *rnbd_clt_sess_get(const struct rnbd_clt_map *map);
 void rnbd_clt_sess_hold(struct rnbd_clt_sess *sess);
 void rnbd_clt_sess_put(struct rnbd_clt_sess *sess);
-struct rnbd_clt_dev *rnbd_clt_sess_find_dev(struct rnbd_clt_sess *sess,
-					    const char *path);
 struct rnbd_clt_dev *rnbd_clt_sess_any_dev(void);
 
 /* dev.c */
-extern wait_queue_head_t rnbd_clt_dev_wait;
 bool rnbd_clt_state_holds(enum rnbd_clt_state state);
 int rnbd_clt_dev_map(const struct rnbd_clt_map *map,
 		     const struct attribute_group **groups);
@@ -311,10 +369,11 @@ int rnbd_clt_dev_retire_locked(struct rnbd_clt_dev *dev, bool force);
 int rnbd_clt_dev_retire(struct rnbd_clt_dev *dev, bool force);
 void rnbd_clt_dev_unmap(struct rnbd_clt_dev *dev, bool force);
 int rnbd_clt_dev_resize(struct rnbd_clt_dev *dev, u64 nsectors);
-int rnbd_clt_dev_remap(struct rnbd_clt_dev *dev);
+enum rnbd_clt_state rnbd_clt_dev_state(struct rnbd_clt_dev *dev);
+int rnbd_clt_dev_set_open(struct rnbd_clt_dev *dev, struct rnbd_open_rsp *rsp,
+			  u32 incarnation);
+void rnbd_clt_dev_update(struct rnbd_clt_dev *dev);
 void rnbd_clt_dev_lost(struct rnbd_clt_dev *dev);
-bool rnbd_clt_dev_wants_reopen(const struct rnbd_clt_dev *dev);
-void rnbd_clt_dev_complain(struct rnbd_clt_dev *dev, int err);
 void rnbd_clt_dev_put(struct rnbd_clt_dev *dev);
 void rnbd_clt_devs_wait(void);
 const char *rnbd_clt_state_name(enum rnbd_clt_state state);
@@ -392,19 +451,42 @@ void rnbd_clt_cache_closed(struct rnbd_clt_dev *dev);
 bool rnbd_clt_cache_is_lost(const struct rnbd_clt_dev *dev);
 void rnbd_clt_cache_forgive(struct rnbd_clt_dev *dev);
 
-/* admin.c */
+/* call.c */
+extern wait_queue_head_t rnbd_clt_wait;
+struct rnbd_clt_msg *rnbd_clt_msg_post(struct rnbd_clt_sess *sess,
+				       const struct kvec *usr,
+				       size_t answer_len,
+				       const struct rnbd_clt_dev *dev,
+				       void (*ended)(void *owner), void *owner);
+bool rnbd_clt_msg_is_done(const struct rnbd_clt_msg *msg);
+bool rnbd_clt_msg_wait(struct rnbd_clt_msg *msg, unsigned long timeout,
+		       const struct rnbd_clt_dev *dev);
+void rnbd_clt_msg_put(struct rnbd_clt_msg *msg);
+
+/* greet.c */
 int rnbd_clt_sess_greet(struct rnbd_clt_sess *sess);
-int rnbd_clt_send_open(struct rnbd_clt_dev *dev, bool again,
-		       struct rnbd_open_rsp *rsp, u32 *incarnation);
-void rnbd_clt_forget_opening(struct rnbd_clt_dev *dev);
-void rnbd_clt_send_close(struct rnbd_clt_dev *dev, u32 device_id,
-			 u32 incarnation);
-void rnbd_clt_late_init(struct rnbd_clt_sess *sess);
-void rnbd_clt_late_start(struct rnbd_clt_sess *sess);
-bool rnbd_clt_late_has(struct rnbd_clt_sess *sess, const char *name,
-		       enum rnbd_access_mode *mode);
-int rnbd_clt_late_settle(struct rnbd_clt_sess *sess, const char *name);
-void rnbd_clt_late_kick(struct rnbd_clt_sess *sess);
-void rnbd_clt_late_stop(struct rnbd_clt_sess *sess);
+int rnbd_clt_msg_enter(struct rnbd_clt_sess *sess, u32 *incarnation);
+void rnbd_clt_msg_leave(struct rnbd_clt_sess *sess);
+bool rnbd_clt_sess_is_in(struct rnbd_clt_sess *sess, u32 incarnation);
+
+/* remote.c */
+int rnbd_clt_remote_claim(struct rnbd_clt_dev *dev, work_func_t work);
+void rnbd_clt_remote_unclaim(struct rnbd_clt_dev *dev);
+int rnbd_clt_remote_prepare(struct rnbd_clt_remote *remote);
+int rnbd_clt_remote_open(struct rnbd_clt_remote *remote,
+			 enum rnbd_access_mode mode, unsigned long timeout,
+			 const struct rnbd_clt_dev *dev,
+			 struct rnbd_open_rsp *rsp);
+int rnbd_clt_remote_close(struct rnbd_clt_remote *remote);
+void rnbd_clt_remote_reconcile(struct rnbd_clt_remote *remote);
+void rnbd_clt_remote_look(struct rnbd_clt_remote *remote, unsigned long delay);
+void rnbd_clt_remote_put(struct rnbd_clt_remote *remote);
+void rnbd_clt_remotes_end(struct rnbd_clt_sess *sess);
+
+/* recover.c */
+void rnbd_clt_link_ev(void *priv, enum rtrs_clt_link_ev ev);
+void rnbd_clt_sess_reopen_work(struct work_struct *work);
+void rnbd_clt_recover_work(struct work_struct *work);
+int rnbd_clt_dev_remap(struct rnbd_clt_dev *dev);
 
 #endif

@@ -16,9 +16,6 @@
  * opens the disk by then waits a moment. From then on the device may be unmapped,
  * though its partitions are still to be read. If the server does not answer that, or
  * the session is lost meanwhile, the mapping fails, and the device is unmapped.
- *
- * When the session is back, each closed device has a work of its own that opens
- * it: one that hangs on the server keeps no other one closed.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -32,7 +29,8 @@
 
 #include "clt.h"
 
-#define RNBD_CLT_REOPEN_INTERVAL	(5 * HZ)
+#define RNBD_CLT_OPEN_TIMEOUT	(60 * HZ)
+#define RNBD_CLT_OPEN_TRIES	3	/* when a path died under it */
 #define RNBD_CLT_SCAN_TIMEOUT	(60 * HZ)
 #define RNBD_CLT_IDLE_WAIT	(2 * HZ)
 
@@ -42,9 +40,6 @@
 #define RNBD_CLT_DRAIN_WARN_MS	10000
 
 static DEFINE_IDA(rnbd_clt_ida);	/* N of rnbdN, the lowest free */
-
-/* Woken when a device is in another state, is closed by its last opener, or is freed */
-DECLARE_WAIT_QUEUE_HEAD(rnbd_clt_dev_wait);
 
 static const char * const rnbd_clt_state_names[RNBD_CLT_NR_STATES] = {
 	[RNBD_CLT_INIT]		= "init",
@@ -91,7 +86,7 @@ static bool rnbd_clt_dev_set_state(struct rnbd_clt_dev *dev,
 	smp_mb();
 	if (!rnbd_clt_state_holds(state) && dev->disk)
 		blk_mq_kick_requeue_list(dev->disk->queue);
-	wake_up_all(&rnbd_clt_dev_wait);
+	wake_up_all(&rnbd_clt_wait);
 	return true;
 }
 
@@ -99,7 +94,7 @@ static bool rnbd_clt_dev_set_state(struct rnbd_clt_dev *dev,
  * The disk follows, see rnbd_clt_update_work(). dev_lock is held, and the device
  * is not unmapped.
  */
-static void rnbd_clt_dev_update(struct rnbd_clt_dev *dev)
+void rnbd_clt_dev_update(struct rnbd_clt_dev *dev)
 {
 	mod_delayed_work(rnbd_clt_update_wq, &dev->update_work, 0);
 }
@@ -123,8 +118,8 @@ void rnbd_clt_dev_lost(struct rnbd_clt_dev *dev)
 }
 
 /* An answer to OPEN holds: I/O may flow. dev_lock is held. */
-static int rnbd_clt_dev_set_open(struct rnbd_clt_dev *dev,
-				 struct rnbd_open_rsp *rsp, u32 incarnation)
+int rnbd_clt_dev_set_open(struct rnbd_clt_dev *dev, struct rnbd_open_rsp *rsp,
+			  u32 incarnation)
 {
 	struct rnbd_clt_sess *sess = dev->sess;
 
@@ -134,51 +129,12 @@ static int rnbd_clt_dev_set_open(struct rnbd_clt_dev *dev,
 	rnbd_clt_cache_open(dev, rsp);
 	dev->rsp = *rsp;
 	dev->device_id = rsp->device_id;
-	dev->incarnation = incarnation;
 	if (!rnbd_clt_dev_set_state(dev, RNBD_CLT_OPEN))
 		return -ENODEV;
 	return 0;
 }
 
-/* What follows when a device is open again. dev_lock is held. */
-static void rnbd_clt_dev_opened(struct rnbd_clt_dev *dev, bool limits_due)
-{
-	struct gendisk *disk = dev->disk;
-
-	if (dev->rsp.nsectors != get_capacity(disk))
-		pr_info("%s: %s on the server has %llu sectors now, not %llu\n",
-			disk->disk_name, dev->path, dev->rsp.nsectors,
-			(u64)get_capacity(disk));
-	dev->refused = false;
-	dev->complained = false;
-	if (limits_due)
-		dev->limits_due = true;
-	rnbd_clt_dev_update(dev);
-	pr_info("%s: %s of session %s is open again\n", disk->disk_name,
-		dev->path, dev->sess->name);
-}
-
-static int rnbd_clt_dev_take_rsp(struct rnbd_clt_dev *dev,
-				 struct rnbd_open_rsp *rsp, u32 incarnation)
-{
-	bool limits_due;
-	int err = -ENODEV;
-
-	mutex_lock(&dev->sess->dev_lock);
-	if (dev->sess->incarnation != incarnation) {
-		err = -ECONNABORTED;
-	} else if (dev->state == RNBD_CLT_CLOSED) {
-		limits_due = rnbd_clt_limits_differ(dev, rsp);
-		err = rnbd_clt_dev_check_same(dev, rsp) ?:
-		      rnbd_clt_dev_set_open(dev, rsp, incarnation);
-		if (!err)
-			rnbd_clt_dev_opened(dev, limits_due);
-	}
-	mutex_unlock(&dev->sess->dev_lock);
-	return err;
-}
-
-static enum rnbd_clt_state rnbd_clt_dev_state(struct rnbd_clt_dev *dev)
+enum rnbd_clt_state rnbd_clt_dev_state(struct rnbd_clt_dev *dev)
 {
 	enum rnbd_clt_state state;
 
@@ -186,144 +142,6 @@ static enum rnbd_clt_state rnbd_clt_dev_state(struct rnbd_clt_dev *dev)
 	state = dev->state;
 	mutex_unlock(&dev->sess->dev_lock);
 	return state;
-}
-
-/*
- * Open a closed device again.
- * Return: 0 if it is open now; -ENODEV if it is not closed, -ESTALE if the
- * server has another device of this name, -EINTR after a fatal signal, or why
- * there was no answer.
- */
-static int rnbd_clt_dev_reopen(struct rnbd_clt_dev *dev)
-{
-	struct rnbd_open_rsp rsp;
-	u32 incarnation;
-	int err;
-
-	err = mutex_lock_killable(&dev->open_lock);
-	if (err)
-		return err;
-	err = -ENODEV;
-	switch (rnbd_clt_dev_state(dev)) {
-	case RNBD_CLT_OPEN:
-		err = 0;
-		break;
-	case RNBD_CLT_CLOSED:
-		err = rnbd_clt_send_open(dev, true, &rsp, &incarnation);
-		if (err)
-			break;
-		err = rnbd_clt_dev_take_rsp(dev, &rsp, incarnation);
-		if (err)
-			rnbd_clt_send_close(dev, rsp.device_id, incarnation);
-		break;
-	default:
-		break;
-	}
-	mutex_unlock(&dev->open_lock);
-	return err;
-}
-
-/**
- * rnbd_clt_dev_wants_reopen() - is it closed, and worth another try?
- * @dev: device
- *
- * Context: dev_lock held.
- */
-bool rnbd_clt_dev_wants_reopen(const struct rnbd_clt_dev *dev)
-{
-	return dev->sess->connected && dev->state == RNBD_CLT_CLOSED &&
-	       !dev->refused;
-}
-
-/**
- * rnbd_clt_dev_complain() - log that it could not be opened again
- * @dev: device; logged once an incarnation
- * @err: why
- *
- * Context: dev_lock held.
- */
-void rnbd_clt_dev_complain(struct rnbd_clt_dev *dev, int err)
-{
-	if (dev->complained)
-		return;
-	dev->complained = true;
-	pr_err("%s: cannot open %s of session %s again: %s%pe; I/O is held, will try again\n",
-	       dev->disk->disk_name, dev->path, dev->sess->name,
-	       rnbd_clt_who(dev->denied), ERR_PTR(err));
-}
-
-/*
- * Try later again, for instance because a server that just started does not
- * have the device yet. If the server was not greeted yet, reopen_work of the
- * session queues this when it was.
- */
-static void rnbd_clt_dev_reopen_work(struct work_struct *work)
-{
-	struct rnbd_clt_dev *dev = container_of(to_delayed_work(work),
-						struct rnbd_clt_dev,
-						reopen_work);
-	/* memory may wait to be written to this disk: never wait for any */
-	unsigned int noreclaim = memalloc_noreclaim_save();
-	struct rnbd_clt_sess *sess = dev->sess;
-	unsigned long delay = 0;
-	int err;
-
-	err = rnbd_clt_dev_reopen(dev);
-	mutex_lock(&sess->dev_lock);
-	if (err && rnbd_clt_dev_wants_reopen(dev) &&
-	    rnbd_clt_sess_is_greeted(sess)) {
-		/* else only the path was lost, and there is another one */
-		if (err != -ECONNABORTED) {
-			rnbd_clt_dev_complain(dev, err);
-			delay = RNBD_CLT_REOPEN_INTERVAL;
-		}
-		queue_delayed_work(sess->wq, &dev->reopen_work, delay);
-	}
-	mutex_unlock(&sess->dev_lock);
-	memalloc_noreclaim_restore(noreclaim);
-}
-
-/* What the administrator asked for may still be answered. */
-static void rnbd_clt_dev_try_later(struct rnbd_clt_dev *dev)
-{
-	mutex_lock(&dev->sess->dev_lock);
-	dev->refused = false;
-	if (rnbd_clt_dev_wants_reopen(dev))
-		queue_delayed_work(dev->sess->wq, &dev->reopen_work,
-				   RNBD_CLT_REOPEN_INTERVAL);
-	mutex_unlock(&dev->sess->dev_lock);
-}
-
-/**
- * rnbd_clt_dev_remap() - open a device again on behalf of the administrator
- * @dev: device
- *
- * Return: -EALREADY if it is open, -ENODEV if it is unmapped, -EBUSY if it is
- * being mapped, else that of rnbd_clt_dev_reopen().
- */
-int rnbd_clt_dev_remap(struct rnbd_clt_dev *dev)
-{
-	int err;
-
-	switch (rnbd_clt_dev_state(dev)) {
-	case RNBD_CLT_OPEN:
-		return -EALREADY;
-	case RNBD_CLT_UNMAPPED:
-		return -ENODEV;
-	case RNBD_CLT_CLOSED:
-		break;
-	default:
-		return -EBUSY;
-	}
-	dev->denied = false;
-	err = rnbd_clt_sess_greet(dev->sess) ?: rnbd_clt_dev_reopen(dev);
-	if (err == -ETIMEDOUT)
-		rnbd_clt_dev_try_later(dev);
-	if (err)
-		pr_err("%s: remap_device: cannot open %s of session %s: %s%pe\n",
-		       dev->disk->disk_name, dev->path, dev->sess->name,
-		       rnbd_clt_who(dev->denied), ERR_PTR(err));
-	return err;
 }
 
 /* -ENOENT if it is not mapped. */
@@ -404,7 +222,6 @@ static void rnbd_clt_dev_set_unmapped(struct rnbd_clt_dev *dev)
 /* Undo rnbd_clt_disk_add() and everything that could follow it; no I/O is left. */
 static void rnbd_clt_dev_stop(struct rnbd_clt_dev *dev, bool force)
 {
-	cancel_delayed_work_sync(&dev->reopen_work);
 	cancel_delayed_work_sync(&dev->update_work);
 	complete_all(&dev->mapped);
 	if (force)
@@ -414,10 +231,9 @@ static void rnbd_clt_dev_stop(struct rnbd_clt_dev *dev, bool force)
 
 static void rnbd_clt_dev_close(struct rnbd_clt_dev *dev)
 {
-	mutex_lock(&dev->open_lock);
-	rnbd_clt_forget_opening(dev);
-	rnbd_clt_send_close(dev, dev->device_id, dev->incarnation);
-	mutex_unlock(&dev->open_lock);
+	mutex_lock(&dev->remote->lock);
+	rnbd_clt_remote_close(dev->remote);
+	mutex_unlock(&dev->remote->lock);
 }
 
 /* Out of the list; gives back what it had: a use of the session, a reference. */
@@ -425,10 +241,7 @@ static void rnbd_clt_dev_destroy(struct rnbd_clt_dev *dev)
 {
 	struct rnbd_clt_sess *sess = dev->sess;
 
-	mutex_lock(&sess->dev_lock);
-	list_del_init(&dev->entry);
-	mutex_unlock(&sess->dev_lock);
-	rnbd_clt_late_kick(sess);
+	rnbd_clt_remote_unclaim(dev);
 	rnbd_clt_sess_put(sess);
 	rnbd_clt_dev_put(dev);
 }
@@ -441,7 +254,7 @@ static void rnbd_clt_dev_release(struct kref *ref)
 	kfree(dev->link);
 	kfree(dev);
 	ida_free(&rnbd_clt_ida, index);
-	wake_up_all(&rnbd_clt_dev_wait);
+	wake_up_all(&rnbd_clt_wait);
 }
 
 /* Give a reference back. */
@@ -460,7 +273,7 @@ void rnbd_clt_dev_put(struct rnbd_clt_dev *dev)
  */
 void rnbd_clt_devs_wait(void)
 {
-	wait_event(rnbd_clt_dev_wait, ida_is_empty(&rnbd_clt_ida));
+	wait_event(rnbd_clt_wait, ida_is_empty(&rnbd_clt_ida));
 	/* who freed the last one may be preempted on the way out of this module */
 	synchronize_rcu_tasks();
 }
@@ -485,8 +298,6 @@ static struct rnbd_clt_dev *rnbd_clt_dev_alloc(struct rnbd_clt_sess *sess,
 	dev->mode = map->mode;
 	atomic_set(&dev->openers, 0);
 	rnbd_clt_cache_init(&dev->cache);
-	mutex_init(&dev->open_lock);
-	INIT_DELAYED_WORK(&dev->reopen_work, rnbd_clt_dev_reopen_work);
 	init_completion(&dev->mapped);
 	INIT_DELAYED_WORK(&dev->update_work, rnbd_clt_update_work);
 	INIT_WORK(&dev->loss_work, rnbd_clt_loss_work);
@@ -511,29 +322,23 @@ err_free:
 }
 
 /*
- * Into the list, unless the name is there already. What is open of this name on
- * the server, of a device that is gone, is closed before.
+ * What is open of this name on the server, of a device that is gone, is closed
+ * before. A session with another path need not fail because a path died.
  */
-static int rnbd_clt_dev_insert(struct rnbd_clt_dev *dev)
+static int rnbd_clt_dev_ask(struct rnbd_clt_dev *dev, struct rnbd_open_rsp *rsp)
 {
-	struct rnbd_clt_sess *sess = dev->sess;
-	enum rnbd_access_mode mode;
-	int err = 0;
+	struct rnbd_clt_remote *remote = dev->remote;
+	int tries = RNBD_CLT_OPEN_TRIES, err;
 
-	if (rnbd_clt_late_has(sess, dev->path, &mode))
-		err = rnbd_clt_sess_greet(sess);
-	err = err ?: mutex_lock_killable(&sess->late_mutex);
+	err = rnbd_clt_remote_prepare(remote);
 	if (err)
 		return err;
-	err = rnbd_clt_late_settle(sess, dev->path);
-	mutex_lock(&sess->dev_lock);
-	if (rnbd_clt_sess_find_dev(sess, dev->path))
-		err = -EEXIST;
-	if (!err)
-		list_add_tail(&dev->entry, &sess->devs);
-	mutex_unlock(&sess->dev_lock);
-	mutex_unlock(&sess->late_mutex);
-	rnbd_clt_tick_soon(sess);
+	do {
+		err = rnbd_clt_remote_open(remote, dev->mode,
+					   RNBD_CLT_OPEN_TIMEOUT, dev, rsp);
+	} while (err == -ECONNABORTED && --tries &&
+		 rnbd_clt_sess_is_in(dev->sess, remote->incarnation));
+	dev->denied = remote->denied;
 	return err;
 }
 
@@ -541,16 +346,20 @@ static int rnbd_clt_dev_insert(struct rnbd_clt_dev *dev)
 static int rnbd_clt_dev_first_open(struct rnbd_clt_dev *dev,
 				   struct rnbd_open_rsp *rsp, u32 *incarnation)
 {
+	struct rnbd_clt_remote *remote = dev->remote;
 	int err;
 
 	err = rnbd_clt_sess_greet(dev->sess) ?:
-	      rnbd_clt_send_open(dev, false, rsp, incarnation);
+	      mutex_lock_killable(&remote->lock);
+	if (err)
+		return err;
+	err = rnbd_clt_dev_ask(dev, rsp);
+	*incarnation = remote->incarnation;
+	mutex_unlock(&remote->lock);
 	if (err)
 		return err;
 	mutex_lock(&dev->sess->dev_lock);
 	dev->rsp = *rsp;
-	dev->device_id = rsp->device_id;
-	dev->incarnation = *incarnation;
 	rnbd_clt_held_follow(dev);
 	mutex_unlock(&dev->sess->dev_lock);
 	err = rnbd_clt_disk_alloc(dev, rsp);
@@ -682,9 +491,10 @@ static int rnbd_clt_dev_map_on(struct rnbd_clt_sess *sess,
 		rnbd_clt_dev_tell_unmapped(map, PTR_ERR(dev), false);
 		return PTR_ERR(dev);
 	}
-	err = rnbd_clt_dev_insert(dev);
+	err = rnbd_clt_remote_claim(dev, rnbd_clt_recover_work);
 	if (err)
 		goto out_put;
+	rnbd_clt_tick_soon(sess);
 
 	rnbd_clt_sess_hold(sess);
 	kref_get(&dev->ref);
@@ -768,7 +578,7 @@ int rnbd_clt_dev_retire(struct rnbd_clt_dev *dev, bool force)
 {
 	int err;
 
-	wait_event_killable_timeout(rnbd_clt_dev_wait,
+	wait_event_killable_timeout(rnbd_clt_wait,
 				    rnbd_clt_dev_is_idle(dev, force),
 				    RNBD_CLT_IDLE_WAIT);
 	mutex_lock(&dev->sess->dev_lock);

@@ -54,7 +54,7 @@ static void rnbd_clt_disk_release(struct gendisk *disk)
 	if (!atomic_dec_and_test(&dev->openers))
 		return;
 	rnbd_clt_cache_closed(dev);
-	wake_up_all(&rnbd_clt_dev_wait);
+	wake_up_all(&rnbd_clt_wait);
 }
 
 /* Nobody has the disk open, or has found it and may still open it. */

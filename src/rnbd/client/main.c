@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The module rnbd-client: what exists once, and the order it comes and goes in. */
-#include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/sched/mm.h>
 
@@ -14,16 +13,6 @@ struct workqueue_struct *rnbd_clt_close_wq;
 
 /* Ends I/O that was held for too long, which memory may wait for. */
 struct workqueue_struct *rnbd_clt_tick_wq;
-
-static unsigned int max_version = RNBD_PROTO_VER;
-module_param(max_version, uint, 0644);
-MODULE_PARM_DESC(max_version,
-		 "Highest version of the protocol to offer a server, as in docs/extensions.md (2: that of the in-tree driver)");
-
-u8 rnbd_clt_param_max_version(void)
-{
-	return clamp(READ_ONCE(max_version), 1u, (unsigned int)RNBD_PROTO_VER);
-}
 
 static int __init rnbd_clt_init(void)
 {

@@ -6,15 +6,9 @@
  * one of its name. Whoever finds one with users becomes a user, waits for its
  * open_lock, and opens it if nobody has. One without users is being closed by its
  * close_work: whoever finds that waits for its end, and looks again.
- *
- * Loss and return of the session: rnbd_clt_link_ev(). The transport has
- * DISCONNECTED return before it brings another path up. So when the first
- * message of the next incarnation goes out, no request that names a device id
- * of the old one is about to be sent.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -22,7 +16,6 @@
 
 #define RNBD_CLT_RECONNECT_DELAY	30	/* seconds */
 #define RNBD_CLT_RECONNECT_FOR_EVER	-1
-#define RNBD_CLT_GREET_INTERVAL	(5 * HZ)
 #define RNBD_CLT_MAX_WORKS	32	/* devices opened at once, roughly */
 #define RNBD_CLT_MAX_SEGMENTS		512u
 #define RNBD_CLT_PATHS_LEN	1024	/* six paths, as text */
@@ -32,110 +25,6 @@
 
 static DEFINE_MUTEX(rnbd_clt_sess_mutex);
 static LIST_HEAD(rnbd_clt_sessions);
-
-/* All devices of the session are now without it. */
-static void rnbd_clt_sess_lost(struct rnbd_clt_sess *sess)
-{
-	struct rnbd_clt_dev *dev;
-
-	mutex_lock(&sess->dev_lock);
-	sess->connected = false;
-	sess->incarnation++;
-	rnbd_clt_held_sess_lost(sess);
-	list_for_each_entry(dev, &sess->devs, entry) {
-		/* what is not open may have lost writes before */
-		if (dev->state == RNBD_CLT_OPEN &&
-		    rtrs_clt_ended_orderly(sess->rtrs))
-			rnbd_clt_cache_ended(dev);
-		rnbd_clt_dev_lost(dev);
-	}
-
-	/* after this no queue_rq still believes that its device is open */
-	synchronize_rcu();
-	mutex_unlock(&sess->dev_lock);
-}
-
-static void rnbd_clt_sess_found(struct rnbd_clt_sess *sess)
-{
-	mutex_lock(&sess->dev_lock);
-	sess->connected = true;
-	mutex_unlock(&sess->dev_lock);
-	mod_delayed_work(sess->wq, &sess->reopen_work, 0);
-}
-
-static void rnbd_clt_sess_tell_lost(struct rnbd_clt_sess *sess)
-{
-	int tmo = READ_ONCE(sess->tmo.fast_io_fail);
-
-	if (tmo < 0)
-		pr_warn("<%s>: lost, I/O is held until it is back\n",
-			sess->name);
-	else if (tmo)
-		pr_warn("<%s>: lost, I/O is held until it is back, but for %d s at most\n",
-			sess->name, tmo);
-	else
-		pr_warn("<%s>: lost, I/O fails until it is back\n", sess->name);
-}
-
-static void rnbd_clt_link_ev(void *priv, enum rtrs_clt_link_ev ev)
-{
-	struct rnbd_clt_sess *sess = priv;
-
-	switch (ev) {
-	case RTRS_CLT_LINK_EV_DISCONNECTED:
-		rnbd_clt_sess_tell_lost(sess);
-		rnbd_clt_sess_lost(sess);
-		break;
-	case RTRS_CLT_LINK_EV_RECONNECTED:
-		pr_info("<%s>: back\n", sess->name);
-		rnbd_clt_sess_found(sess);
-		break;
-	}
-}
-
-/* Once the server was greeted, or could not be. */
-static void rnbd_clt_sess_reopen(struct rnbd_clt_sess *sess, int err)
-{
-	struct rnbd_clt_dev *dev;
-	bool again = false;
-
-	mutex_lock(&sess->dev_lock);
-	list_for_each_entry(dev, &sess->devs, entry) {
-		if (!rnbd_clt_dev_wants_reopen(dev))
-			continue;
-		if (err) {
-			rnbd_clt_dev_complain(dev, err);
-			again = true;
-		} else {
-			mod_delayed_work(sess->wq, &dev->reopen_work, 0);
-		}
-	}
-	if (again)
-		queue_delayed_work(sess->wq, &sess->reopen_work,
-				   RNBD_CLT_GREET_INTERVAL);
-	mutex_unlock(&sess->dev_lock);
-}
-
-static bool rnbd_clt_sess_is_idle(struct rnbd_clt_sess *sess)
-{
-	bool idle;
-
-	mutex_lock(&sess->dev_lock);
-	idle = list_empty(&sess->devs);
-	mutex_unlock(&sess->dev_lock);
-	return idle;
-}
-
-/* Greet the server, then have all closed devices opened again. */
-static void rnbd_clt_reopen_work(struct work_struct *work)
-{
-	struct rnbd_clt_sess *sess =
-		container_of(to_delayed_work(work), struct rnbd_clt_sess,
-			     reopen_work);
-
-	if (!rnbd_clt_sess_is_idle(sess))
-		rnbd_clt_sess_reopen(sess, rnbd_clt_sess_greet(sess));
-}
 
 static int rnbd_clt_sess_query(struct rnbd_clt_sess *sess)
 {
@@ -234,7 +123,7 @@ out_free:
 static void rnbd_clt_sess_disconnect(struct rnbd_clt_sess *sess)
 {
 	cancel_delayed_work_sync(&sess->reopen_work);
-	rnbd_clt_late_stop(sess);
+	rnbd_clt_remotes_end(sess);
 	rtrs_clt_close(sess->rtrs);
 	sess->rtrs = NULL;
 	cancel_delayed_work_sync(&sess->reopen_work);
@@ -253,7 +142,6 @@ static int rnbd_clt_sess_open(struct rnbd_clt_sess *sess,
 	mutex_unlock(&sess->dev_lock);
 	sess->nr_poll_queues = map->nr_poll_queues;
 	sess->tmo = map->tmo;
-	rnbd_clt_late_start(sess);
 
 	err = rnbd_clt_sess_connect(sess, map);
 	if (err)
@@ -393,13 +281,12 @@ static struct rnbd_clt_sess *rnbd_clt_sess_alloc(const char *name)
 	kref_init(&sess->ref);
 	init_completion(&sess->closed);
 	mutex_init(&sess->open_lock);
-	mutex_init(&sess->late_mutex);
 	mutex_init(&sess->dev_lock);
 	init_rwsem(&sess->msg_sem);
 	INIT_LIST_HEAD(&sess->devs);
-	INIT_DELAYED_WORK(&sess->reopen_work, rnbd_clt_reopen_work);
+	INIT_LIST_HEAD(&sess->remotes);
+	INIT_DELAYED_WORK(&sess->reopen_work, rnbd_clt_sess_reopen_work);
 	INIT_DELAYED_WORK(&sess->tick_work, rnbd_clt_tick_work);
-	rnbd_clt_late_init(sess);
 	INIT_WORK(&sess->close_work, rnbd_clt_close_work);
 	sess->ops.priv = sess;
 	sess->ops.link_ev = rnbd_clt_link_ev;
@@ -510,12 +397,15 @@ static bool rnbd_clt_sess_unuse(struct rnbd_clt_sess *sess)
 	bool last;
 
 	mutex_lock(&rnbd_clt_sess_mutex);
-	last = !--sess->users;
+	WRITE_ONCE(sess->users, sess->users - 1);
+	last = !sess->users;
 	if (last) {
 		kref_get(&sess->ref);
 		queue_work(rnbd_clt_close_wq, &sess->close_work);
 	}
 	mutex_unlock(&rnbd_clt_sess_mutex);
+	if (last)
+		wake_up_all(&rnbd_clt_wait);
 	return last;
 }
 
@@ -538,19 +428,6 @@ void rnbd_clt_sess_put(struct rnbd_clt_sess *sess)
 		pr_warn("<%s>: still being closed, the server does not answer\n",
 			sess->name);
 	kref_put(&sess->ref, rnbd_clt_sess_release);
-}
-
-/* The device of this name, or NULL; dev_lock is held. */
-struct rnbd_clt_dev *rnbd_clt_sess_find_dev(struct rnbd_clt_sess *sess,
-					    const char *path)
-{
-	struct rnbd_clt_dev *dev;
-
-	lockdep_assert_held(&sess->dev_lock);
-	list_for_each_entry(dev, &sess->devs, entry)
-		if (!strcmp(dev->path, path))
-			return dev;
-	return NULL;
 }
 
 /* Any device of any session, with a reference, or NULL. */
