@@ -20,9 +20,6 @@
 #define RNBD_CLT_POST_TIMEOUT	(5 * HZ)
 #define RNBD_CLT_POST_RETRY_MS	10
 
-/* See clt.h. */
-DECLARE_WAIT_QUEUE_HEAD(rnbd_clt_wait);
-
 static struct rnbd_clt_msg *rnbd_clt_msg_alloc(struct rnbd_clt_sess *sess,
 					       size_t answer_len)
 {

@@ -7,6 +7,15 @@
  * the pdu of blk-mq's requests, and may be held (held.c); what the server has open
  * under a name (remote.c) is opened and closed by admin messages (call.c).
  *
+ * A file calls those only that are above it in the list of functions below. What
+ * goes the other way are callbacks: struct rnbd_clt_sess_ops; the functions of works,
+ * of a device (update_work, loss_work) and of a name (struct rnbd_clt_remote), which
+ * mapping.c sets; the end of a message (struct rnbd_clt_msg); and the files of a disk,
+ * which sysfs.c hands to whoever adds it.
+ *
+ * Who waits for a message, for another state of a device, for its last opener or for
+ * its end waits for rnbd_clt_wait, which is woken for all of these.
+ *
  * Lock order, outer first: rnbd_clt_sess::open_lock or rnbd_clt_remote::lock,
  * then rnbd_clt_sess::msg_sem, rnbd_clt_sess_mutex, rnbd_clt_sess::dev_lock.
  */
@@ -81,7 +90,7 @@ enum rnbd_clt_state {
  *	of a device (its id above all) holds for one incarnation
  * @greeted: incarnation in which SESS_INFO was answered
  * @ver: protocol version both sides speak; changes under @msg_sem
- * @reopen_work: greets the server, then has opened what is closed
+ * @greet_work: greets the server, then has opened what is closed
  * @name: constant
  */
 struct rnbd_clt_sess {
@@ -110,8 +119,20 @@ struct rnbd_clt_sess {
 	u32			incarnation;
 	u32			greeted;
 	u8			ver;
-	struct delayed_work	reopen_work;
+	struct delayed_work	greet_work;
 	char			name[RTRS_NAME_LEN];
+};
+
+/**
+ * struct rnbd_clt_sess_ops - what a session calls
+ * @link_ev: the transport lost its last path, or has one again
+ * @greet_work: function of greet_work
+ * @tick_work: function of tick_work
+ */
+struct rnbd_clt_sess_ops {
+	void		(*link_ev)(void *priv, enum rtrs_clt_link_ev ev);
+	work_func_t	greet_work;
+	work_func_t	tick_work;
 };
 
 /**
@@ -321,6 +342,12 @@ static inline bool rnbd_clt_dev_is_mapped(const struct rnbd_clt_dev *dev)
 	return dev->state == RNBD_CLT_OPEN || dev->state == RNBD_CLT_CLOSED;
 }
 
+/* Is I/O held in this state, until there is another one? */
+static inline bool rnbd_clt_state_holds(enum rnbd_clt_state state)
+{
+	return state == RNBD_CLT_INIT || state == RNBD_CLT_CLOSED;
+}
+
 /* What stands in front of an errno in a message: whose it is. */
 static inline const char *rnbd_clt_who(bool server)
 {
@@ -339,10 +366,13 @@ static inline bool rnbd_clt_sess_is_greeted(const struct rnbd_clt_sess *sess)
 	return sess->connected && sess->greeted == sess->incarnation;
 }
 
-/* main.c */
+/* wq.c */
 extern struct workqueue_struct *rnbd_clt_update_wq;
 extern struct workqueue_struct *rnbd_clt_close_wq;
 extern struct workqueue_struct *rnbd_clt_tick_wq;
+extern wait_queue_head_t rnbd_clt_wait;
+int rnbd_clt_wq_init(void);
+void rnbd_clt_wq_exit(void);
 
 /* ctl.c */
 extern struct device *rnbd_clt_ctl;
@@ -351,61 +381,20 @@ void rnbd_clt_ctl_exit(void);
 int rnbd_clt_link_add(struct rnbd_clt_dev *dev);
 void rnbd_clt_link_del(struct rnbd_clt_dev *dev);
 
-/* sysfs.c */
-int rnbd_clt_sysfs_init(void);
-void rnbd_clt_sysfs_exit(void);
-
-/* sess.c */
-struct rnbd_clt_sess *rnbd_clt_sess_get(const struct rnbd_clt_map *map);
-void rnbd_clt_sess_hold(struct rnbd_clt_sess *sess);
-void rnbd_clt_sess_put(struct rnbd_clt_sess *sess);
-struct rnbd_clt_dev *rnbd_clt_sess_any_dev(void);
-
-/* dev.c */
-bool rnbd_clt_state_holds(enum rnbd_clt_state state);
-int rnbd_clt_dev_map(const struct rnbd_clt_map *map,
-		     const struct attribute_group **groups);
-int rnbd_clt_dev_retire_locked(struct rnbd_clt_dev *dev, bool force);
-int rnbd_clt_dev_retire(struct rnbd_clt_dev *dev, bool force);
-void rnbd_clt_dev_unmap(struct rnbd_clt_dev *dev, bool force);
-int rnbd_clt_dev_resize(struct rnbd_clt_dev *dev, u64 nsectors);
-enum rnbd_clt_state rnbd_clt_dev_state(struct rnbd_clt_dev *dev);
-int rnbd_clt_dev_set_open(struct rnbd_clt_dev *dev, struct rnbd_open_rsp *rsp,
-			  u32 incarnation);
-void rnbd_clt_dev_update(struct rnbd_clt_dev *dev);
-void rnbd_clt_dev_lost(struct rnbd_clt_dev *dev);
-void rnbd_clt_dev_put(struct rnbd_clt_dev *dev);
-void rnbd_clt_devs_wait(void);
-const char *rnbd_clt_state_name(enum rnbd_clt_state state);
-
-/* identity.c */
-int rnbd_clt_dev_check_same(struct rnbd_clt_dev *dev,
-			    const struct rnbd_open_rsp *rsp);
-void rnbd_clt_dev_take_identity(struct rnbd_clt_dev *dev,
-				struct rnbd_open_rsp *rsp);
-int rnbd_clt_dev_accept(struct rnbd_clt_dev *dev);
-struct rnbd_id rnbd_clt_dev_identity(struct rnbd_clt_dev *dev, bool offered);
-
-/* disk.c */
-bool rnbd_clt_limits_differ(const struct rnbd_clt_dev *dev,
-			    const struct rnbd_open_rsp *rsp);
-int rnbd_clt_disk_alloc(struct rnbd_clt_dev *dev,
-			const struct rnbd_open_rsp *rsp);
-int rnbd_clt_disk_add(struct rnbd_clt_dev *dev,
-		      const struct attribute_group **groups);
-void rnbd_clt_disk_follow_size(struct rnbd_clt_dev *dev);
-void rnbd_clt_update_work(struct work_struct *work);
-
 /* tags.c */
 #define RNBD_CLT_RQ_TIMEOUT	(30 * HZ)	/* ticks put it off */
 
-int rnbd_clt_tags_make(struct rnbd_clt_sess *sess);
+int rnbd_clt_tags_make(struct rnbd_clt_sess *sess,
+		       const struct blk_mq_ops *ops, size_t pdu_size);
 void rnbd_clt_tags_free(struct rnbd_clt_sess *sess);
 void rnbd_clt_tags_share(struct rnbd_clt_sess *sess);
 void rnbd_clt_tags_keep_rq(struct request *rq);
 void rnbd_clt_tags_keep_queue(struct request_queue *q);
 
 /* held.c */
+u32 rnbd_clt_held_now(void);
+bool rnbd_clt_held_is_over(const struct rnbd_clt_sess *sess, u32 secs);
+u32 rnbd_clt_held_for(const struct rnbd_clt_dev *dev);
 void rnbd_clt_held_init(struct rnbd_clt_dev *dev);
 void rnbd_clt_held_follow(struct rnbd_clt_dev *dev);
 bool rnbd_clt_held_allowed(const struct rnbd_clt_dev *dev,
@@ -415,27 +404,7 @@ void rnbd_clt_held_leave(struct rnbd_clt_dev *dev, struct request *rq);
 void rnbd_clt_held_mark(struct rnbd_clt_dev *dev);
 bool rnbd_clt_held_keeps_writes(struct rnbd_clt_dev *dev);
 void rnbd_clt_held_sess_lost(struct rnbd_clt_sess *sess);
-void rnbd_clt_held_show(struct rnbd_clt_dev *dev, struct rnbd_clt_held_now *show);
-void rnbd_clt_tick_work(struct work_struct *work);
 void rnbd_clt_tick_soon(struct rnbd_clt_sess *sess);
-int rnbd_clt_sess_set_tmo(struct rnbd_clt_sess *sess, const int *fast_io_fail,
-			  const int *dev_loss);
-
-/* loss.c */
-void rnbd_clt_loss_work(struct work_struct *work);
-void rnbd_clt_dev_lost_for_good(struct rnbd_clt_dev *dev);
-
-/* slow.c */
-void rnbd_clt_rq_look_slow(struct request *rq);
-unsigned int rnbd_clt_oldest_age(struct rnbd_clt_dev *dev);
-
-/* io.c */
-extern const struct blk_mq_ops rnbd_clt_mq_ops;
-size_t rnbd_clt_rq_size(u32 max_segments);
-struct rtrs_permit *rnbd_clt_rq_permit(struct request *rq);
-unsigned long rnbd_clt_rq_sent(const struct request *rq);
-unsigned long rnbd_clt_rq_swap_slow(struct request *rq, unsigned long times);
-unsigned int rnbd_clt_cancel_dev(struct rnbd_clt_dev *dev, bool cancel);
 
 /* cache.c */
 void rnbd_clt_cache_init(struct rnbd_clt_cache *cache);
@@ -451,8 +420,27 @@ void rnbd_clt_cache_closed(struct rnbd_clt_dev *dev);
 bool rnbd_clt_cache_is_lost(const struct rnbd_clt_dev *dev);
 void rnbd_clt_cache_forgive(struct rnbd_clt_dev *dev);
 
+/* identity.c */
+int rnbd_clt_dev_check_same(struct rnbd_clt_dev *dev,
+			    const struct rnbd_open_rsp *rsp);
+void rnbd_clt_dev_take_identity(struct rnbd_clt_dev *dev,
+				struct rnbd_open_rsp *rsp);
+int rnbd_clt_dev_accept_offered(struct rnbd_clt_dev *dev);
+struct rnbd_id rnbd_clt_dev_identity(struct rnbd_clt_dev *dev, bool offered);
+
+/* io.c */
+extern const struct blk_mq_ops rnbd_clt_mq_ops;
+size_t rnbd_clt_rq_size(u32 max_segments);
+struct rtrs_permit *rnbd_clt_rq_permit(struct request *rq);
+unsigned long rnbd_clt_rq_sent(const struct request *rq);
+unsigned long rnbd_clt_rq_swap_slow(struct request *rq, unsigned long times);
+unsigned int rnbd_clt_cancel_dev(struct rnbd_clt_dev *dev, bool cancel);
+
+/* slow.c */
+void rnbd_clt_rq_look_slow(struct request *rq);
+unsigned int rnbd_clt_oldest_age(struct rnbd_clt_dev *dev);
+
 /* call.c */
-extern wait_queue_head_t rnbd_clt_wait;
 struct rnbd_clt_msg *rnbd_clt_msg_post(struct rnbd_clt_sess *sess,
 				       const struct kvec *usr,
 				       size_t answer_len,
@@ -483,10 +471,69 @@ void rnbd_clt_remote_look(struct rnbd_clt_remote *remote, unsigned long delay);
 void rnbd_clt_remote_put(struct rnbd_clt_remote *remote);
 void rnbd_clt_remotes_end(struct rnbd_clt_sess *sess);
 
+/* sess.c */
+struct rnbd_clt_sess *rnbd_clt_sess_get(const struct rnbd_clt_map *map,
+					const struct rnbd_clt_sess_ops *ops);
+void rnbd_clt_sess_hold(struct rnbd_clt_sess *sess);
+void rnbd_clt_sess_put(struct rnbd_clt_sess *sess);
+struct rnbd_clt_dev *rnbd_clt_sess_any_dev(void);
+
+/* dev.c */
+const char *rnbd_clt_state_name(enum rnbd_clt_state state);
+bool rnbd_clt_dev_set_state(struct rnbd_clt_dev *dev,
+			    enum rnbd_clt_state state);
+void rnbd_clt_dev_set_unmapped(struct rnbd_clt_dev *dev);
+void rnbd_clt_dev_update(struct rnbd_clt_dev *dev);
+void rnbd_clt_dev_lost(struct rnbd_clt_dev *dev);
+int rnbd_clt_dev_set_open(struct rnbd_clt_dev *dev, struct rnbd_open_rsp *rsp,
+			  u32 incarnation);
+enum rnbd_clt_state rnbd_clt_dev_state(struct rnbd_clt_dev *dev);
+struct rnbd_clt_dev *rnbd_clt_dev_alloc(struct rnbd_clt_sess *sess,
+					const struct rnbd_clt_map *map);
+void rnbd_clt_dev_put(struct rnbd_clt_dev *dev);
+void rnbd_clt_devs_wait(void);
+
+/* disk.c */
+bool rnbd_clt_limits_differ(const struct rnbd_clt_dev *dev,
+			    const struct rnbd_open_rsp *rsp);
+int rnbd_clt_disk_alloc(struct rnbd_clt_dev *dev,
+			const struct rnbd_open_rsp *rsp);
+int rnbd_clt_disk_add(struct rnbd_clt_dev *dev,
+		      const struct attribute_group **groups);
+int rnbd_clt_dev_resize(struct rnbd_clt_dev *dev, u64 nsectors);
+void rnbd_clt_update_work(struct work_struct *work);
+
+/* unmap.c */
+void rnbd_clt_dev_close(struct rnbd_clt_dev *dev);
+void rnbd_clt_dev_destroy(struct rnbd_clt_dev *dev);
+void rnbd_clt_dev_remove_disk(struct rnbd_clt_dev *dev);
+int rnbd_clt_dev_retire_locked(struct rnbd_clt_dev *dev, bool force);
+int rnbd_clt_dev_retire(struct rnbd_clt_dev *dev, bool force);
+void rnbd_clt_dev_unmap(struct rnbd_clt_dev *dev, bool force);
+
+/* loss.c */
+void rnbd_clt_loss_work(struct work_struct *work);
+void rnbd_clt_dev_lost_for_good(struct rnbd_clt_dev *dev);
+
+/* tick.c */
+void rnbd_clt_tick_work(struct work_struct *work);
+int rnbd_clt_sess_set_tmo(struct rnbd_clt_sess *sess, const int *fast_io_fail,
+			  const int *dev_loss);
+void rnbd_clt_held_show(struct rnbd_clt_dev *dev, struct rnbd_clt_held_now *show);
+
 /* recover.c */
-void rnbd_clt_link_ev(void *priv, enum rtrs_clt_link_ev ev);
-void rnbd_clt_sess_reopen_work(struct work_struct *work);
-void rnbd_clt_recover_work(struct work_struct *work);
 int rnbd_clt_dev_remap(struct rnbd_clt_dev *dev);
+int rnbd_clt_dev_accept(struct rnbd_clt_dev *dev);
+void rnbd_clt_link_ev(void *priv, enum rtrs_clt_link_ev ev);
+void rnbd_clt_greet_work(struct work_struct *work);
+void rnbd_clt_recover_work(struct work_struct *work);
+
+/* mapping.c */
+int rnbd_clt_dev_map(const struct rnbd_clt_map *map,
+		     const struct attribute_group **groups);
+
+/* sysfs.c */
+int rnbd_clt_sysfs_init(void);
+void rnbd_clt_sysfs_exit(void);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The gendisk of a device: its queue limits, who has it open.
+ * The gendisk of a device: its queue limits, its size, who has it open.
  *
  * Limits come from the server's answer to OPEN and from what the transport
  * takes, which never changes. They are set before the disk exists, and again by
@@ -224,22 +224,58 @@ static u64 rnbd_clt_disk_size(struct rnbd_clt_dev *dev)
 	return nsectors;
 }
 
-/**
- * rnbd_clt_disk_follow_size() - give the disk the size that its device has
- * @dev: device
- *
- * The server and the administrator may change it at any time: whoever is last
- * to come here sees the last change.
- *
- * Context: process. Shrinking a disk may wait for its file system, whose I/O may
- * wait for the session.
+/*
+ * Give the disk the size that its device has. The server and the administrator may
+ * change it at any time: whoever is last to come here sees the last change. Shrinking
+ * a disk may wait for its file system, whose I/O may wait for the session.
  */
-void rnbd_clt_disk_follow_size(struct rnbd_clt_dev *dev)
+static void rnbd_clt_disk_follow_size(struct rnbd_clt_dev *dev)
 {
 	u64 nsectors;
 
 	while ((nsectors = rnbd_clt_disk_size(dev)) != get_capacity(dev->disk))
 		set_capacity_and_notify(dev->disk, nsectors);
+}
+
+/* -ENOENT if it is not mapped. */
+static int rnbd_clt_dev_set_size(struct rnbd_clt_dev *dev, u64 nsectors)
+{
+	int err = -ENOENT;
+
+	mutex_lock(&dev->sess->dev_lock);
+	if (rnbd_clt_dev_is_mapped(dev)) {
+		pr_info("%s: resized from %llu to %llu sectors\n",
+			dev->disk->disk_name, dev->rsp.nsectors, nsectors);
+		dev->rsp.nsectors = nsectors;
+		err = 0;
+	}
+	mutex_unlock(&dev->sess->dev_lock);
+	return err;
+}
+
+/**
+ * rnbd_clt_dev_resize() - set the size, as the administrator says
+ * @dev: device, open or closed
+ * @nsectors: size in sectors of 512 bytes, not checked against the server; but
+ *	if the device is smaller when it has to be opened again, it is refused
+ *
+ * The disk of a closed device gets its size when the device is open again: to
+ * shrink it may wait for I/O that is held until then.
+ *
+ * Context: process, from a file of the device, which keeps its disk. No lock is
+ * held.
+ * Return: 0, -EINVAL if that is no size, -ENOENT if the device is unmapped.
+ */
+int rnbd_clt_dev_resize(struct rnbd_clt_dev *dev, u64 nsectors)
+{
+	int err;
+
+	if (nsectors > (u64)S64_MAX >> SECTOR_SHIFT)
+		return -EINVAL;
+	err = rnbd_clt_dev_set_size(dev, nsectors);
+	if (!err && rnbd_clt_dev_state(dev) == RNBD_CLT_OPEN)
+		rnbd_clt_disk_follow_size(dev);
+	return err;
 }
 
 /* Tell who listens. A loss that is over before anyone was told is no event. */

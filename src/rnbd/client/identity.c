@@ -83,8 +83,14 @@ void rnbd_clt_dev_take_identity(struct rnbd_clt_dev *dev,
 	dev->offered = none;
 }
 
-/* Return: -EALREADY if it is open, -ENODATA if no other device was refused. */
-static int rnbd_clt_dev_accept_offered(struct rnbd_clt_dev *dev)
+/**
+ * rnbd_clt_dev_accept_offered() - the device that was refused last is the one
+ * @dev: device
+ *
+ * Context: process.
+ * Return: 0, -EALREADY if it is open, -ENODATA if no other device was refused.
+ */
+int rnbd_clt_dev_accept_offered(struct rnbd_clt_dev *dev)
 {
 	int err = 0;
 
@@ -97,27 +103,6 @@ static int rnbd_clt_dev_accept_offered(struct rnbd_clt_dev *dev)
 		dev->rsp.id = dev->offered;
 	mutex_unlock(&dev->sess->dev_lock);
 	return err;
-}
-
-/**
- * rnbd_clt_dev_accept() - take another device for ours, and open it
- * @dev: device
- *
- * It is the one that was refused last, and whose identity the administrator has
- * seen. Should the server have a third one by now, that is refused again.
- *
- * Context: process, no lock is held.
- * Return: -EALREADY if the device is open, -ENODATA if there is nothing to
- * accept, else that of rnbd_clt_dev_remap().
- */
-int rnbd_clt_dev_accept(struct rnbd_clt_dev *dev)
-{
-	int err = rnbd_clt_dev_accept_offered(dev);
-
-	if (err == -ENODATA)
-		pr_err("%s: accept_identity: no other device of the name %s was refused\n",
-		       dev->disk->disk_name, dev->path);
-	return err ?: rnbd_clt_dev_remap(dev);
 }
 
 /**

@@ -5,40 +5,16 @@
 
 #include "clt.h"
 
-/* Brings disks up to date with their devices, which no memory waits for. */
-struct workqueue_struct *rnbd_clt_update_wq;
-
-/* Closes sessions, which no I/O waits for. */
-struct workqueue_struct *rnbd_clt_close_wq;
-
-/* Ends I/O that was held for too long, which memory may wait for. */
-struct workqueue_struct *rnbd_clt_tick_wq;
-
 static int __init rnbd_clt_init(void)
 {
 	int err;
 
-	rnbd_clt_update_wq = alloc_workqueue("rnbd_client_update", WQ_UNBOUND,
-					     0);
-	if (!rnbd_clt_update_wq)
-		return -ENOMEM;
-
-	rnbd_clt_close_wq = alloc_workqueue("rnbd_client_close", WQ_UNBOUND, 0);
-	if (!rnbd_clt_close_wq) {
-		err = -ENOMEM;
-		goto err_destroy_update_wq;
-	}
-
-	rnbd_clt_tick_wq = alloc_workqueue("rnbd_client_tick",
-					   WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
-	if (!rnbd_clt_tick_wq) {
-		err = -ENOMEM;
-		goto err_destroy_close_wq;
-	}
-
+	err = rnbd_clt_wq_init();
+	if (err)
+		return err;
 	err = rnbd_clt_ctl_init();
 	if (err)
-		goto err_destroy_tick_wq;
+		goto err_exit_wq;
 	err = rnbd_clt_sysfs_init();
 	if (err)
 		goto err_exit_ctl;
@@ -46,12 +22,8 @@ static int __init rnbd_clt_init(void)
 
 err_exit_ctl:
 	rnbd_clt_ctl_exit();
-err_destroy_tick_wq:
-	destroy_workqueue(rnbd_clt_tick_wq);
-err_destroy_close_wq:
-	destroy_workqueue(rnbd_clt_close_wq);
-err_destroy_update_wq:
-	destroy_workqueue(rnbd_clt_update_wq);
+err_exit_wq:
+	rnbd_clt_wq_exit();
 	return err;
 }
 
@@ -73,9 +45,7 @@ static void __exit rnbd_clt_exit(void)
 	memalloc_noio_restore(noio);
 	rnbd_clt_devs_wait();
 	rnbd_clt_ctl_exit();
-	destroy_workqueue(rnbd_clt_close_wq);	/* finishes what is closing */
-	destroy_workqueue(rnbd_clt_tick_wq);
-	destroy_workqueue(rnbd_clt_update_wq);
+	rnbd_clt_wq_exit();
 }
 
 module_init(rnbd_clt_init);

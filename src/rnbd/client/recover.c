@@ -116,7 +116,7 @@ static void rnbd_clt_dev_complain(struct rnbd_clt_dev *dev, int err)
 
 /*
  * Try later again, for instance because a server that just started does not
- * have the device yet. If the server was not greeted yet, reopen_work of the
+ * have the device yet. If the server was not greeted yet, greet_work of the
  * session queues this when it was.
  */
 static void rnbd_clt_dev_recover(struct rnbd_clt_dev *dev)
@@ -217,6 +217,27 @@ int rnbd_clt_dev_remap(struct rnbd_clt_dev *dev)
 	return err;
 }
 
+/**
+ * rnbd_clt_dev_accept() - take another device for ours, and open it
+ * @dev: device
+ *
+ * It is the one that was refused last, and whose identity the administrator has
+ * seen. Should the server have a third one by now, that is refused again.
+ *
+ * Context: process, no lock is held.
+ * Return: -EALREADY if the device is open, -ENODATA if there is nothing to
+ * accept, else that of rnbd_clt_dev_remap().
+ */
+int rnbd_clt_dev_accept(struct rnbd_clt_dev *dev)
+{
+	int err = rnbd_clt_dev_accept_offered(dev);
+
+	if (err == -ENODATA)
+		pr_err("%s: accept_identity: no other device of the name %s was refused\n",
+		       dev->disk->disk_name, dev->path);
+	return err ?: rnbd_clt_dev_remap(dev);
+}
+
 /* All devices of the session are now without it. */
 static void rnbd_clt_sess_lost(struct rnbd_clt_sess *sess)
 {
@@ -244,7 +265,7 @@ static void rnbd_clt_sess_found(struct rnbd_clt_sess *sess)
 	mutex_lock(&sess->dev_lock);
 	sess->connected = true;
 	mutex_unlock(&sess->dev_lock);
-	mod_delayed_work(sess->wq, &sess->reopen_work, 0);
+	mod_delayed_work(sess->wq, &sess->greet_work, 0);
 }
 
 static void rnbd_clt_sess_tell_lost(struct rnbd_clt_sess *sess)
@@ -304,7 +325,7 @@ static void rnbd_clt_sess_reopen(struct rnbd_clt_sess *sess, int err)
 		}
 	}
 	if (again)
-		queue_delayed_work(sess->wq, &sess->reopen_work,
+		queue_delayed_work(sess->wq, &sess->greet_work,
 				   RNBD_CLT_GREET_INTERVAL);
 	mutex_unlock(&sess->dev_lock);
 }
@@ -320,14 +341,14 @@ static bool rnbd_clt_sess_is_idle(struct rnbd_clt_sess *sess)
 }
 
 /**
- * rnbd_clt_sess_reopen_work() - greet the server, then have all closed devices opened again
- * @work: reopen_work of a session
+ * rnbd_clt_greet_work() - greet the server, then have all closed devices opened again
+ * @work: greet_work of a session
  */
-void rnbd_clt_sess_reopen_work(struct work_struct *work)
+void rnbd_clt_greet_work(struct work_struct *work)
 {
 	struct rnbd_clt_sess *sess =
 		container_of(to_delayed_work(work), struct rnbd_clt_sess,
-			     reopen_work);
+			     greet_work);
 
 	if (!rnbd_clt_sess_is_idle(sess))
 		rnbd_clt_sess_reopen(sess, rnbd_clt_sess_greet(sess));

@@ -122,11 +122,11 @@ out_free:
  */
 static void rnbd_clt_sess_disconnect(struct rnbd_clt_sess *sess)
 {
-	cancel_delayed_work_sync(&sess->reopen_work);
+	cancel_delayed_work_sync(&sess->greet_work);
 	rnbd_clt_remotes_end(sess);
 	rtrs_clt_close(sess->rtrs);
 	sess->rtrs = NULL;
-	cancel_delayed_work_sync(&sess->reopen_work);
+	cancel_delayed_work_sync(&sess->greet_work);
 	cancel_delayed_work_sync(&sess->tick_work);
 	destroy_workqueue(sess->wq);
 }
@@ -149,7 +149,8 @@ static int rnbd_clt_sess_open(struct rnbd_clt_sess *sess,
 	err = rnbd_clt_sess_query(sess);
 	if (err)
 		goto err_disconnect;
-	err = rnbd_clt_tags_make(sess);
+	err = rnbd_clt_tags_make(sess, &rnbd_clt_mq_ops,
+				 rnbd_clt_rq_size(sess->attrs.max_segments));
 	if (err)
 		goto err_disconnect;
 	err = rnbd_clt_sess_greet(sess);
@@ -272,7 +273,8 @@ static void rnbd_clt_close_work(struct work_struct *work)
 	kref_put(&sess->ref, rnbd_clt_sess_release);
 }
 
-static struct rnbd_clt_sess *rnbd_clt_sess_alloc(const char *name)
+static struct rnbd_clt_sess *
+rnbd_clt_sess_alloc(const char *name, const struct rnbd_clt_sess_ops *ops)
 {
 	struct rnbd_clt_sess *sess = kzalloc_obj(*sess);
 
@@ -285,11 +287,11 @@ static struct rnbd_clt_sess *rnbd_clt_sess_alloc(const char *name)
 	init_rwsem(&sess->msg_sem);
 	INIT_LIST_HEAD(&sess->devs);
 	INIT_LIST_HEAD(&sess->remotes);
-	INIT_DELAYED_WORK(&sess->reopen_work, rnbd_clt_sess_reopen_work);
-	INIT_DELAYED_WORK(&sess->tick_work, rnbd_clt_tick_work);
+	INIT_DELAYED_WORK(&sess->greet_work, ops->greet_work);
+	INIT_DELAYED_WORK(&sess->tick_work, ops->tick_work);
 	INIT_WORK(&sess->close_work, rnbd_clt_close_work);
 	sess->ops.priv = sess;
-	sess->ops.link_ev = rnbd_clt_link_ev;
+	sess->ops.link_ev = ops->link_ev;
 	strscpy(sess->name, name);
 	return sess;
 }
@@ -308,7 +310,9 @@ static struct rnbd_clt_sess *rnbd_clt_sess_find(const char *name)
  * The session of this name, open or not, with one more user; or, if it is being
  * closed, with a reference for whoever waits for that.
  */
-static struct rnbd_clt_sess *rnbd_clt_sess_use(const char *name, bool *closing)
+static struct rnbd_clt_sess *
+rnbd_clt_sess_use(const char *name, const struct rnbd_clt_sess_ops *ops,
+		  bool *closing)
 {
 	struct rnbd_clt_sess *sess;
 
@@ -316,7 +320,7 @@ static struct rnbd_clt_sess *rnbd_clt_sess_use(const char *name, bool *closing)
 	mutex_lock(&rnbd_clt_sess_mutex);
 	sess = rnbd_clt_sess_find(name);
 	if (!sess) {
-		sess = rnbd_clt_sess_alloc(name);
+		sess = rnbd_clt_sess_alloc(name, ops);
 		if (!sess)
 			goto out_unlock;
 		list_add_tail(&sess->entry, &rnbd_clt_sessions);
@@ -332,14 +336,15 @@ out_unlock:
 }
 
 /* The session of this name, open or not, with one more user; or an ERR_PTR. */
-static struct rnbd_clt_sess *rnbd_clt_sess_use_next(const char *name)
+static struct rnbd_clt_sess *
+rnbd_clt_sess_use_next(const char *name, const struct rnbd_clt_sess_ops *ops)
 {
 	struct rnbd_clt_sess *sess;
 	bool closing;
 	int err;
 
 	for (;;) {
-		sess = rnbd_clt_sess_use(name, &closing);
+		sess = rnbd_clt_sess_use(name, ops, &closing);
 		if (!sess)
 			return ERR_PTR(-ENOMEM);
 		if (!closing)
@@ -362,14 +367,16 @@ void rnbd_clt_sess_hold(struct rnbd_clt_sess *sess)
 /**
  * rnbd_clt_sess_get() - become a user of an open session
  * @map: its name, and what is needed to open it
+ * @ops: what it calls; the same for all sessions
  *
  * Context: process; sleeps as long as it takes to connect, or until a fatal signal.
  * Return: the session, to be given back with rnbd_clt_sess_put(), or an
  * ERR_PTR; the reason was logged then.
  */
-struct rnbd_clt_sess *rnbd_clt_sess_get(const struct rnbd_clt_map *map)
+struct rnbd_clt_sess *rnbd_clt_sess_get(const struct rnbd_clt_map *map,
+					const struct rnbd_clt_sess_ops *ops)
 {
-	struct rnbd_clt_sess *sess = rnbd_clt_sess_use_next(map->sessname);
+	struct rnbd_clt_sess *sess = rnbd_clt_sess_use_next(map->sessname, ops);
 	int err;
 
 	if (IS_ERR(sess))

@@ -37,7 +37,8 @@
 #define RNBD_CLT_SLOW_AFTER	(30 * HZ)	/* what queue/io_timeout is at first */
 #define RNBD_CLT_KEEPER_IDLE	HZ		/* until the keeper is inactive */
 
-static int rnbd_clt_tags_alloc(struct rnbd_clt_sess *sess)
+static int rnbd_clt_tags_alloc(struct rnbd_clt_sess *sess,
+			       const struct blk_mq_ops *ops, size_t pdu_size)
 {
 	struct blk_mq_tag_set *set = &sess->tag_set;
 	int nr_tags;
@@ -47,12 +48,12 @@ static int rnbd_clt_tags_alloc(struct rnbd_clt_sess *sess)
 		return nr_tags;
 
 	memset(set, 0, sizeof(*set));
-	set->ops = &rnbd_clt_mq_ops;
+	set->ops = ops;
 	set->driver_data = sess;
 	set->nr_hw_queues = sess->attrs.nr_queues + sess->nr_poll_queues;
 	set->nr_maps = sess->nr_poll_queues ? HCTX_MAX_TYPES : 1;
 	set->queue_depth = min(nr_tags, BLK_MQ_MAX_DEPTH);
-	set->cmd_size = rnbd_clt_rq_size(sess->attrs.max_segments);
+	set->cmd_size = pdu_size;
 	set->numa_node = NUMA_NO_NODE;
 	set->timeout = RNBD_CLT_SLOW_AFTER;
 	/*
@@ -67,16 +68,19 @@ static int rnbd_clt_tags_alloc(struct rnbd_clt_sess *sess)
 /**
  * rnbd_clt_tags_make() - make the tag set of a session, and its keeper
  * @sess: session whose transport was just opened
+ * @ops: of its disks
+ * @pdu_size: bytes in each request that are theirs
  *
  * Return: 0, or an errno.
  */
-int rnbd_clt_tags_make(struct rnbd_clt_sess *sess)
+int rnbd_clt_tags_make(struct rnbd_clt_sess *sess,
+		       const struct blk_mq_ops *ops, size_t pdu_size)
 {
 	struct queue_limits lim = {};
 	struct gendisk *keeper;
 	int err;
 
-	err = rnbd_clt_tags_alloc(sess);
+	err = rnbd_clt_tags_alloc(sess, ops, pdu_size);
 	if (err)
 		return err;
 	keeper = blk_mq_alloc_disk(&sess->tag_set, &lim, NULL);
