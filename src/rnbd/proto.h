@@ -204,6 +204,18 @@ struct rnbd_io {
 	u16	prio;
 };
 
+/* An access mode as both sides write it, and as the client reads it; NULL if it is none. */
+static inline const char *rnbd_mode_name(unsigned int mode)
+{
+	static const char * const names[] = {
+		[RNBD_ACCESS_RO]	= "ro",
+		[RNBD_ACCESS_RW]	= "rw",
+		[RNBD_ACCESS_MIGRATION]	= "migration",
+	};
+
+	return mode <= RNBD_ACCESS_MIGRATION ? names[mode] : NULL;
+}
+
 /* client/msg.c; the builders write the whole message at @buf */
 void rnbd_build_sess_info(void *buf, u8 ver);
 int rnbd_build_open(void *buf, const char *dev_name, enum rnbd_access_mode mode);

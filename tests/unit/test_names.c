@@ -181,9 +181,9 @@ static void names_as_long_as_the_wire_takes(void **state)
 
 static void modes_have_names(void **state)
 {
-	assert_string_equal(rnbd_clt_mode_name(RNBD_ACCESS_RO), "ro");
-	assert_string_equal(rnbd_clt_mode_name(RNBD_ACCESS_RW), "rw");
-	assert_string_equal(rnbd_clt_mode_name(RNBD_ACCESS_MIGRATION), "migration");
+	assert_string_equal(rnbd_mode_name(RNBD_ACCESS_RO), "ro");
+	assert_string_equal(rnbd_mode_name(RNBD_ACCESS_RW), "rw");
+	assert_string_equal(rnbd_mode_name(RNBD_ACCESS_MIGRATION), "migration");
 }
 
 static void search_paths_name_the_session_once_at_most(void **state)

@@ -12,18 +12,6 @@
 
 #define RNBD_CLT_SESSNAME_MAX	254	/* the wire has 255 bytes, NUL included */
 
-static const char * const rnbd_clt_modes[] = {
-	[RNBD_ACCESS_RO]	= "ro",
-	[RNBD_ACCESS_RW]	= "rw",
-	[RNBD_ACCESS_MIGRATION]	= "migration",
-};
-
-/* The access mode as map_device and sysfs write it. */
-const char *rnbd_clt_mode_name(enum rnbd_access_mode mode)
-{
-	return rnbd_clt_modes[mode];
-}
-
 static int rnbd_clt_map_fail(struct rnbd_clt_map *map, int err,
 			     const char *why, const char *where)
 {
@@ -133,11 +121,11 @@ static int rnbd_clt_map_port(struct rnbd_clt_map *map, const char *value,
 static int rnbd_clt_map_mode(struct rnbd_clt_map *map, const char *value,
 			     unsigned int max_poll_queues)
 {
-	unsigned int i;
+	unsigned int mode;
 
-	for (i = 0; i < ARRAY_SIZE(rnbd_clt_modes); i++) {
-		if (!strcmp(value, rnbd_clt_modes[i])) {
-			map->mode = i;
+	for (mode = 0; rnbd_mode_name(mode); mode++) {
+		if (!strcmp(value, rnbd_mode_name(mode))) {
+			map->mode = mode;
 			return 0;
 		}
 	}

@@ -73,6 +73,5 @@ int rnbd_clt_map_parse(char *line, unsigned int max_poll_queues,
 int rnbd_clt_parse_fast_io_fail(const char *text, int *secs);
 int rnbd_clt_parse_dev_loss(const char *text, int *secs);
 int rnbd_clt_tmo_check(const struct rnbd_clt_tmo *tmo);
-const char *rnbd_clt_mode_name(enum rnbd_access_mode mode);
 
 #endif

@@ -117,7 +117,7 @@ static int rnbd_clt_dev_look_mapped(struct rnbd_clt_dev *dev, bool in_time)
 		return -ECONNABORTED;
 	pr_info("%s: mapped %s of session %s, %s, %llu sectors\n",
 		dev->disk->disk_name, dev->path, dev->sess->name,
-		rnbd_clt_mode_name(dev->mode), (u64)get_capacity(dev->disk));
+		rnbd_mode_name(dev->mode), (u64)get_capacity(dev->disk));
 	return 0;
 }
 

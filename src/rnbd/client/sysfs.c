@@ -23,6 +23,7 @@
 #include <linux/sysfs.h>
 
 #include "../id.h"
+#include "../sysfs.h"
 #include "clt.h"
 
 #define RNBD_CLT_DIR	"rnbd"
@@ -141,10 +142,8 @@ static ssize_t remap_device_store(struct device *ddev,
 	unsigned int noreclaim;
 	int err;
 
-	if (!sysfs_streq(buf, "1")) {
-		pr_err("remap_device: not 1\n");
+	if (!rnbd_wrote_one("remap_device", buf))
 		return -EINVAL;
-	}
 	/* as when it is opened again without being asked */
 	noreclaim = memalloc_noreclaim_save();
 	err = rnbd_clt_dev_remap(rnbd_clt_dev_of(ddev));
@@ -166,10 +165,8 @@ static ssize_t accept_identity_store(struct device *ddev,
 	unsigned int noreclaim;
 	int err;
 
-	if (!sysfs_streq(buf, "1")) {
-		pr_err("accept_identity: not 1\n");
+	if (!rnbd_wrote_one("accept_identity", buf))
 		return -EINVAL;
-	}
 	/* as for remap_device */
 	noreclaim = memalloc_noreclaim_save();
 	err = rnbd_clt_dev_accept(rnbd_clt_dev_of(ddev));
@@ -228,7 +225,7 @@ static ssize_t access_mode_show(struct device *ddev,
 				struct device_attribute *attr, char *buf)
 {
 	return sysfs_emit(buf, "%s\n",
-			  rnbd_clt_mode_name(rnbd_clt_dev_of(ddev)->mode));
+			  rnbd_mode_name(rnbd_clt_dev_of(ddev)->mode));
 }
 static DEVICE_ATTR_RO(access_mode);
 

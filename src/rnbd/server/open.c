@@ -19,6 +19,7 @@
 #include <linux/string.h>
 #include <linux/sysfs.h>
 
+#include "../sysfs.h"
 #include "path.h"
 #include "srv.h"
 
@@ -270,12 +271,6 @@ static void rnbd_srv_open_force_close(struct rnbd_srv_open *open)
 
 /* ------------------------- the files of a session that has a device open */
 
-static const char * const rnbd_srv_modes[] = {
-	[RNBD_ACCESS_RO]	= "ro",
-	[RNBD_ACCESS_RW]	= "rw",
-	[RNBD_ACCESS_MIGRATION]	= "migration",
-};
-
 static struct rnbd_srv_open *rnbd_srv_open_of(struct kobject *kobj)
 {
 	return container_of(kobj, struct rnbd_srv_open, kobj);
@@ -285,7 +280,7 @@ static ssize_t access_mode_show(struct kobject *kobj,
 				struct kobj_attribute *attr, char *buf)
 {
 	return sysfs_emit(buf, "%s\n",
-			  rnbd_srv_modes[rnbd_srv_open_of(kobj)->mode]);
+			  rnbd_mode_name(rnbd_srv_open_of(kobj)->mode));
 }
 
 static ssize_t read_only_show(struct kobject *kobj,
@@ -312,10 +307,8 @@ static ssize_t force_close_store(struct kobject *kobj,
 				 struct kobj_attribute *attr, const char *buf,
 				 size_t count)
 {
-	if (!sysfs_streq(buf, "1")) {
-		pr_err("force_close: only 1 can be written to it\n");
+	if (!rnbd_wrote_one("force_close", buf))
 		return -EINVAL;
-	}
 	rnbd_srv_open_force_close(rnbd_srv_open_of(kobj));
 	return count;
 }
