@@ -265,6 +265,9 @@ static int rnbd_clt_remote_post_open(struct rnbd_clt_remote *remote,
 	err = rnbd_build_open(usr, remote->name, mode);
 	if (err)
 		return err;
+	/* an id is not that of another incarnation, and the answer brings one */
+	if (remote->known == RNBD_CLT_HAS_OPEN)
+		remote->known = RNBD_CLT_UNKNOWN;
 	remote->mode = mode;
 	remote->incarnation = incarnation;
 	remote->ver = remote->sess->ver;
