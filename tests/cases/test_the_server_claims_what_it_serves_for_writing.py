@@ -166,6 +166,7 @@ def test_a_disk_comes_back_when_the_server_itself_lets_it_go(pair, backend):
         pair.load_server()
         wait_logged(pair.client, "cannot open nullb0 of session s again", marks[0], timeout=RESUMED)
         wait_logged(pair.server, BUSY, marks[1], count=2)       # it tried once more
+        assert sum(BUSY in line for line in pair.server.kernel_log(marks[1])) < 5, "it never rests"
         said = sum("cannot open nullb0" in line for line in pair.client.kernel_log(marks[0]))
         assert said == 1 and disk.attribute("state") == "closed" and not writing.done()
     wait_state(disk, "open", RESUMED)

@@ -36,10 +36,8 @@ def test_a_disk_in_use_is_not_unmapped(pair, before):
 def test_unmapping_waits_for_those_who_only_look_at_a_disk(pair, before):
     disk = pair.map()
     pair.client.settle()
-    job = pair.client.start(f"exec 3<{disk.path}; touch /tmp/opened; sleep 1; rm /tmp/opened")
-    wait_until(lambda: pair.client.exists("/tmp/opened"), what="the disk is open")
-    assert disk.unmap_errno() is None
-    job.wait()
+    pair.client.run(f"(exec 3<{disk.path}; sleep 1) & sleep .2; "
+                    f"/bin/echo normal > {disk.sysfs}/unmap_device; wait")
     wait_footprint(pair, before)
 
 

@@ -101,12 +101,16 @@ static inline bool compat_end_suppression(struct gendisk *disk)
 }
 #endif
 
-/* 5.14, "block: pass a gendisk to bdev_disk_changed": before, the disk has to be open */
+/*
+ * 5.14, "block: pass a gendisk to bdev_disk_changed": before, the disk has to be open.
+ * Otherwise no last close empties the page cache of what was read.
+ */
 #ifdef HAVE_BDEV_DISK_CHANGED_GENDISK
 static inline void compat_scan_disk(struct gendisk *disk)
 {
 	mutex_lock(&disk->open_mutex);
 	bdev_disk_changed(disk, false);
+	invalidate_bdev(disk->part0);
 	mutex_unlock(&disk->open_mutex);
 }
 #else

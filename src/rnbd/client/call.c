@@ -61,8 +61,10 @@ static void rnbd_clt_msg_conf(void *priv, int err)
 	/* whoever sees that it is done sees how it ended, and the answer */
 	smp_store_release(&msg->done, true);
 	wake_up_all(&rnbd_clt_wait);
+	/* either the sender that gives up sees that, or it is seen that it did */
+	smp_mb();
 	if (msg->ended)
-		msg->ended(msg->owner);
+		msg->ended(msg->owner, READ_ONCE(msg->left));
 	rnbd_clt_msg_put(msg);
 }
 
@@ -121,7 +123,8 @@ static int rnbd_clt_msg_send(struct rnbd_clt_msg *msg, const struct kvec *usr,
  * @usr: the message
  * @answer_len: length of the answer, 0 if there is none
  * @dev: give up when this device is unmapped; may be NULL
- * @ended: called when the message has ended, in any context; may be NULL
+ * @ended: called when the message has ended, in any context; with whether a sender
+ *	gave up waiting for that, who would like to hear of it. May be NULL
  * @owner: for @ended
  *
  * Whoever opens a disk again waits for msg_sem, and memory for that disk: no
@@ -135,7 +138,8 @@ struct rnbd_clt_msg *rnbd_clt_msg_post(struct rnbd_clt_sess *sess,
 				       const struct kvec *usr,
 				       size_t answer_len,
 				       const struct rnbd_clt_dev *dev,
-				       void (*ended)(void *owner), void *owner)
+				       void (*ended)(void *owner, bool left),
+				       void *owner)
 {
 	unsigned int noreclaim = memalloc_noreclaim_save();
 	struct rnbd_clt_msg *msg = rnbd_clt_msg_alloc(sess, answer_len);
@@ -176,5 +180,10 @@ bool rnbd_clt_msg_wait(struct rnbd_clt_msg *msg, unsigned long timeout,
 	wait_event_killable_timeout(rnbd_clt_wait, rnbd_clt_msg_is_done(msg) ||
 				    rnbd_clt_msg_is_unwanted(msg->sess, dev),
 				    timeout);
+	if (rnbd_clt_msg_is_done(msg))
+		return true;
+	WRITE_ONCE(msg->left, true);
+	/* pairs with the barrier in rnbd_clt_msg_conf() */
+	smp_mb();
 	return rnbd_clt_msg_is_done(msg);
 }

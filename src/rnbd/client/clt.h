@@ -139,25 +139,27 @@ struct rnbd_clt_sess_ops {
  * struct rnbd_clt_msg - an admin message
  * @ref: the sender's; once it took the request, the transport's
  * @done: the transport is done with it; release and acquire
+ * @left: the sender gave up waiting, once at least
  * @err: how it ended, valid after @done
  * @sess: session
  * @permit: given back when the request ends
  * @sg: @answer
  * @answer: memory of its own, because it is a DMA target
  * @answer_len: its length
- * @ended: called after @done, in any context; may be NULL
+ * @ended: called after @done, in any context, with @left; may be NULL
  * @owner: for @ended
  */
 struct rnbd_clt_msg {
 	refcount_t		ref;
 	bool			done;
+	bool			left;
 	int			err;
 	struct rnbd_clt_sess	*sess;
 	struct rtrs_permit	*permit;
 	struct scatterlist	sg;
 	void			*answer;
 	size_t			answer_len;
-	void			(*ended)(void *owner);
+	void			(*ended)(void *owner, bool left);
 	void			*owner;
 };
 
@@ -445,7 +447,9 @@ struct rnbd_clt_msg *rnbd_clt_msg_post(struct rnbd_clt_sess *sess,
 				       const struct kvec *usr,
 				       size_t answer_len,
 				       const struct rnbd_clt_dev *dev,
-				       void (*ended)(void *owner), void *owner);
+				       void (*ended)(void *owner,
+						     bool left),
+				       void *owner);
 bool rnbd_clt_msg_is_done(const struct rnbd_clt_msg *msg);
 bool rnbd_clt_msg_wait(struct rnbd_clt_msg *msg, unsigned long timeout,
 		       const struct rnbd_clt_dev *dev);

@@ -9,7 +9,7 @@
  * A device is in the list of its session from its creation to its end; so one
  * name is mapped once in a session. Its memory lives as long as someone has a
  * reference: the list, the disk, which whoever has it open or is in one of its files
- * keeps, whoever maps or unmaps it. Its disk lives until the device leaves the list,
+ * keeps, whoever maps or unmaps it, a work that runs for it. Its disk lives until the device leaves the list,
  * and whoever holds dev_lock and finds the state open or closed may use it.
  *
  * How it comes to life is in mapping.c, how it ends in unmap.c, and what happens when

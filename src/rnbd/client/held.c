@@ -106,7 +106,7 @@ static bool rnbd_clt_rq_is_held(const struct request *rq)
 
 /**
  * rnbd_clt_held_allowed() - may a request be held, or has it to fail?
- * @dev: device, closed, or one that lets its writes wait
+ * @dev: device, not open, or one that lets its writes wait
  * @rq: request
  * @closed: the former
  *
@@ -115,6 +115,9 @@ static bool rnbd_clt_rq_is_held(const struct request *rq)
 bool rnbd_clt_held_allowed(const struct rnbd_clt_dev *dev,
 			   const struct request *rq, bool closed)
 {
+	/* it is being mapped, which ends by itself */
+	if (READ_ONCE(dev->state) == RNBD_CLT_INIT)
+		return true;
 	if (rq->cmd_flags & REQ_FAILFAST_TRANSPORT)
 		return false;
 	/* if it is open, the time may only begin with this request */

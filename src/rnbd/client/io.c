@@ -4,8 +4,8 @@
  *
  * A request is owned by blk-mq, by the transport (between a successful
  * rtrs_clt_request() and its conf_fn), or it is held: on blk-mq's requeue list,
- * mostly while the device is closed, see held.c. Whoever changes the state away
- * from closed kicks that list, and whoever puts a request there looks at the state
+ * mostly while the device is not open, see held.c. Whoever changes the state away
+ * from closed, or from that of a device being mapped, kicks that list, and whoever puts a request there looks at the state
  * afterwards; so none is left behind.
  *
  * Holding happens inside an RCU read-side section: blk-mq has one around

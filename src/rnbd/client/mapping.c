@@ -104,7 +104,8 @@ err_remove_disk:
 }
 
 /* What became of a device whose partitions were read, or take too long. dev_lock is held. */
-static int rnbd_clt_dev_look_mapped(struct rnbd_clt_dev *dev, bool in_time)
+static int rnbd_clt_dev_look_mapped(struct rnbd_clt_dev *dev, u32 incarnation,
+				    bool in_time)
 {
 	if (!rnbd_clt_dev_is_mapped(dev))
 		return -ENODEV;
@@ -113,7 +114,8 @@ static int rnbd_clt_dev_look_mapped(struct rnbd_clt_dev *dev, bool in_time)
 		       dev->disk->disk_name, dev->path);
 		return -ETIMEDOUT;
 	}
-	if (dev->state != RNBD_CLT_OPEN)
+	/* the session was lost, which ends the wait, and may be back */
+	if (dev->state != RNBD_CLT_OPEN || dev->sess->incarnation != incarnation)
 		return -ECONNABORTED;
 	pr_info("%s: mapped %s of session %s, %s, %llu sectors\n",
 		dev->disk->disk_name, dev->path, dev->sess->name,
@@ -125,7 +127,7 @@ static int rnbd_clt_dev_look_mapped(struct rnbd_clt_dev *dev, bool in_time)
  * The device is open, and anybody may unmap it. Wait for its partitions, which the
  * server has to answer reads for.
  */
-static int rnbd_clt_dev_wait_mapped(struct rnbd_clt_dev *dev)
+static int rnbd_clt_dev_wait_mapped(struct rnbd_clt_dev *dev, u32 incarnation)
 {
 	long left = wait_for_completion_killable_timeout(&dev->mapped,
 							 RNBD_CLT_SCAN_TIMEOUT);
@@ -134,7 +136,7 @@ static int rnbd_clt_dev_wait_mapped(struct rnbd_clt_dev *dev)
 	if (left < 0)
 		return -EINTR;
 	mutex_lock(&dev->sess->dev_lock);
-	err = rnbd_clt_dev_look_mapped(dev, left);
+	err = rnbd_clt_dev_look_mapped(dev, incarnation, left);
 	mutex_unlock(&dev->sess->dev_lock);
 	return err;
 }
@@ -156,7 +158,7 @@ static int rnbd_clt_dev_start(struct rnbd_clt_dev *dev,
 	err = rnbd_clt_dev_add_disk(dev, groups, &rsp, incarnation);
 	if (err)
 		goto err_put_disk;
-	err = rnbd_clt_dev_wait_mapped(dev);
+	err = rnbd_clt_dev_wait_mapped(dev, incarnation);
 	if (err && !rnbd_clt_dev_retire(dev, true))
 		rnbd_clt_dev_unmap(dev, true);
 	return err;

@@ -123,8 +123,14 @@ static void rnbd_clt_dev_recover(struct rnbd_clt_dev *dev)
 {
 	struct rnbd_clt_sess *sess = dev->sess;
 	unsigned long delay = 0;
+	bool wanted;
 	int err;
 
+	mutex_lock(&sess->dev_lock);
+	wanted = rnbd_clt_dev_wants_reopen(dev);
+	mutex_unlock(&sess->dev_lock);
+	if (!wanted)
+		return;
 	err = rnbd_clt_dev_reopen(dev);
 	mutex_lock(&sess->dev_lock);
 	if (err && rnbd_clt_dev_wants_reopen(dev) &&

@@ -23,11 +23,13 @@
  * maps the name again does this first.
  *
  * The work of a name that a device wants opens it again, see recover.c. It is queued when
- * a message ends, when the server was greeted, and when there was a reason to try later.
+ * a message ends that its sender left, when the server was greeted, and when there was a
+ * reason to try later.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -65,25 +67,31 @@ void rnbd_clt_remote_put(struct rnbd_clt_remote *remote)
  */
 void rnbd_clt_remote_look(struct rnbd_clt_remote *remote, unsigned long delay)
 {
-	struct workqueue_struct *wq = remote->sess->wq;
-	bool pending;
-
+	/* mod_delayed_work() does not say whether it has queued a work being cancelled */
+	if (!delay && cancel_delayed_work(&remote->work))
+		rnbd_clt_remote_put(remote);
 	kref_get(&remote->ref);
-	if (delay)
-		pending = !queue_delayed_work(wq, &remote->work, delay);
-	else
-		pending = mod_delayed_work(wq, &remote->work, 0);
-	if (pending)
+	if (!queue_delayed_work(remote->sess->wq, &remote->work, delay))
 		rnbd_clt_remote_put(remote);
 }
 
-/* The message under way has ended. Softirq or process context. */
-static void rnbd_clt_remote_ended(void *owner)
+/*
+ * The message under way has ended. A sender that waits for that takes the answer; else
+ * the work does. Softirq or process context.
+ */
+static void rnbd_clt_remote_ended(void *owner, bool left)
 {
 	struct rnbd_clt_remote *remote = owner;
 
-	rnbd_clt_remote_look(remote, 0);
+	if (left)
+		rnbd_clt_remote_look(remote, 0);
 	rnbd_clt_remote_put(remote);
+}
+
+/* Why a message was not waited for any longer */
+static int rnbd_clt_remote_gave_up(void)
+{
+	return fatal_signal_pending(current) ? -EINTR : -ETIMEDOUT;
 }
 
 static struct rnbd_clt_remote *
@@ -297,7 +305,7 @@ static int rnbd_clt_remote_open_in(struct rnbd_clt_remote *remote,
 			return err;
 	}
 	if (!rnbd_clt_msg_wait(remote->msg, timeout, dev))
-		return -ETIMEDOUT;
+		return rnbd_clt_remote_gave_up();
 	return rnbd_clt_remote_take(remote, rsp);
 }
 
@@ -351,7 +359,7 @@ static int rnbd_clt_remote_close_in(struct rnbd_clt_remote *remote,
 	if (err)
 		return err;
 	if (!rnbd_clt_msg_wait(remote->msg, RNBD_CLT_CLOSE_TIMEOUT, NULL))
-		return -ETIMEDOUT;
+		return rnbd_clt_remote_gave_up();
 	return rnbd_clt_remote_take(remote, &none);
 }
 
