@@ -24,10 +24,16 @@
  * another one, perhaps on another connection, when the probe completes:
  * then the numbers differ. The number is stored before connection and state, and
  * looked at after them, so they are those of the marked request if it is equal.
- * A posted request of this connection stays so as long as its completion
- * handlers, of which this is one, let it; and if its send has completed, nobody
- * else has it. If it has not, which includes that the poster is not done yet,
- * nothing happens, and the consumer asks again.
+ * A posted request of this connection stays so as long as its completion handlers,
+ * of which this is one, let it, or its poster, who may be the last to let it go.
+ * Without an answer, and with the answer's reference as the only one, it is the
+ * handlers' alone. But the poster may have ended it between the two looks, and the
+ * chunk be another request's: so its number is looked at last. If there are more
+ * references nothing happens, and the consumer asks again.
+ *
+ * That no reference is left but the answer's does not say that a send without a signal
+ * has completed. Nothing of the consumer is in that, and the invalidation of a key is
+ * queued behind it.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -46,10 +52,14 @@ static void rtrs_clt_req_cancel_marked(struct rtrs_clt_req *req,
 	if (!seq || smp_load_acquire(&req->state) != RTRS_CLT_REQ_POSTED ||
 	    smp_load_acquire(&req->con) != con)
 		return;
-	if (READ_ONCE(req->seq) != seq)
+	if (READ_ONCE(req->answered) || READ_ONCE(req->canceled))
 		return;
-	/* more references: not even sent, or just being posted */
-	if (req->answered || req->canceled || atomic_read(&req->refs) != 1)
+	/* a later request's reference is seen only with its number, so each in turn */
+	smp_rmb();
+	if (atomic_read(&req->refs) != 1)
+		return;
+	smp_rmb();
+	if (READ_ONCE(req->seq) != seq)
 		return;
 	if (rtrs_clt_req_has_key(req) && !rtrs_clt_con_has_inval(con, req)) {
 		req->canceled = true;

@@ -20,7 +20,7 @@
 static const struct rtrs_clt_con_handlers rtrs_clt_con_handlers = {
 	.recv		= rtrs_clt_recv_done,
 	.recv_rx	= rtrs_clt_recv_rx_done,
-	.unsignalled		= rtrs_clt_unsignalled_done,
+	.unsignalled	= rtrs_clt_unsignalled_done,
 	.probe		= rtrs_clt_probe_done,
 };
 

@@ -104,7 +104,8 @@ bool rtrs_clt_permit_cancel_doubt(struct rtrs_clt_sess *sess,
 		(!priv || ops.priv == priv);
 	if (doubt) {
 		rtrs_clt_req_set_unfenced(req);
-		req->state = RTRS_CLT_REQ_ORPHAN;
+		/* see rtrs_clt_req_set_state() */
+		smp_store_release(&req->state, RTRS_CLT_REQ_ORPHAN);
 	}
 	spin_unlock_irqrestore(&sess->doubt_lock, flags);
 	if (doubt)

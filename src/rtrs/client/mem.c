@@ -98,12 +98,31 @@ void rtrs_clt_sess_free_mem(struct rtrs_clt_sess *sess)
 
 /* ------------------------------------------------ as an adapter sees it */
 
+static void rtrs_clt_arena_init_sg(const struct rtrs_clt_arena *arena,
+				   unsigned int i, struct scatterlist *sg)
+{
+	sg_init_table(sg, 1);
+	sg_set_page(sg, arena->pages[i], PAGE_SIZE, 0);
+}
+
+/*
+ * Another adapter goes on using the pages. What this one has written into them was
+ * taken, or nobody wants it: it must not be copied over what is there by now, as it
+ * would be where an adapter reaches memory by way of bounce buffers only.
+ */
 static void rtrs_clt_arena_unmap(const struct rtrs_clt_arena *arena,
 				 struct ib_device *dev, u64 *addrs,
 				 unsigned int nr)
 {
-	while (nr--)
-		ib_dma_unmap_page(dev, addrs[nr], PAGE_SIZE, arena->dir);
+	struct scatterlist sg;
+
+	while (nr--) {
+		rtrs_clt_arena_init_sg(arena, nr, &sg);
+		sg_dma_address(&sg) = addrs[nr];
+		sg_dma_len(&sg) = PAGE_SIZE;
+		ib_dma_unmap_sg_attrs(dev, &sg, 1, arena->dir,
+				      DMA_ATTR_SKIP_CPU_SYNC);
+	}
 	kvfree(addrs);
 }
 
@@ -112,15 +131,16 @@ static u64 *rtrs_clt_arena_map(const struct rtrs_clt_arena *arena,
 			       struct ib_device *dev)
 {
 	u64 *addrs = kvzalloc_objs(*addrs, arena->nr_pages);
+	struct scatterlist sg;
 	unsigned int i;
 
 	for (i = 0; addrs && i < arena->nr_pages; i++) {
-		addrs[i] = ib_dma_map_page(dev, arena->pages[i], 0, PAGE_SIZE,
-					   arena->dir);
-		if (ib_dma_mapping_error(dev, addrs[i])) {
+		rtrs_clt_arena_init_sg(arena, i, &sg);
+		if (!ib_dma_map_sg(dev, &sg, 1, arena->dir)) {
 			rtrs_clt_arena_unmap(arena, dev, addrs, i);
 			return NULL;
 		}
+		addrs[i] = sg_dma_address(&sg);
 	}
 	return addrs;
 }

@@ -182,7 +182,8 @@ static bool rtrs_clt_permit_owe(struct rtrs_clt_sess *sess,
 	spin_lock_irqsave(&sess->doubt_lock, flags);
 	owed = req->state == RTRS_CLT_REQ_ORPHAN;
 	if (owed)
-		req->state = RTRS_CLT_REQ_OWED;
+		/* see rtrs_clt_req_set_state() */
+		smp_store_release(&req->state, RTRS_CLT_REQ_OWED);
 	spin_unlock_irqrestore(&sess->doubt_lock, flags);
 	return owed;
 }

@@ -316,6 +316,8 @@ static int rtrs_clt_req_post(struct rtrs_clt_req *req)
 							&req->write.wr, NULL);
 	if (unlikely(err)) {
 		rtrs_clt_path_error(req->path);
+		rtrs_clt_req_unmap(req);
+		rtrs_clt_req_release(req);
 		return -ENOTCONN;
 	}
 	if (!signalled)
@@ -331,12 +333,11 @@ static int rtrs_clt_req_send(struct rtrs_clt_req *req, const struct kvec *vec,
 
 	if (!err)
 		err = rtrs_clt_req_take_room(req);
-	if (!err)
-		err = rtrs_clt_req_post(req);
-	if (unlikely(err)) {
-		rtrs_clt_req_unmap(req);
-		rtrs_clt_req_release(req);
-	}
+	if (likely(!err))
+		return rtrs_clt_req_post(req);
+	rtrs_clt_req_unmap(req);
+	/* the request was idle all the time: from here on it may be another tag's */
+	rtrs_clt_permit_let_go(rtrs_clt_req_permit(req));
 	return err;
 }
 

@@ -44,6 +44,7 @@ static struct rtrs_clt_req *rtrs_clt_con_find_req(struct rtrs_clt_con *con,
 	if (smp_load_acquire(&req->state) != RTRS_CLT_REQ_POSTED &&
 	    !rtrs_clt_req_is_orphan(req))
 		return NULL;
+	/* one that just ended, by its poster, has been answered, or is another's */
 	if (req->con != con || !rtrs_clt_req_is_of(req, path))
 		return NULL;
 	return req->answered ? NULL : req;

@@ -83,7 +83,8 @@ void rtrs_clt_req_set_state(struct rtrs_clt_req *req,
 	unsigned long flags;
 
 	spin_lock_irqsave(&sess->doubt_lock, flags);
-	req->state = state;
+	/* whoever sees the state without the lock sees the stamp */
+	smp_store_release(&req->state, state);
 	spin_unlock_irqrestore(&sess->doubt_lock, flags);
 }
 

@@ -60,7 +60,7 @@ enum rtrs_clt_req_state {
  * @recon_cnt: incarnation of that path
  * @con: connection of that incarnation
  * @state: see above. IDLE -> POSTED by the poster, POSTED -> IDLE by the last
- *	reference, everything from and to the others under sess->doubt_lock.
+ *	reference, or by the poster if posting fails; everything from and to the others under sess->doubt_lock.
  *	Whoever looks at a request that is not its own looks at @state first.
  * @seq: changes with each request, so that a cancellation that comes late does
  *	not hit the next one. Written behind everything that describes the

@@ -125,7 +125,7 @@ void rtrs_clt_path_note_link(struct rtrs_clt_path *path)
 	struct rtrs_clt_link link = { .hca_port = cm_id->port_num };
 	struct sockaddr_storage dst;
 
-	strscpy(link.hca_name, dev_name(&path->dev->dev));
+	strscpy(link.hca_name, path->dev->name);
 	rtrs_addr_from_cm(cm_id, &link.src, &dst);
 	spin_lock_irq(&path->state_lock);
 	path->link = link;

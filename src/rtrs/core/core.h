@@ -126,7 +126,7 @@ static inline bool rtrs_sq_get(struct rtrs_con *con, int nr)
 /**
  * rtrs_sq_put() - give room in the send queue back
  * @con: connection
- * @nr: work requests that completed
+ * @nr: work requests that completed, or will not be posted
  */
 static inline void rtrs_sq_put(struct rtrs_con *con, int nr)
 {

@@ -42,8 +42,11 @@ static int rtrs_srv_path_take_name(struct rtrs_srv_path *path)
 	if (err == -EPERM)
 		rtrs_srv_path_close(path, "session name \"%s\" is in use by another client",
 				    name);
-	else if (err)
+	else if (err == -EINVAL)
 		rtrs_srv_path_close(path, "another session name, \"%s\"", name);
+	else if (err)
+		rtrs_srv_path_close(path, "cannot be shown in sysfs: %pe",
+				    ERR_PTR(err));
 	return err;
 }
 

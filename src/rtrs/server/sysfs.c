@@ -40,7 +40,7 @@ static ssize_t hca_name_show(struct kobject *kobj, struct kobj_attribute *attr,
 {
 	const struct rtrs_srv_path *path = rtrs_srv_path_of(kobj);
 
-	return sysfs_emit(buf, "%s\n", dev_name(&path->dev->ib->dev));
+	return sysfs_emit(buf, "%s\n", path->dev->ib->name);
 }
 
 static ssize_t hca_port_show(struct kobject *kobj, struct kobj_attribute *attr,
