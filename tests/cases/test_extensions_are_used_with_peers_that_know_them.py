@@ -27,6 +27,7 @@ def test_a_silent_peer_that_promised_prompt_heartbeats_is_given_up(pair):
     wait_state(disk, "open", RESUMED)
 
 
+@pytest.mark.long
 def test_a_silent_peer_that_promised_nothing_gets_more_time(pair, without_extensions):
     pair.server.null_blk(size_mb=4)
     disk = pair.map()

@@ -106,6 +106,7 @@ def test_modules_refuse_those_of_the_kernel(others):
         refused(node, "modprobe rnbd_client", "rnbd_client", ADVICE)
 
 
+@pytest.mark.long
 def test_modules_of_the_kernel_are_refused(others):
     for node in others.nodes:
         put(node, "in-tree", IN_TREE, "rtrs-core", "rtrs-client", "rnbd-client")

@@ -67,6 +67,7 @@ def test_the_kernels_build_sees_no_environment(tree, headers, tmp_path):
     assert said != plain and "src rtrs-core" in said
 
 
+@pytest.mark.long
 @pytest.mark.limit(600)
 def test_packages_are_made_whatever_the_environment_and_tmp_are(tree, tmp_path):
     """Temporary files may be where no program can be started."""

@@ -85,7 +85,7 @@ def test_files_may_be_read_while_what_they_show_goes(pair):
     pair.server.null_blk(size_mb=4)
     jobs = [node.start("while :; do cat /sys/class/rtrs-*/*/paths/*/* /sys/block/rnbd*/rnbd/*; "
                        "done > /dev/null 2>&1") for node in pair.nodes]
-    for links in (1, 2, 2):
+    for links in (1, 2):
         disk = pair.map(links=links)
         if links == 2:
             pull_cable(pair.client, 1)

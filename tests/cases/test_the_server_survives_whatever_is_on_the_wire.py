@@ -171,6 +171,7 @@ def test_two_that_begin_a_session_at_once_are_in_one(pair, wire):
     other.remove()
 
 
+@pytest.mark.long
 @pytest.mark.limit(600)     # for the build
 def test_those_who_wait_for_a_name_delay_no_end_of_a_path(pair, narrow):
     pair.server.null_blk(size_mb=4)
