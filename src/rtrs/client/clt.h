@@ -382,7 +382,6 @@ bool rtrs_clt_path_set(struct rtrs_clt_path *path,
 		       enum rtrs_clt_path_state state);
 void rtrs_clt_path_kick(struct rtrs_clt_path *path,
 			enum rtrs_clt_path_state state);
-bool rtrs_clt_path_set_connected(struct rtrs_clt_path *path);
 void rtrs_clt_path_error(struct rtrs_clt_path *path);
 bool rtrs_clt_wc_failed(struct rtrs_clt_path *path, const struct ib_wc *wc,
 			const char *what);

@@ -404,7 +404,7 @@ int rtrs_clt_con_post_recvs(struct rtrs_clt_con *con)
 	u32 i;
 
 	/* a short queue is not left half empty */
-	con->recv_batch = clamp(con->c.recv_wr / 4, 1u, RTRS_CLT_RECV_BATCH + 0u);
+	con->recv_batch = clamp_t(u32, con->c.recv_wr / 4, 1, RTRS_CLT_RECV_BATCH);
 	if (con->path->rsp.new_rkey)
 		err = rtrs_clt_con_alloc_rx(con);
 	/* one by one: the first may complete before the last is posted */

@@ -106,7 +106,7 @@ static bool rtrs_clt_sess_try_path_up(struct rtrs_clt_path *path, bool *up)
 	       READ_ONCE(path->state) == RTRS_CLT_CONNECTING;
 	fits = rtrs_clt_instance_fits(path);
 	if (!wait && fits && rtrs_clt_sess_takes_path(path) &&
-	    rtrs_clt_path_set_connected(path)) {
+	    rtrs_clt_path_set(path, RTRS_CLT_CONNECTED)) {
 		rtrs_clt_instance_take(path);
 		sess->nr_up++;
 		*up = true;

@@ -270,14 +270,11 @@ static void rtrs_clt_path_set_addr(struct rtrs_clt_path *path,
 {
 	path->dst = *addr->dst;
 	rtrs_addr_get_ifname(&path->dst, path->dst_if);
-	if (!addr->src) {
-		sockaddr_to_str((struct sockaddr *)addr->dst, path->name,
-				sizeof(path->name));
+	rtrs_addr_to_str(addr, path->name, sizeof(path->name));
+	if (!addr->src)
 		return;
-	}
 	path->src = *addr->src;
 	rtrs_addr_get_ifname(&path->src, path->src_if);
-	rtrs_addr_to_str(addr, path->name, sizeof(path->name));
 }
 
 static void rtrs_clt_path_release(struct kobject *kobj)

@@ -191,21 +191,21 @@ static int rtrs_clt_req_build_hdr(struct rtrs_clt_req *req, void *hdr,
  * The last segment is the header. Alone, it is copied into the work request if the
  * adapter can do that: then no more memory has to be read.
  */
-static void rtrs_clt_req_add_hdr(struct rtrs_clt_req *req, int nents, u32 len)
+static void rtrs_clt_req_add_hdr(struct rtrs_clt_req *req, int nents,
+				 const void *buf, u32 len)
 {
 	const struct rtrs_clt_path *path = req->path;
-	const struct rtrs_clt_arena *hdrs = &path->sess->hdrs;
-	u16 id = rtrs_clt_req_permit(req)->id;
 	struct ib_sge *sge = &req->sge[nents];
 
 	sge->length = len;
 	if (!nents && len <= req->con->c.max_inline) {
 		req->write.wr.send_flags = IB_SEND_INLINE;
-		sge->addr = (uintptr_t)rtrs_clt_arena_buf(hdrs, id);
+		sge->addr = (uintptr_t)buf;
 		return;
 	}
 	req->write.wr.send_flags = 0;
-	sge->addr = rtrs_clt_arena_addr(hdrs, path->map->hdrs, id);
+	sge->addr = rtrs_clt_arena_addr(&path->sess->hdrs, path->map->hdrs,
+					rtrs_clt_req_permit(req)->id);
 	sge->lkey = path->pd->local_dma_lkey;
 	ib_dma_sync_single_for_device(path->dev, sge->addr, len, DMA_TO_DEVICE);
 }
@@ -226,8 +226,9 @@ static int rtrs_clt_req_build(struct rtrs_clt_req *req, const struct kvec *vec,
 	struct rtrs_clt_path *path = req->path;
 	u16 id = rtrs_clt_req_permit(req)->id;
 	const struct rtrs_chunk_desc *chunk = &path->chunks[id];
-	void *hdr = rtrs_clt_arena_buf(&path->sess->hdrs, id);
+	void *buf = rtrs_clt_arena_buf(&path->sess->hdrs, id);
 	struct ib_rdma_wr *write = &req->write;
+	void *hdr = buf;
 	int nents, len;
 
 	for (; nr; nr--, vec++) {
@@ -237,7 +238,7 @@ static int rtrs_clt_req_build(struct rtrs_clt_req *req, const struct kvec *vec,
 	len = rtrs_clt_req_build_hdr(req, hdr, usr_len, &nents);
 	if (len < 0)
 		return len;
-	rtrs_clt_req_add_hdr(req, nents, usr_len + len);
+	rtrs_clt_req_add_hdr(req, nents, buf, usr_len + len);
 	write->wr.num_sge = nents + 1;
 	write->wr.ex.imm_data = cpu_to_be32(rtrs_imm_io_req(path->off_bits, id,
 							    req->data_len +

@@ -80,18 +80,6 @@ void rtrs_clt_path_kick(struct rtrs_clt_path *path,
 }
 
 /**
- * rtrs_clt_path_set_connected() - open a path for requests
- * @path: path whose incarnation is complete
- *
- * Context: rtrs_clt_sess_path_up() only, sess->link_lock held.
- * Return: false if the path broke or is to be closed.
- */
-bool rtrs_clt_path_set_connected(struct rtrs_clt_path *path)
-{
-	return rtrs_clt_path_set(path, RTRS_CLT_CONNECTED);
-}
-
-/**
  * rtrs_clt_path_error() - a path is broken
  * @path: path; nothing happens if it is not connecting or connected
  *

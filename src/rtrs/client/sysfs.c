@@ -36,16 +36,6 @@ static void rtrs_clt_path_get_link(struct rtrs_clt_path *path,
 	spin_unlock_irq(&path->state_lock);
 }
 
-static ssize_t rtrs_clt_addr_emit(const struct sockaddr_storage *addr, char *buf)
-{
-	char text[RTRS_ADDR_STRLEN] = "";
-
-	if (addr->ss_family)
-		sockaddr_to_str((const struct sockaddr *)addr, text,
-				sizeof(text));
-	return sysfs_emit(buf, "%s\n", text);
-}
-
 static ssize_t hca_name_show(struct kobject *kobj, struct kobj_attribute *attr,
 			     char *buf)
 {
@@ -70,13 +60,13 @@ static ssize_t src_addr_show(struct kobject *kobj, struct kobj_attribute *attr,
 	struct rtrs_clt_link link;
 
 	rtrs_clt_path_get_link(rtrs_clt_path_of(kobj), &link);
-	return rtrs_clt_addr_emit(&link.src, buf);
+	return rtrs_addr_emit(&link.src, buf);
 }
 
 static ssize_t dst_addr_show(struct kobject *kobj, struct kobj_attribute *attr,
 			     char *buf)
 {
-	return rtrs_clt_addr_emit(&rtrs_clt_path_of(kobj)->dst, buf);
+	return rtrs_addr_emit(&rtrs_clt_path_of(kobj)->dst, buf);
 }
 
 static ssize_t state_show(struct kobject *kobj, struct kobj_attribute *attr,
@@ -154,10 +144,7 @@ static int rtrs_clt_path_publish(struct rtrs_clt_path *path,
 	rtrs_clt_path_get_link(path, &link);
 	addr.src = link.src.ss_family ? &link.src :
 		   path->src.ss_family ? &path->src : NULL;
-	if (addr.src)
-		rtrs_addr_to_str(&addr, name, sizeof(name));
-	else
-		sockaddr_to_str((struct sockaddr *)addr.dst, name, sizeof(name));
+	rtrs_addr_to_str(&addr, name, sizeof(name));
 	if (rtrs_clt_dir_has(parent, name))
 		return 0;
 	return kobject_add(&path->kobj, parent, "%s", name);

@@ -8,6 +8,7 @@
 #include <linux/netdevice.h>
 #include <linux/rcupdate.h>
 #include <linux/string.h>
+#include <linux/sysfs.h>
 #include <net/ipv6.h>
 #include <net/net_namespace.h>
 #include <rdma/ib.h>
@@ -109,8 +110,8 @@ int sockaddr_to_str(const struct sockaddr *addr, char *buf, size_t len)
 EXPORT_SYMBOL_GPL(sockaddr_to_str);
 
 /**
- * rtrs_addr_to_str() - write a path as "src@dst"
- * @addr: the path, both addresses present
+ * rtrs_addr_to_str() - write a path as "src@dst", or as "dst" if it has no source
+ * @addr: the path
  * @buf: where to
  * @len: size of @buf; RTRS_PATH_STRLEN takes any path
  *
@@ -118,13 +119,34 @@ EXPORT_SYMBOL_GPL(sockaddr_to_str);
  */
 int rtrs_addr_to_str(const struct rtrs_addr *addr, char *buf, size_t len)
 {
-	int n = sockaddr_to_str((struct sockaddr *)addr->src, buf, len);
+	int n = 0;
 
-	n += scnprintf(buf + n, len - n, "@");
+	if (addr->src) {
+		n = sockaddr_to_str((struct sockaddr *)addr->src, buf, len);
+		n += scnprintf(buf + n, len - n, "@");
+	}
 	return n + sockaddr_to_str((struct sockaddr *)addr->dst, buf + n,
 				   len - n);
 }
 EXPORT_SYMBOL_GPL(rtrs_addr_to_str);
+
+/**
+ * rtrs_addr_emit() - show an address in sysfs
+ * @addr: the address; with ss_family 0 nothing but an end of line is shown
+ * @buf: of the file
+ *
+ * Return: characters written.
+ */
+ssize_t rtrs_addr_emit(const struct sockaddr_storage *addr, char *buf)
+{
+	char text[RTRS_ADDR_STRLEN] = "";
+
+	if (addr->ss_family)
+		sockaddr_to_str((const struct sockaddr *)addr, text,
+				sizeof(text));
+	return sysfs_emit(buf, "%s\n", text);
+}
+EXPORT_SYMBOL_GPL(rtrs_addr_emit);
 
 /**
  * rtrs_addr_equal() - compare two addresses, their ports aside

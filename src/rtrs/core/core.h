@@ -36,6 +36,7 @@ void rtrs_addr_from_cm(const struct rdma_cm_id *cm_id,
 		       struct sockaddr_storage *dst);
 void rtrs_addr_get_ifname(struct sockaddr_storage *addr, char name[IFNAMSIZ]);
 int rtrs_addr_set_ifname(struct sockaddr_storage *addr, const char *name);
+ssize_t rtrs_addr_emit(const struct sockaddr_storage *addr, char *buf);
 
 /**
  * struct rtrs_con - one connection: a CM id with its QP and CQ

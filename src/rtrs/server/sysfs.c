@@ -27,14 +27,6 @@ static struct rtrs_srv_path *rtrs_srv_path_of(struct kobject *kobj)
 	return container_of(kobj, struct rtrs_srv_path, kobj);
 }
 
-static ssize_t rtrs_srv_addr_emit(const struct sockaddr_storage *addr, char *buf)
-{
-	char text[RTRS_ADDR_STRLEN];
-
-	sockaddr_to_str((const struct sockaddr *)addr, text, sizeof(text));
-	return sysfs_emit(buf, "%s\n", text);
-}
-
 static ssize_t hca_name_show(struct kobject *kobj, struct kobj_attribute *attr,
 			     char *buf)
 {
@@ -54,13 +46,13 @@ static ssize_t hca_port_show(struct kobject *kobj, struct kobj_attribute *attr,
 static ssize_t src_addr_show(struct kobject *kobj, struct kobj_attribute *attr,
 			     char *buf)
 {
-	return rtrs_srv_addr_emit(&rtrs_srv_path_of(kobj)->peer, buf);
+	return rtrs_addr_emit(&rtrs_srv_path_of(kobj)->peer, buf);
 }
 
 static ssize_t dst_addr_show(struct kobject *kobj, struct kobj_attribute *attr,
 			     char *buf)
 {
-	return rtrs_srv_addr_emit(&rtrs_srv_path_of(kobj)->local, buf);
+	return rtrs_addr_emit(&rtrs_srv_path_of(kobj)->local, buf);
 }
 
 static ssize_t state_show(struct kobject *kobj, struct kobj_attribute *attr,
