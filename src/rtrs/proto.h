@@ -46,9 +46,11 @@
 #define RTRS_FEATURE_PROMPT_HB	(1u << 0)	/* heartbeats are answered at once */
 #define RTRS_FEATURE_INSTANCE	(1u << 1)	/* the server says which boot it is */
 #define RTRS_FEATURE_ORDERLY_END (1u << 2)	/* the server says that it lost nothing */
+#define RTRS_FEATURE_EXCLUSIVE_CHUNKS (1u << 3)	/* a chunk is used on one path at a time */
 #define RTRS_FEATURES		(RTRS_FEATURE_PROMPT_HB | \
 				 RTRS_FEATURE_INSTANCE | \
-				 RTRS_FEATURE_ORDERLY_END)
+				 RTRS_FEATURE_ORDERLY_END | \
+				 RTRS_FEATURE_EXCLUSIVE_CHUNKS)
 
 /* Timing of a peer without RTRS_FEATURE_PROMPT_HB */
 #define RTRS_SLOW_HB_INTERVAL_MS	5000

@@ -17,8 +17,8 @@ from labkit import build
 from labkit.kernels import KERNELS
 from labkit.pair import wait_until
 from labkit.patience import patient
-from wire import (IO_RSP, PAGE, PROMPT, READ, UNKNOWN, WRITE, WireClient, block_io, closing, hello, info,
-                  opening, read_header, sniffed)
+from wire import (EXCLUSIVE_CHUNKS, IO_RSP, PAGE, PROMPT, READ, UNKNOWN, WRITE, WireClient,
+                  block_io, closing, hello, info, opening, read_header, sniffed)
 
 CHUNK, DEPTH, OFF_BITS = WireClient.CHUNK, WireClient.DEPTH, WireClient.OFF_BITS   # SMALL's
 SIZE_MB = 16
@@ -345,6 +345,57 @@ def test_a_busy_chunk_takes_no_second_request(pair, wire, freezable):
     with loop_that_hangs(pair, FROZEN), ends(pair, "connection 1: a second request for chunk 3"):
         begin_to_open(wire, 3, "loop0")
         wire.write(3 << OFF_BITS | 64)
+
+
+@pytest.fixture
+def two_paths(pair, wire, freezable):
+    """A function: two paths of one session, with given features, and its device that can freeze."""
+    other = WireClient(pair.server, f"ip:{pair.server.address()}")
+
+    def connect(features):
+        wire.features = other.features = features
+        wire.greet()
+        other.greet(wire.session)
+        return other, open_device(wire, f"mapper/{FROZEN}")
+
+    yield connect
+    other.remove()
+
+
+def first_page(pair):
+    """The first letter of what is on that device."""
+    return pair.server.run(f"dd if=/dev/mapper/{FROZEN} bs=4k count=1 iflag=direct status=none | head -c 1").out
+
+
+@pytest.mark.parametrize("features", (0, EXCLUSIVE_CHUNKS))
+def test_paths_share_memory_if_the_client_promised_to_use_it_on_one(pair, wire, two_paths, features):
+    other, device = two_paths(features)
+    shared = features and pair.mode != "Y"
+    message = block_io(device, BLOCK_WRITE, PAGE)
+    for path, letter in (wire, b"A"), (other, b"B"), (wire, b"C"):
+        put(path, 1, letter)
+    tell(other, 1, message, PAGE)       # whatever is in its memory
+    assert other.status(1) == 0
+    assert first_page(pair) == ("C" if shared else "B")
+    # a chunk that is busy on another path keeps its data
+    with frozen(pair):
+        put(wire, 1, b"D")
+        tell(wire, 1, message, PAGE)
+        if shared:
+            with ends(pair, "connection 1: a second request for chunk 1"):
+                tell(other, 1, message, PAGE)
+        else:                           # it waits for its turn
+            put(other, 1, b"E")
+            tell(other, 1, message, PAGE)
+    assert wire.status(1) == 0
+    if not shared:
+        assert other.status(1) == 0
+    assert first_page(pair) == ("D" if shared else "E")
+
+
+def put(path, chunk, letter):
+    """Begin the data of a chunk with a letter."""
+    assert path.write(UNKNOWN << 28, letter * 64, *path.chunks[chunk]) is None
 
 
 def test_of_opens_that_are_repeated_one_waits(pair, wire, freezable):

@@ -15,7 +15,8 @@ INFO_REQ, INFO_RSP, WRITE, READ, KEY = range(5)     # types of the transport's m
 NEED_INVAL = 1                                      # flag of a read
 IO_REQ, IO_RSP, IO_RSP_INV, UNKNOWN = 0, 1, 2, 5    # types of immediates
 HELLO, HELLO_RSP, OPEN, IO, CLOSE = 0, 1, 2, 4, 5   # types of messages of the block server
-PROMPT, INSTANCE = 1, 2                             # features: heartbeats are answered promptly; boots
+# features: heartbeats are answered promptly; boots; a chunk is used on one path at a time
+PROMPT, INSTANCE, EXCLUSIVE_CHUNKS = 1, 2, 8
 ANSWERED = 20       # seconds; guests on a busy host are slow
 PAGE = 4096
 
@@ -135,15 +136,15 @@ class WireClient(Wire):
         assert magic == MAGIC and bool(failed) == bool(error)
         return error
 
-    def join(self):
-        """Make both connections of a path."""
-        self.renew()
+    def join(self, session=None):
+        """Make both connections of a path, of another session unless one is given."""
+        self.renew().session = session or self.session
         assert [self.connect(cid=cid) for cid in (0, 1)] == [0, 0]
         return self
 
-    def greet(self):
+    def greet(self, session=None):
         """Go through the whole handshake; the chunks come of it."""
-        assert self.join().send(info()) is None
+        assert self.join(session).send(info()) is None
         answer = self.answer()
         kind, count = struct.unpack_from("<4xHH", answer)
         assert (kind, self.DEPTH % count) == (INFO_RSP, 0)

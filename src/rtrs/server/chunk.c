@@ -2,14 +2,20 @@
 /*
  * Chunks: their memory, and how a path makes it reachable for its client.
  *
- * Each path has memory of its own for every chunk of the session. A client
- * that lost a path sends its requests again on another at once, while the lost
- * ones may still be executing: what it writes now must not become the data of
- * then, nor the other way round. And what one path's key opens is nothing but
- * what came on that path.
+ * An in-tree client that lost a path sends its requests again on another at once,
+ * in the same chunks, while the lost ones may still be executing: what it writes now
+ * must not become the data of then, nor the other way round. So each of its paths has
+ * memory of its own for every chunk of the session. A client that promised to use a
+ * chunk on one path at a time, see RTRS_FEATURE_EXCLUSIVE_CHUNKS, needs the memory
+ * once: the chunks' pages belong to the session then, and each path registers them.
+ * Not if keys are revoked, since another path's key would open what this path's does
+ * not any more.
  *
  * The memory is allocated, mapped and registered in the info work, so a client
- * gets none by merely knocking; that is undone when the queue pairs are gone.
+ * gets none by merely knocking. Registrations and mappings end with the path's queue
+ * pairs, and so does memory that is the path's own; what is the session's, with the
+ * session. Two info works may want memory for the same chunk: each allocates, and one
+ * of them finds that the other was faster.
  *
  * If keys stay valid, a registration covers as many whole chunks as the device
  * takes, and each covers the same number, because in-tree clients divide the
@@ -33,6 +39,68 @@
 
 /* ------------------------------------------------------------- memory */
 
+static void rtrs_srv_page_free(const struct rtrs_srv_sess *sess,
+			       struct page *page)
+{
+	if (page)
+		__free_pages(page, get_order(sess->chunk_size));
+}
+
+/* Return: memory for a chunk, all zero, or NULL. */
+static struct page *rtrs_srv_page_alloc(const struct rtrs_srv_sess *sess)
+{
+	/* compound: a backend may take references on any of its pages */
+	return alloc_pages(GFP_KERNEL | __GFP_COMP | __GFP_ZERO | __GFP_NOWARN |
+			   __GFP_RETRY_MAYFAIL, get_order(sess->chunk_size));
+}
+
+/* Return: the memory of a chunk that is the session's, or NULL. */
+static struct page *rtrs_srv_chunk_page(const struct rtrs_srv_sess *sess,
+					struct rtrs_srv_chunk *chunk)
+{
+	struct page *page = READ_ONCE(chunk->page), *other;
+
+	if (page)
+		return page;
+	page = rtrs_srv_page_alloc(sess);
+	other = page ? cmpxchg(&chunk->page, NULL, page) : NULL;
+	if (!other)
+		return page;
+	rtrs_srv_page_free(sess, page);
+	return other;
+}
+
+static int rtrs_srv_chunk_alloc_usr(const struct rtrs_srv_sess *sess,
+				    struct rtrs_srv_chunk *chunk)
+{
+	void *usr;
+
+	if (READ_ONCE(chunk->usr))
+		return 0;
+	usr = kmalloc(sess->hdr_size, GFP_KERNEL);
+	if (!usr)
+		return -ENOMEM;
+	if (cmpxchg(&chunk->usr, NULL, usr))
+		kfree(usr);
+	return 0;
+}
+
+/**
+ * rtrs_srv_sess_free_chunks() - free the memory of chunks that is the session's
+ * @sess: session without paths
+ *
+ * Context: process.
+ */
+void rtrs_srv_sess_free_chunks(struct rtrs_srv_sess *sess)
+{
+	u32 i;
+
+	for (i = 0; i < sess->queue_depth; i++) {
+		kfree(sess->chunks[i].usr);
+		rtrs_srv_page_free(sess, sess->chunks[i].page);
+	}
+}
+
 /**
  * rtrs_srv_chunks_free() - undo rtrs_srv_chunks_alloc(), complete or not
  * @path: path with its operations
@@ -41,39 +109,39 @@
  */
 void rtrs_srv_chunks_free(struct rtrs_srv_path *path)
 {
-	unsigned int order = get_order(path->sess->chunk_size);
 	struct rtrs_srv_op *op;
 	u32 i;
 
 	for (i = 0; i < path->sess->queue_depth; i++) {
 		op = rtrs_srv_path_op(path, i);
-		if (op->page)
-			__free_pages(op->page, order);
+		if (op->page != op->chunk->page)
+			rtrs_srv_page_free(path->sess, op->page);
 		op->page = NULL;
 	}
 }
 
 /**
- * rtrs_srv_chunks_alloc() - allocate the memory of a path's chunks, all zero
+ * rtrs_srv_chunks_alloc() - get the memory of a path's chunks
  * @path: path with its operations; undone by rtrs_srv_chunks_free(), also
  *	after an error
+ *
+ * Nothing is in it but zeroes and what the client of this session has left there.
  *
  * Context: process, may sleep.
  * Return: 0 or -ENOMEM.
  */
 int rtrs_srv_chunks_alloc(struct rtrs_srv_path *path)
 {
-	/* compound: a backend may take references on any of its pages */
-	const gfp_t gfp = GFP_KERNEL | __GFP_COMP | __GFP_ZERO | __GFP_NOWARN |
-			  __GFP_RETRY_MAYFAIL;
 	struct rtrs_srv_sess *sess = path->sess;
 	struct rtrs_srv_op *op;
 	u32 i;
 
 	for (i = 0; i < sess->queue_depth; i++) {
 		op = rtrs_srv_path_op(path, i);
-		op->page = alloc_pages(gfp, get_order(sess->chunk_size));
-		if (op->page)
+		op->page = rtrs_srv_path_shares(path) ?
+			   rtrs_srv_chunk_page(sess, op->chunk) :
+			   rtrs_srv_page_alloc(sess);
+		if (op->page && !rtrs_srv_chunk_alloc_usr(sess, op->chunk))
 			continue;
 		rtrs_srv_path_log(path, err,
 				  "no memory for chunk %u of %u, %u contiguous bytes each; lower sess_queue_depth or max_chunk_size\n",
@@ -85,30 +153,46 @@ int rtrs_srv_chunks_alloc(struct rtrs_srv_path *path)
 
 /* ------------------------------------------------------------ mapping */
 
+static void rtrs_srv_op_init_sg(const struct rtrs_srv_op *op,
+				struct scatterlist *sg)
+{
+	u32 chunk_size = op->path->sess->chunk_size;
+
+	sg_init_table(sg, 1);
+	sg_set_page(sg, op->page, chunk_size, 0);
+	sg_dma_address(sg) = op->dma;
+	sg_dma_len(sg) = chunk_size;
+}
+
 static int rtrs_srv_chunks_dma_map(struct rtrs_srv_path *path)
 {
-	struct rtrs_srv_sess *sess = path->sess;
-	struct ib_device *ib = path->dev->ib;
+	struct scatterlist sg;
 	struct rtrs_srv_op *op;
 
-	for (; path->nr_mapped < sess->queue_depth; path->nr_mapped++) {
+	for (; path->nr_mapped < path->sess->queue_depth; path->nr_mapped++) {
 		op = rtrs_srv_path_op(path, path->nr_mapped);
-		op->dma = ib_dma_map_page(ib, op->page, 0, sess->chunk_size,
-					  DMA_BIDIRECTIONAL);
-		if (ib_dma_mapping_error(ib, op->dma))
+		rtrs_srv_op_init_sg(op, &sg);
+		if (!ib_dma_map_sg(path->dev->ib, &sg, 1, DMA_BIDIRECTIONAL))
 			return -ENOMEM;
+		op->dma = sg_dma_address(&sg);
 	}
 	return 0;
 }
 
+/*
+ * Other paths go on using the pages. What came on this one must not be copied over
+ * what is there by now, as it would be where an adapter reaches memory by way of
+ * bounce buffers only.
+ */
 static void rtrs_srv_chunks_dma_unmap(struct rtrs_srv_path *path)
 {
-	while (path->nr_mapped) {
-		struct rtrs_srv_op *op = rtrs_srv_path_op(path,
-							  --path->nr_mapped);
+	struct scatterlist sg;
 
-		ib_dma_unmap_page(path->dev->ib, op->dma,
-				  path->sess->chunk_size, DMA_BIDIRECTIONAL);
+	while (path->nr_mapped) {
+		rtrs_srv_op_init_sg(rtrs_srv_path_op(path, --path->nr_mapped),
+				    &sg);
+		ib_dma_unmap_sg_attrs(path->dev->ib, &sg, 1, DMA_BIDIRECTIONAL,
+				      DMA_ATTR_SKIP_CPU_SYNC);
 	}
 }
 

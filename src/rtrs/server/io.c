@@ -77,9 +77,9 @@ static int rtrs_srv_op_deliver(struct rtrs_srv_op *op)
 	if (req->usr_len > sess->hdr_size ||
 	    req->data_len > rtrs_srv_sess_max_io(sess))
 		return -EINVAL;
-	memcpy(op->usr, data + req->data_len, req->usr_len);
+	memcpy(op->chunk->usr, data + req->data_len, req->usr_len);
 	return sess->ctx->ops.rdma_ev(op->path->link->priv, op, data, req->data_len,
-				      op->usr, req->usr_len);
+				      op->chunk->usr, req->usr_len);
 }
 
 /*
@@ -252,7 +252,6 @@ static int rtrs_srv_op_alloc(struct rtrs_srv_op *op)
 {
 	struct rtrs_srv_path *path = op->path;
 
-	op->usr = path->usr + (size_t)op->id * path->sess->hdr_size;
 	if (!path->sess->invalidate)
 		return 0;
 	return rtrs_iu_alloc(&op->key_msg, path->dev->ib, RTRS_RKEY_RSP_LEN,
@@ -275,7 +274,6 @@ void rtrs_srv_ops_free(struct rtrs_srv_path *path)
 	for (i = 0; i < path->sess->queue_depth; i++)
 		rtrs_iu_free(&rtrs_srv_path_op(path, i)->key_msg,
 			     path->dev->ib);
-	kvfree(path->usr);
 	kvfree(path->ops);
 }
 
@@ -299,9 +297,6 @@ int rtrs_srv_ops_alloc(struct rtrs_srv_path *path)
 	/* all of them: that is what rtrs_srv_ops_abandon() expects */
 	for (i = 0; i < sess->queue_depth; i++)
 		rtrs_srv_op_init(rtrs_srv_path_op(path, i), path, i);
-	path->usr = kvcalloc(sess->queue_depth, sess->hdr_size, GFP_KERNEL);
-	if (!path->usr)
-		return -ENOMEM;
 	for (i = 0; i < sess->queue_depth; i++)
 		if (rtrs_srv_op_alloc(rtrs_srv_path_op(path, i)))
 			return -ENOMEM;

@@ -61,6 +61,7 @@ struct rtrs_srv_sess *rtrs_srv_sess_create(struct rtrs_srv_ctx *ctx,
 
 static void rtrs_srv_sess_free(struct rtrs_srv_sess *sess)
 {
+	rtrs_srv_sess_free_chunks(sess);
 	kvfree(sess->chunks);
 	mutex_destroy(&sess->link_mutex);
 	kfree(sess);

@@ -143,12 +143,18 @@ struct rtrs_srv_dev {
 
 /**
  * struct rtrs_srv_chunk - a place for one request, whatever path it comes on
+ * @page: its memory on the paths that share theirs, see chunk.c; NULL until the first
+ *	of them needs it
+ * @usr: private copy of the user message of @owner, sess->hdr_size bytes; NULL until a
+ *	path needs it
  * @lock: protects the rest and the @busy of the chunk's operations from two
  *	beginnings at once
  * @owner: the operation that is executed, NULL if there is none
  * @held: operations that wait for it to end, oldest first
  */
 struct rtrs_srv_chunk {
+	struct page		*page;
+	void			*usr;
 	spinlock_t		lock;
 	struct rtrs_srv_op	*owner;
 	struct list_head	held;
@@ -269,7 +275,6 @@ enum rtrs_srv_path_state {
  * @ops: one operation for each chunk, @op_size bytes each; NULL before the
  *	info request
  * @op_size: includes the consumer's pdu
- * @usr: their user messages, sess->hdr_size bytes each
  * @inflight: operations begun and not ended; killed by close_work, and when it
  *	is zero then @free_work is queued
  * @link: that it accepts requests for; NULL before and after
@@ -318,7 +323,6 @@ struct rtrs_srv_path {
 
 	void				*ops;
 	size_t				op_size;
-	void				*usr;
 	struct percpu_ref		inflight;
 
 	struct rtrs_srv_link		*link;
@@ -375,10 +379,9 @@ enum rtrs_srv_op_phase {
  * @path: owner
  * @chunk: its chunk
  * @id: number of the chunk
- * @page: the chunk's memory on this path
+ * @page: the chunk's memory on this path; chunk->page if paths share it
  * @dma: DMA address of @page
  * @mr: the chunk's own registration, NULL if keys stay valid
- * @usr: private copy of the user message
  * @busy: begun and not ended; see turn.c
  * @con: connection of the request
  * @off: where the header is in the chunk
@@ -404,7 +407,6 @@ struct rtrs_srv_op {
 	struct page		*page;
 	u64			dma;
 	struct ib_mr		*mr;
-	void			*usr;
 
 	bool			busy;
 	struct rtrs_srv_con	*con;
@@ -456,6 +458,13 @@ static inline u32 rtrs_srv_sess_max_io(const struct rtrs_srv_sess *sess)
 	return sess->chunk_size - sess->hdr_size;
 }
 
+/* Is the memory of the path's chunks that of other paths, too? See chunk.c */
+static inline bool rtrs_srv_path_shares(const struct rtrs_srv_path *path)
+{
+	return !path->sess->invalidate &&
+	       path->features & RTRS_FEATURE_EXCLUSIVE_CHUNKS;
+}
+
 static inline bool rtrs_srv_path_connected(const struct rtrs_srv_path *path)
 {
 	/* pairs with the release in rtrs_srv_path_move() */
@@ -483,6 +492,7 @@ bool rtrs_srv_wc_failed(struct rtrs_srv_con *con, const struct ib_wc *wc,
 /* chunk.c */
 int rtrs_srv_chunks_alloc(struct rtrs_srv_path *path);
 void rtrs_srv_chunks_free(struct rtrs_srv_path *path);
+void rtrs_srv_sess_free_chunks(struct rtrs_srv_sess *sess);
 int rtrs_srv_chunks_map(struct rtrs_srv_path *path);
 void rtrs_srv_chunks_unmap(struct rtrs_srv_path *path);
 int rtrs_srv_chunks_register(struct rtrs_srv_path *path);

@@ -3,10 +3,11 @@
  * Whose turn it is in a chunk.
  *
  * Of the operations for a chunk the one that is chunk->owner is executed.
- * Those of other paths that come meanwhile (a client that lost a path sends its
- * requests again at once, in the same chunks) are held in the order they came,
+ * Those of other paths that come meanwhile (an in-tree client that lost a path sends
+ * its requests again at once, in the same chunks) are held in the order they came,
  * with their data in their own path's memory: so a write that is sent again
- * never overtakes itself, and none sees the other's data. The operation itself
+ * never overtakes itself, and none sees the other's data. A client whose paths share
+ * memory promised that none would come. The operation itself
  * is taken while op->busy, from its beginning until just before its response is
  * posted: once it is posted, the client may send the next request for the
  * chunk, and that uses the struct again. Between the two, the chunk still has
@@ -71,6 +72,20 @@ void rtrs_srv_op_end(struct rtrs_srv_op *op)
 	percpu_ref_put(&path->inflight);
 }
 
+/*
+ * The data of the chunk's owner may have been overwritten by a request that came on
+ * another path. An owner that is not busy has all but posted its response, and the
+ * client may have that before the chunk is released.
+ */
+static bool rtrs_srv_op_breaks_promise(const struct rtrs_srv_op *op)
+{
+	const struct rtrs_srv_op *owner = op->chunk->owner;
+
+	return owner && READ_ONCE(owner->busy) &&
+	       rtrs_srv_path_shares(op->path) &&
+	       rtrs_srv_path_shares(owner->path);
+}
+
 static int rtrs_srv_op_claim_locked(struct rtrs_srv_op *op,
 				    struct rtrs_srv_con *con, u32 off)
 {
@@ -81,7 +96,7 @@ static int rtrs_srv_op_claim_locked(struct rtrs_srv_op *op,
 		return READ_ONCE(op->path->state) == RTRS_SRV_PATH_CONNECTING ?
 		       -ENOTCONN : -ESHUTDOWN;
 	/* pairs with the release in rtrs_srv_op_unbusy() */
-	if (smp_load_acquire(&op->busy))
+	if (smp_load_acquire(&op->busy) || rtrs_srv_op_breaks_promise(op))
 		return -EBUSY;
 	op->busy = true;
 	op->con = con;
