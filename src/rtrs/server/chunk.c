@@ -17,12 +17,12 @@
  * session. Two info works may want memory for the same chunk: each allocates, and one
  * of them finds that the other was faster.
  *
- * If keys stay valid, a registration covers as many whole chunks as the device
- * takes, and each covers the same number, because in-tree clients divide the
- * queue depth by the number of registrations. If keys are revoked, there is
- * one for each chunk, which belongs to the chunk's operation once the client
- * knows it. Registered pages are PAGE_SIZE: rxe gets other sizes wrong up to
- * 6.18.14 and 6.19.4.
+ * If keys stay valid (always_invalidate=N or auto), a registration covers as many whole
+ * chunks as the device takes, and each covers the same number, because in-tree clients
+ * divide the queue depth by the number of registrations. If keys are revoked
+ * (always_invalidate=Y), there is a registration for each chunk, which belongs to the
+ * chunk's operation once the client knows its key. Registered pages are PAGE_SIZE: rxe
+ * gets other sizes wrong up to 6.18.14 and 6.19.4.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

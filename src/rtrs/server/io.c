@@ -7,14 +7,15 @@
  *
  *	request arrives		rtrs_srv_op_begin()
  *	chunk is free		rtrs_srv_op_run(), else held by the chunk, see turn.c
- *	key is revoked		rtrs_srv_op_inv_done(), if keys are revoked
+ *	key is revoked		rtrs_srv_op_inv_done(), with always_invalidate=Y: from
+ *				here on the client cannot change the chunk
  *	header, user message	rtrs_srv_op_process(): copied, then looked at
  *	consumer		ops->rdma_ev() ... rtrs_srv_resp_rdma()
  *	response is posted	rtrs_srv_op_respond(): the operation ends, see send.c
  *
  * An orderly end, see end.c. A path that is ENDING begins no operation, and answers
- * none that ends from then on, so that its client sends it again. Only responses that
- * waited for room in the send queue are posted yet.
+ * none that ends from then on, so that its client sends the request again. Only
+ * responses that waited for room in the send queue are still posted.
  *
  * End of a path. path->inflight counts operations from begin until after the
  * post. What finds the path not CONNECTED, under chunk->lock or con->lock, is
@@ -34,9 +35,9 @@
 /* ----------------------------------------------------------- requests */
 
 /*
- * The header was not accepted. The client gets its answer if it is known
- * whether, and which, key it wants invalidated: an answer without the
- * invalidation would leave it waiting.
+ * The header was not accepted. The client gets an answer if as much of the header was
+ * parsed as says whether a key is to be invalidated, and which: an answer without the
+ * invalidation would leave the client waiting. Else the path is closed.
  */
 static void rtrs_srv_op_malformed(struct rtrs_srv_op *op, int err)
 {
@@ -294,7 +295,7 @@ int rtrs_srv_ops_alloc(struct rtrs_srv_path *path)
 	path->ops = kvcalloc(sess->queue_depth, path->op_size, GFP_KERNEL);
 	if (!path->ops)
 		return -ENOMEM;
-	/* all of them: that is what rtrs_srv_ops_abandon() expects */
+	/* before any allocation fails: rtrs_srv_ops_abandon() visits all operations */
 	for (i = 0; i < sess->queue_depth; i++)
 		rtrs_srv_op_init(rtrs_srv_path_op(path, i), path, i);
 	for (i = 0; i < sess->queue_depth; i++)

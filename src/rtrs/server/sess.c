@@ -7,10 +7,10 @@
  * frees it. So whoever holds ctx->mutex and found a session, or is at work for
  * one of its paths that is not CLOSED, may use it without a reference.
  *
- * A path is a member of its session until nothing of it is left. As long as
- * it is, the same path, and another with the same two addresses, is refused:
- * a client that got a connection knows that no operation of the previous
- * incarnation is running any more.
+ * A path is a member of its session until nothing of it is left. As long as it is, a
+ * request for a path of the same uuid, or between the same two addresses, is refused.
+ * So a client whose request is accepted knows that no operation of the path's previous
+ * incarnation is running any more: that is the fence, see client/failover.c.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

@@ -18,7 +18,8 @@
  *	path->mutex		connections of a path that is CONNECTING
  *	path->state_lock, chunk->lock, con->lock, con->post_lock
  *				leaves, any context
- * sess->link_mutex is taken with none of the others held.
+ * sess->link_mutex is taken with none of the others held; the consumer's link_ev() for
+ * CONNECTED runs with it held.
  */
 #ifndef RTRS_SRV_H
 #define RTRS_SRV_H
@@ -50,7 +51,8 @@
 #define RTRS_SRV_WR_BYTES	256	/* that queues take for one, an estimate */
 
 /**
- * enum rtrs_srv_invalidate - is a chunk's key revoked while its request runs?
+ * enum rtrs_srv_invalidate - always_invalidate: is a chunk's key revoked while its
+ *	request runs?
  * @RTRS_SRV_INVALIDATE_NO: no
  * @RTRS_SRV_INVALIDATE_YES: yes
  * @RTRS_SRV_INVALIDATE_AUTO: no, and the consumer copies what must not change
@@ -87,7 +89,7 @@ struct rtrs_srv_params {
  * @nr_paths: paths of all sessions
  * @path_gone: woken whenever a path is closing or gone, or a link begins or ends, or
  *	clients have heard of an orderly end
- * @nr_ends: messages that say so and did not complete
+ * @nr_ends: messages about an orderly end that did not complete
  * @listen_mutex: protects the next five
  * @listen_ip: listener of IP paths, NULL while there is no device
  * @listen_ib: listener of GID paths, NULL also if the kernel cannot have it
@@ -180,7 +182,7 @@ struct rtrs_srv_chunk {
  * @link_mutex: held for CONNECTED of link_ev(), protects the rest
  * @link: what the consumer knows, NULL if no path accepts requests
  * @nr_links: @link, and those that were lost and have unfinished operations
- * @nr_begun: how many there have been
+ * @nr_begun: how many links have begun
  */
 struct rtrs_srv_sess {
 	struct rtrs_srv_ctx	*ctx;
@@ -209,7 +211,7 @@ struct rtrs_srv_sess {
 /**
  * struct rtrs_srv_link - what the consumer knows as a session
  * @nr_up: paths that accept requests; when there is none, it is lost for good
- * @nr_paths: those, and others that have unfinished operations
+ * @nr_paths: paths that accept requests for the link, or have unfinished operations
  * @priv: the consumer's
  *
  * Under the session's link_mutex.
@@ -246,10 +248,10 @@ enum rtrs_srv_path_state {
  * @entry: in sess->paths; under ctx->mutex
  * @uuid: identity, the same in each incarnation
  * @recon_cnt: the incarnation
- * @first_conn: the client said that it has no link, in each request, and had none
- *	when it asked for the path
- * @nr_begun: that of the session at that time
- * @named: it told the session's name; under ctx->mutex
+ * @first_conn: the client said in each request that it has no path that is up, and the
+ *	session had no link when the first one came
+ * @nr_begun: sess->nr_begun at that time
+ * @named: the path's client told the session's name on it; under ctx->mutex
  * @features: extensions both sides know
  * @con_num: connections it is to have
  * @local: the server's address
@@ -261,28 +263,28 @@ enum rtrs_srv_path_state {
  * @cons: @con_num pointers; filled under @mutex while CONNECTING, constant
  *	after that
  * @pd: of this path alone
- * @info_req: the client's first message
- * @info_len: bytes received in it
- * @info_rsp: the answer
- * @info_sent: the client's adapter has the answer
+ * @info_req: the client's info request
+ * @info_len: bytes of the info request
+ * @info_rsp: the info response
+ * @info_sent: the client's adapter has the info response
  * @mrs: memory registrations of the chunks
  * @nr_mrs: their number
  * @chunks_per_mr: chunks in each
  * @nr_mapped: chunks that are mapped for the device
  * @reg_cqe: completion of a batch of registrations
- * @reg_done: it came
- * @reg_status: its status
+ * @reg_done: the completion of a batch came
+ * @reg_status: status of that completion
  * @ops: one operation for each chunk, @op_size bytes each; NULL before the
  *	info request
  * @op_size: includes the consumer's pdu
  * @inflight: operations begun and not ended; killed by close_work, and when it
  *	is zero then @free_work is queued
- * @link: that it accepts requests for; NULL before and after
+ * @link: the link that the path accepts requests for; NULL before and after that
  * @hb: heartbeat
  * @handshake: gives a path up that does not get CONNECTED
  * @info_work: answers the info request
  * @deadline: of the whole handshake, in jiffies
- * @end_cqe: completion of the word that this is an orderly end
+ * @end_cqe: completion of RTRS_IMM_END
  * @close_work: stops everything
  * @free_work: frees everything
  */

@@ -6,14 +6,13 @@
  * Those of other paths that come meanwhile (an in-tree client that lost a path sends
  * its requests again at once, in the same chunks) are held in the order they came,
  * with their data in their own path's memory: so a write that is sent again
- * never overtakes itself, and none sees the other's data. A client whose paths share
- * memory promised that none would come. The operation itself
- * is taken while op->busy, from its beginning until just before its response is
- * posted: once it is posted, the client may send the next request for the
- * chunk, and that uses the struct again. Between the two, the chunk still has
- * its owner, so that next request is held for a moment. The next one gets its
- * turn only after the post, and whoever posted touches nothing of the operation
- * then.
+ * never overtakes itself, and no operation sees another one's data. A client whose paths
+ * share memory promised that none would come. The struct of an operation is in use while
+ * op->busy, from the operation's beginning until just before its response is posted:
+ * once that is posted, the client may send the next request for the chunk, which uses
+ * the struct again. From the end of op->busy to the post the chunk still has its owner,
+ * so a request that comes then is held for a moment. The next operation gets its turn
+ * only after the post; whoever posted touches nothing of the old one any more.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
