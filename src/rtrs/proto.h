@@ -112,7 +112,7 @@ struct rtrs_conn_req {
  * @err: 0, or the negative errno of a reject
  * @queue_depth: number of chunks of the session
  * @max_io_size: bytes of data a chunk takes
- * @max_hdr_size: bytes behind it for the user message and the RTRS header
+ * @max_hdr_size: bytes of a chunk behind the data, for user message and RTRS header
  * @new_rkey: every response carries the chunk's next key (always_invalidate=Y)
  * @features: extension bits both sides know, 0 from an in-tree peer
  * @instance: the server's boot, 0 if it is unknown or the client did not ask
@@ -158,6 +158,8 @@ struct rtrs_chunk_desc {
  * @need_inval: the response must invalidate desc.key
  * @sg_cnt: 1 if @desc is valid, else 0; always 0 for a write
  * @desc: the client's buffer of a read; 0 < desc.len <= data_len
+ *
+ * Data, user message and header lie in this order in the chunk, from its start.
  */
 struct rtrs_io_req {
 	enum rtrs_dir	 dir;

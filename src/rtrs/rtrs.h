@@ -2,6 +2,11 @@
 /*
  * RTRS: a reliable transport for block-like requests over RDMA.
  *
+ * A session has one path or several to one server; a path is a pair of addresses, with one
+ * connection for admin messages and some for I/O. The server has a number of chunks for
+ * a session, each the place for one request; a permit is the client's right to use one
+ * of them. A consumer is the module that opens sessions, or serves them.
+ *
  * This is the whole interface of the transport. Names and meaning are those
  * of the in-tree driver, so that a consumer builds against either; what goes
  * beyond it is marked "extension". A consumer needs one line more than with
@@ -128,8 +133,8 @@ enum wait_type {
  * struct rtrs_attrs - properties of an open session
  * @queue_depth: chunks of the session, admin ones included
  * @max_io_size: bytes of data in one request
- * @max_segments: segments in one request; between two of them, both are aligned to
- *	PAGE_SIZE, see rtrs_clt_request()
+ * @max_segments: segments in one request; where one ends and the next begins, both are
+ *	aligned to PAGE_SIZE, see rtrs_clt_request()
  * @nr_queues: extension: I/O connections that are not polled, the queues that
  *	rtrs_clt_tag_permit() takes first
  */

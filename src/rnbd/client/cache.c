@@ -14,9 +14,9 @@
  * succeeded now would say that they are durable. So from then on every flush and every
  * write with FUA of that disk fails, one that waited for the server included; file
  * systems and md take that as they take it from a disk that is broken. Other writes and
- * reads go on. It ends with the last close of the disk after one of these failed, since
- * somebody was told then; or when the administrator says so. It does not end when the
- * disk is closed untold: udev and others open and close it at any time.
+ * reads go on. The failing ends with the last close of the disk after a first failure,
+ * since somebody was told then; or when the administrator says so. A close before any
+ * failure does not end it: udev and others open and close the disk at any time.
  *
  * A server that ends in order says so when everything is durable; and one whose device
  * had no volatile cache when it was opened, and has none now, cannot lose any of it.
@@ -29,7 +29,7 @@
 
 #include "clt.h"
 
-/* Raise @at to @epoch; never lower it, since whoever is late would hide another. */
+/* Raise @at to @epoch; never lower it, or a CPU that is late would hide another one's. */
 static void rnbd_clt_epoch_raise(atomic_long_t *at, long epoch)
 {
 	long old = atomic_long_read(at);
@@ -43,7 +43,7 @@ static bool rnbd_clt_rq_is_flush(const struct request *rq)
 	return req_op(rq) == REQ_OP_FLUSH || rq->cmd_flags & REQ_PREFLUSH;
 }
 
-/* Does an answer leave something in the server's cache? */
+/* May what the request wrote be in the server's cache when it is answered? */
 static bool rnbd_clt_rq_is_cached(const struct request *rq)
 {
 	return op_is_write(req_op(rq)) &&
@@ -132,7 +132,7 @@ static bool rnbd_clt_cache_is_dirty(const struct rnbd_clt_cache *cache)
 	       atomic_long_read(&cache->durable) >= 0;
 }
 
-/* What a server said of a device's cache; one that cannot say so may have any. */
+/* Had the device a volatile cache, by its server's answer? Older ones do not say. */
 static bool rnbd_clt_cache_is_volatile(u8 ver, const struct rnbd_open_rsp *rsp)
 {
 	return ver < RNBD_VER_IDENTITY ||

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * One admin message: posted, waited for, left alone.
+ * One admin message: it is posted, and its sender waits for its end, or gives up.
  *
  * A message is an object of its own with two owners, the sender and the
- * transport. So a sender may give up waiting, and come back to the message later,
- * or never.
+ * transport. So a sender that gave up may wait for the same message again later, or
+ * never.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -58,10 +58,10 @@ static void rnbd_clt_msg_conf(void *priv, int err)
 
 	rtrs_clt_put_permit(msg->sess->rtrs, msg->permit);
 	msg->err = err;
-	/* whoever sees that it is done sees how it ended, and the answer */
+	/* whoever sees done sees err and the answer */
 	smp_store_release(&msg->done, true);
 	wake_up_all(&rnbd_clt_wait);
-	/* either the sender that gives up sees that, or it is seen that it did */
+	/* either a sender that gives up sees done, or left is seen here */
 	smp_mb();
 	if (msg->ended)
 		msg->ended(msg->owner, READ_ONCE(msg->left));
@@ -107,7 +107,7 @@ static int rnbd_clt_msg_send(struct rnbd_clt_msg *msg, const struct kvec *usr,
 		    time_after(jiffies, end) ||
 		    rnbd_clt_msg_is_unwanted(msg->sess, dev))
 			break;
-		/* nobody tells when there is room again */
+		/* the transport does not tell when there is room again */
 		msleep(RNBD_CLT_POST_RETRY_MS);
 	}
 	if (err) {
@@ -123,12 +123,13 @@ static int rnbd_clt_msg_send(struct rnbd_clt_msg *msg, const struct kvec *usr,
  * @usr: the message
  * @answer_len: length of the answer, 0 if there is none
  * @dev: give up when this device is unmapped; may be NULL
- * @ended: called when the message has ended, in any context; with whether a sender
- *	gave up waiting for that, who would like to hear of it. May be NULL
+ * @ended: called when the message has ended, in any context; its second argument says
+ *	whether a sender gave up waiting, so that somebody else has to take the answer.
+ *	May be NULL
  * @owner: for @ended
  *
- * Whoever opens a disk again waits for msg_sem, and memory for that disk: no
- * sender waits for memory.
+ * A sender holds msg_sem, which opening a disk again waits for, and memory may have to
+ * be written to that disk before it is free: so no sender waits for memory.
  *
  * Context: process.
  * Return: the message, under way, with a reference of the caller's; or an ERR_PTR,

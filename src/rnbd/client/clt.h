@@ -5,7 +5,12 @@
  * Objects: a session (sess.c) is one relation to a server; a device (dev.c) is
  * one device of that server and its gendisk (disk.c); requests (io.c) live in
  * the pdu of blk-mq's requests, and may be held (held.c); what the server has open
- * under a name (remote.c) is opened and closed by admin messages (call.c).
+ * under a name (remote.c) is opened and closed by admin messages (call.c). The name of
+ * a device is its device_path in map_device.
+ *
+ * With the loss of its last path one incarnation of a session ends, and the next one
+ * begins. What the server has open for the client, and its ids, belong to one
+ * incarnation. The greeting, SESS_INFO, is the first message of each.
  *
  * A file calls those only that are above it in the list of functions below. What
  * goes the other way are callbacks: struct rnbd_clt_sess_ops; the functions of works,
@@ -67,9 +72,10 @@ enum rnbd_clt_state {
  * @open_lock: held while @rtrs is opened
  * @rtrs: transport; changes under @open_lock, constant for whoever is a user
  *	of an open session
- * @wq: its works, for which I/O of a swapping host may wait; exists with @rtrs.
- *	One for each session, so that a server that does not answer keeps no
- *	other one's disks from being opened again while memory is short
+ * @wq: runs the works that greet the server and open devices again, for which I/O of
+ *	a swapping host may wait; exists with @rtrs. One for each session, so that a
+ *	server that does not answer keeps no other one's disks closed while memory is
+ *	short
  * @ops: callbacks given to the transport
  * @tag_set: one for all devices, so tags are unique in the session
  * @keeper: a disk that is never added; keeps @tag_set shared, see tags.c
@@ -81,7 +87,8 @@ enum rnbd_clt_state {
  *	is under way once that one is answered
  * @dev_lock: protects the members below, and the state of all devices
  * @devs: the devices
- * @remotes: struct rnbd_clt_remote, of these and of what the server may have open yet
+ * @remotes: struct rnbd_clt_remote, the names of @devs and others that the server may
+ *	still have open
  * @tmo: how long I/O is held; also read without the lock
  * @connected: a path is up
  * @lost_since: when it was up for the last time, as in struct rnbd_clt_held
@@ -90,7 +97,7 @@ enum rnbd_clt_state {
  *	of a device (its id above all) holds for one incarnation
  * @greeted: incarnation in which SESS_INFO was answered
  * @ver: protocol version both sides speak; changes under @msg_sem
- * @greet_work: greets the server, then has opened what is closed
+ * @greet_work: greets the server, then has the closed devices opened again
  * @name: constant
  */
 struct rnbd_clt_sess {
@@ -140,12 +147,12 @@ struct rnbd_clt_sess_ops {
  * @ref: the sender's; once it took the request, the transport's
  * @done: the transport is done with it; release and acquire
  * @left: the sender gave up waiting, once at least
- * @err: how it ended, valid after @done
+ * @err: how the message ended, valid after @done
  * @sess: session
  * @permit: given back when the request ends
- * @sg: @answer
+ * @sg: describes @answer
  * @answer: memory of its own, because it is a DMA target
- * @answer_len: its length
+ * @answer_len: bytes of @answer
  * @ended: called after @done, in any context, with @left; may be NULL
  * @owner: for @ended
  */
@@ -165,9 +172,9 @@ struct rnbd_clt_msg {
 
 /**
  * enum rnbd_clt_known - what is known of a name on the server
- * @RNBD_CLT_ABSENT: it does not have it open
- * @RNBD_CLT_HAS_OPEN: it has, under an id
- * @RNBD_CLT_UNKNOWN: it may have
+ * @RNBD_CLT_ABSENT: the server does not have the name open
+ * @RNBD_CLT_HAS_OPEN: the server has it open, under an id
+ * @RNBD_CLT_UNKNOWN: the server may have it open
  */
 enum rnbd_clt_known {
 	RNBD_CLT_ABSENT,
@@ -184,14 +191,14 @@ enum rnbd_clt_known {
  * @work: reconciles what is wanted and what is known
  * @lock: protects the members below, and is held from a message to what follows from
  *	its answer
- * @known: what is known, but for what @msg changes
+ * @known: what is known of the name, but for what @msg changes
  * @msg: an OPEN or a CLOSE that was not answered yet, or NULL
- * @closing: it is a CLOSE
- * @denied: the last one failed by an answer of the server's, for the log
+ * @closing: @msg is a CLOSE
+ * @denied: the last message failed, and the errno is the server's; for the log
  * @mode: of the last OPEN
- * @ver: protocol version of its answer
- * @incarnation: of the session, in which it was sent
- * @device_id: what it yielded
+ * @ver: protocol version of the answer to the last OPEN
+ * @incarnation: of the session, in which the last OPEN was sent
+ * @device_id: from the answer to that OPEN
  * @name: constant
  */
 struct rnbd_clt_remote {
@@ -234,7 +241,7 @@ struct rnbd_clt_held {
  * struct rnbd_clt_held_now - what a device holds at some time
  * @holds: it holds something, or would
  * @nr: requests
- * @secs: since when
+ * @secs: for how many seconds
  * @left: seconds until they fail, -1: never
  */
 struct rnbd_clt_held_now {
@@ -297,7 +304,7 @@ struct rnbd_clt_cache {
  * @rsp: the server's last description, with the administrator's size if that
  *	came later, and the identity by which the device is known; dev_lock
  * @update_work: brings the disk up to date with @state and @rsp
- * @online: the last event said so; update_work
+ * @online: the last uevent said that the device is; only @update_work uses it
  * @limits_due: @update_work has limits to set, at the next re-open at the latest;
  *	dev_lock, but for a completion that finds an operation refused
  * @loss_work: unmaps it, see loss.c
@@ -350,7 +357,7 @@ static inline bool rnbd_clt_state_holds(enum rnbd_clt_state state)
 	return state == RNBD_CLT_INIT || state == RNBD_CLT_CLOSED;
 }
 
-/* What stands in front of an errno in a message: whose it is. */
+/* What stands in front of an errno in a message: whether it is the server's. */
 static inline const char *rnbd_clt_who(bool server)
 {
 	return server ? "the server answered " : "";
@@ -384,7 +391,7 @@ int rnbd_clt_link_add(struct rnbd_clt_dev *dev);
 void rnbd_clt_link_del(struct rnbd_clt_dev *dev);
 
 /* tags.c */
-#define RNBD_CLT_RQ_TIMEOUT	(30 * HZ)	/* ticks put it off */
+#define RNBD_CLT_RQ_TIMEOUT	(30 * HZ)	/* begins anew with each tick */
 
 int rnbd_clt_tags_make(struct rnbd_clt_sess *sess,
 		       const struct blk_mq_ops *ops, size_t pdu_size);

@@ -8,9 +8,10 @@
  *
  * A device is in the list of its session from its creation to its end; so one
  * name is mapped once in a session. Its memory lives as long as someone has a
- * reference: the list, the disk, which whoever has it open or is in one of its files
- * keeps, whoever maps or unmaps it, a work that runs for it. Its disk lives until the device leaves the list,
- * and whoever holds dev_lock and finds the state open or closed may use it.
+ * reference: the list, the disk, whoever maps or unmaps it, a work that runs for it.
+ * The disk in turn is kept by whoever has it open or is in one of its files, and in any
+ * case while the state is open or closed: whoever holds dev_lock and finds one of these
+ * states may use the disk.
  *
  * How it comes to life is in mapping.c, how it ends in unmap.c, and what happens when
  * its session is lost in recover.c.
@@ -77,8 +78,8 @@ void rnbd_clt_dev_set_unmapped(struct rnbd_clt_dev *dev)
 }
 
 /*
- * The disk follows, see rnbd_clt_update_work(). dev_lock is held, and the device
- * is not unmapped.
+ * Have update_work bring the disk up to date. dev_lock is held, and the device is not
+ * unmapped.
  */
 void rnbd_clt_dev_update(struct rnbd_clt_dev *dev)
 {
@@ -103,7 +104,7 @@ void rnbd_clt_dev_lost(struct rnbd_clt_dev *dev)
 	complete_all(&dev->mapped);
 }
 
-/* An answer to OPEN holds: I/O may flow. dev_lock is held. */
+/* Take over the answer to an OPEN: I/O may flow from now on. dev_lock is held. */
 int rnbd_clt_dev_set_open(struct rnbd_clt_dev *dev, struct rnbd_open_rsp *rsp,
 			  u32 incarnation)
 {
@@ -151,15 +152,15 @@ void rnbd_clt_dev_put(struct rnbd_clt_dev *dev)
 /**
  * rnbd_clt_devs_wait() - wait for the end of all devices
  *
- * Who closes an unmapped disk gives up the module before the disk, which then
- * needs the module once more.
+ * When an unmapped disk is closed, the block layer gives this module up before the
+ * disk, whose end then runs code of this module.
  *
  * Context: process; no device is mapped any more.
  */
 void rnbd_clt_devs_wait(void)
 {
 	wait_event(rnbd_clt_wait, ida_is_empty(&rnbd_clt_ida));
-	/* who freed the last one may be preempted on the way out of this module */
+	/* whoever freed the last device may be preempted inside this module */
 	synchronize_rcu_tasks();
 }
 

@@ -4,13 +4,13 @@
  *
  * Limits come from the server's answer to OPEN and from what the transport
  * takes, which never changes. They are set before the disk exists, and again by
- * update_work after a re-open whose answer asks for others: not for others than
- * the queue has, since the block layer corrects what it is asked for, and who
- * administrates the disk may have. That has to freeze the queue, which waits
- * for requests that only move once the device is open, or not before a lost path
- * is back. New requests wait with it, so it gives up soon and tries again later.
- * Meanwhile requests that were built for the old limits go out as they are; the
- * server's block layer splits what its device no longer takes.
+ * update_work after a re-open whose answer differs from the one before. The answer is
+ * not compared with the limits of the queue, since the block layer corrects those, and
+ * the administrator may have changed them. To set limits the queue has to be frozen:
+ * that waits for requests under way, which may wait for a path, and new requests wait
+ * meanwhile. So freezing is given up soon, and tried again later. Until then requests
+ * that were built for the old limits go out as they are; the server's block layer
+ * splits what its device no longer takes.
  *
  * A disk is always taken for one with a volatile cache and FUA, whatever the
  * server says of its cache: that may change while the disk is open, as when an LV
@@ -32,7 +32,7 @@
 
 #include "clt.h"
 
-#define RNBD_CLT_FREEZE		(HZ / 2)	/* as long may I/O be held */
+#define RNBD_CLT_FREEZE		(HZ / 2)	/* so long may new I/O wait */
 #define RNBD_CLT_FREEZE_RETRY	(5 * HZ)
 
 #define RNBD_CLT_MAX_RANGE	(UINT_MAX >> SECTOR_SHIFT)	/* sectors */
@@ -191,7 +191,7 @@ int rnbd_clt_disk_add(struct rnbd_clt_dev *dev,
 	return err;
 }
 
-/* False if there are requests that do not end. */
+/* False if the queue cannot be frozen in time, because requests do not end. */
 static bool rnbd_clt_limits_commit(struct gendisk *disk,
 				   struct queue_limits *lim)
 {
@@ -278,7 +278,7 @@ int rnbd_clt_dev_resize(struct rnbd_clt_dev *dev, u64 nsectors)
 	return err;
 }
 
-/* Tell who listens. A loss that is over before anyone was told is no event. */
+/* Send a uevent. There is none for a loss that is over before its uevent was sent. */
 static void rnbd_clt_disk_event(struct rnbd_clt_dev *dev, bool online)
 {
 	if (dev->online == online)
@@ -307,7 +307,7 @@ bool rnbd_clt_limits_differ(const struct rnbd_clt_dev *dev,
 	return memcmp(&before, &now, sizeof(now));
 }
 
-/* False if it has to be tried again. */
+/* False if the limits have to be set later. */
 static bool rnbd_clt_limits_update(struct rnbd_clt_dev *dev,
 				   const struct rnbd_open_rsp *rsp)
 {
@@ -337,8 +337,8 @@ static void rnbd_clt_limits_later(struct rnbd_clt_dev *dev)
  * The first time the device was just mapped, and whoever maps it waits for its
  * partitions.
  *
- * What opens devices again never waits for it; what unmaps does, so it does not
- * wait for I/O of other disks.
+ * Opening devices again never waits for this work. Unmapping a device does, so its
+ * work does not wait for I/O of other disks.
  */
 void rnbd_clt_update_work(struct work_struct *work)
 {

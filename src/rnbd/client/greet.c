@@ -38,7 +38,7 @@ static int rnbd_clt_sess_check_greeted(struct rnbd_clt_sess *sess,
  * @sess: an open session
  * @incarnation: which one the message will be sent in
  *
- * Nobody waits for a greeting.
+ * Does not wait for a greeting.
  *
  * Context: process; until a fatal signal.
  * Return: 0, then msg_sem is held for reading; -ENOTCONN if there is no path, or
@@ -60,7 +60,7 @@ int rnbd_clt_msg_enter(struct rnbd_clt_sess *sess, u32 *incarnation)
 	return err;
 }
 
-/* After it. */
+/* After OPEN or CLOSE. */
 void rnbd_clt_msg_leave(struct rnbd_clt_sess *sess)
 {
 	up_read(&sess->msg_sem);

@@ -19,14 +19,16 @@
  * held. The time counts from the loss of the device, from the first of the held
  * writes, or from the death of the path.
  *
- * Writes behind a write in doubt. Until its path is fenced, a write in doubt may
- * be executed at any time: the server may have it, or the network. As long as the
- * write is held that is harmless: nobody was told how it ended, so nobody may rely
- * on its order. Once it failed, the submitter may write the same blocks again, by
- * another path, and have that acknowledged; then the old write is executed, and
- * the blocks silently hold what they should not. So from then on no write,
- * discard or zeroing of that device is sent before the transport says that no
- * write of the session is unfenced. That is enough:
+ * Writes behind a write in doubt. A path is fenced when the server has accepted it
+ * again, because it does so only when it has finished with all that came on the path
+ * before. Until then a write in doubt may be executed at any time: the server may have
+ * it, or the network. As long as the write is held that is harmless: nobody was told
+ * how it ended, so nobody may rely on its order. Once it failed, the submitter may
+ * write the same blocks again, by another path, and have that acknowledged; then the
+ * old write is executed, and the blocks silently hold what they should not. So from the
+ * failure on no write, discard or zeroing of that device is sent before the transport
+ * says that no write of the session is unfenced, which means failed without an answer
+ * on a path that was not fenced since. That is enough:
  *
  *   - Whoever knows of the failure is held. The device is marked before the
  *     submitter hears of it, and the transport counts the write before that.
@@ -60,7 +62,7 @@ u32 rnbd_clt_held_now(void)
 	return ktime_get_seconds();
 }
 
-/* @secs: since when it has been held, rounded up: never fail it too early. */
+/* @secs: how long it was held; may be one too many, so that many are not enough. */
 bool rnbd_clt_held_is_over(const struct rnbd_clt_sess *sess, u32 secs)
 {
 	int tmo = READ_ONCE(sess->tmo.fast_io_fail);
@@ -73,7 +75,7 @@ u32 rnbd_clt_held_for(const struct rnbd_clt_dev *dev)
 {
 	s32 secs = rnbd_clt_held_now() - READ_ONCE(dev->held.since);
 
-	/* it may be set between the two, a second later */
+	/* since may be set between the two reads, to a second later */
 	return max(secs, 0);
 }
 
@@ -88,7 +90,7 @@ void rnbd_clt_held_init(struct rnbd_clt_dev *dev)
  * rnbd_clt_held_follow() - the device is about to be in another state
  * @dev: device
  *
- * What it holds from now on, it holds for another reason.
+ * The time begins anew: what the device holds from now on has another reason.
  *
  * Context: dev_lock held.
  */
@@ -106,16 +108,16 @@ static bool rnbd_clt_rq_is_held(const struct request *rq)
 
 /**
  * rnbd_clt_held_allowed() - may a request be held, or has it to fail?
- * @dev: device, not open, or one that lets its writes wait
+ * @dev: device
  * @rq: request
- * @closed: the former
+ * @closed: whether the device is not open; else it is, and lets its writes wait
  *
  * Context: any.
  */
 bool rnbd_clt_held_allowed(const struct rnbd_clt_dev *dev,
 			   const struct request *rq, bool closed)
 {
-	/* it is being mapped, which ends by itself */
+	/* the device is being mapped, which ends by itself */
 	if (READ_ONCE(dev->state) == RNBD_CLT_INIT)
 		return true;
 	if (rq->cmd_flags & REQ_FAILFAST_TRANSPORT)
@@ -193,8 +195,8 @@ bool rnbd_clt_held_keeps_writes(struct rnbd_clt_dev *dev)
 		return false;
 	spin_lock_irqsave(&dev->held.lock, flags);
 	/*
-	 * The transport counts a write before we hear of it and mark the device:
-	 * either that is after this, or the count is seen here.
+	 * The transport counts a failed write before rnbd_clt_held_mark(): either
+	 * the device is marked after this, or the count is seen here.
 	 */
 	keeps = rtrs_clt_nr_unfenced(dev->sess->rtrs);
 	if (!keeps)

@@ -5,17 +5,19 @@
  * A name may lead to another device when the server is back, and the writes that
  * were held would go there. So the server tells an identity with each answer to
  * OPEN, and the client remembers the one that it knows best. A device of another
- * identity is refused: its I/O stays held until the right device is back, or the
- * administrator accepts the other one. Where identities do not compare, because
- * the device has none or the server is an older one, only what must be wrong is
- * refused: a smaller size, another block size.
+ * identity is refused: the server is told to close it again, and I/O stays held until
+ * the right device is back, or the administrator accepts the other one. A device with
+ * another block size is refused whatever its identity says, and one that is smaller,
+ * until the administrator has written its size to resize. These two are all there is to
+ * go by where identities do not compare, because the device has none or the server is
+ * an older one.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include "../id.h"
 #include "clt.h"
 
-/* Was the server certainly not booted since its answer that we remember? */
+/* Was the server certainly not booted since the answer that was accepted last? */
 static bool rnbd_clt_same_boot(const struct rnbd_clt_dev *dev)
 {
 	u64 instance = rtrs_clt_instance(dev->sess->rtrs);
@@ -35,8 +37,8 @@ static void rnbd_clt_dev_complain_identity(const struct rnbd_clt_dev *dev,
 
 /**
  * rnbd_clt_dev_check_same() - is it still the device that was mapped?
- * @dev: closed device; if it is another one it is marked so, and what to do
- *	about it was logged
+ * @dev: closed device; if the server has another one, that is marked as refused, and
+ *	what to do about it was logged
  * @rsp: what the server says of the device that it has now
  *
  * Context: process, dev_lock held.
@@ -67,7 +69,7 @@ int rnbd_clt_dev_check_same(struct rnbd_clt_dev *dev,
 }
 
 /**
- * rnbd_clt_dev_take_identity() - the device of an answer is ours
+ * rnbd_clt_dev_take_identity() - remember the identity of a device that is accepted
  * @dev: device, whose @rsp is still that of the answer before
  * @rsp: the answer; gets the identity to be remembered
  *
@@ -84,7 +86,7 @@ void rnbd_clt_dev_take_identity(struct rnbd_clt_dev *dev,
 }
 
 /**
- * rnbd_clt_dev_accept_offered() - the device that was refused last is the one
+ * rnbd_clt_dev_accept_offered() - remember the identity of the device refused last
  * @dev: device
  *
  * Context: process.

@@ -5,8 +5,12 @@
  * A request is owned by blk-mq, by the transport (between a successful
  * rtrs_clt_request() and its conf_fn), or it is held: on blk-mq's requeue list,
  * mostly while the device is not open, see held.c. Whoever changes the state away
- * from closed, or from that of a device being mapped, kicks that list, and whoever puts a request there looks at the state
- * afterwards; so none is left behind.
+ * from closed, or from that of a device being mapped, kicks that list, and whoever
+ * puts a request there looks at the state afterwards; so none is left behind.
+ *
+ * What the transport does with a request is in rtrs/client/post.c, and when it ends
+ * in rtrs/client/req.c; what the server does, in rtrs/server/io.c and
+ * rnbd/server/request.c.
  *
  * Holding happens inside an RCU read-side section: blk-mq has one around
  * queue_rq, conf_fn has its own. Unmapping waits for those sections before it
@@ -30,7 +34,7 @@
  *	it zeroed. Acquire and release.
  * @err: its answer
  * @sent: jiffies when the transport got it
- * @slow: how many times the time was over that it may take; see slow.c
+ * @slow: how many times queue/io_timeout was over for it; see slow.c
  * @epoch: of a flush, when it was sent last; see cache.c
  * @sgl: its data, as many entries as the transport takes
  */
@@ -60,8 +64,8 @@ unsigned long rnbd_clt_rq_sent(const struct request *rq)
 }
 
 /*
- * The time that the request may take was over so many times. Return: how many
- * times it had been when somebody looked last.
+ * Note that queue/io_timeout was over for the request so many times. Return: how many
+ * times it had been when this was called last.
  */
 unsigned long rnbd_clt_rq_swap_slow(struct request *rq, unsigned long times)
 {
@@ -142,8 +146,8 @@ static u32 rnbd_clt_rq_flags(const struct request *rq)
 }
 
 /*
- * Wait for another state of the device; or, if that is what it is already, try
- * again after @delay_ms.
+ * Put the request on the requeue list until the device has another state; or, if I/O is
+ * not held in its state, for @delay_ms.
  */
 static void rnbd_clt_rq_hold(struct rnbd_clt_dev *dev, struct request *rq,
 			     unsigned int delay_ms)
@@ -224,7 +228,7 @@ static int rnbd_clt_rq_post(struct rnbd_clt_dev *dev, struct request *rq,
 				io.len, crq->sgl, blk_rq_map_sg(rq, crq->sgl));
 }
 
-/* The limits of the disk may still be those of before a re-open. */
+/* Does the server offer it? The limits of the disk may be those before a re-open. */
 static bool rnbd_clt_op_offered(const struct rnbd_clt_dev *dev,
 				const struct rnbd_clt_op *op)
 {

@@ -36,7 +36,7 @@ void rnbd_clt_loss_work(struct work_struct *work)
  */
 void rnbd_clt_dev_lost_for_good(struct rnbd_clt_dev *dev)
 {
-	/* else the module is unloaded, which unmaps as well */
+	/* else the module is being unloaded, which unmaps as well */
 	if (!try_module_get(THIS_MODULE))
 		return;
 	if (rnbd_clt_dev_retire_locked(dev, true)) {

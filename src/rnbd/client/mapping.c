@@ -2,10 +2,11 @@
 /*
  * How a device is mapped.
  *
- * The disk is added before the device is open, so that udev finds its files; whoever
- * opens the disk by then waits a moment. From then on the device may be unmapped,
- * though its partitions are still to be read. If the server does not answer that, or
- * the session is lost meanwhile, the mapping fails, and the device is unmapped.
+ * The server is asked first, then the disk is added, and then the device's state becomes
+ * open: so udev finds the files of the disk, and whoever opens it before that waits a
+ * moment. Once it is open the device may be unmapped, though its partitions are still
+ * to be read. If the server does not answer these reads, or the session is lost
+ * meanwhile, the mapping fails, and the device is unmapped.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -24,8 +25,9 @@ static const struct rnbd_clt_sess_ops rnbd_clt_sess_ops = {
 };
 
 /*
- * What is open of this name on the server, of a device that is gone, is closed
- * before. A session with another path need not fail because a path died.
+ * Have the server open the name. If it still has the name open for a device that was
+ * unmapped, that is closed before. A session with another path need not fail because a
+ * path died.
  */
 static int rnbd_clt_dev_ask(struct rnbd_clt_dev *dev, struct rnbd_open_rsp *rsp)
 {

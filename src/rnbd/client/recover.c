@@ -2,13 +2,16 @@
 /*
  * Loss and return of a session, and of its devices.
  *
- * The transport tells by rnbd_clt_link_ev(). It has DISCONNECTED return before it
- * brings another path up. So when the first message of the next incarnation goes
- * out, no request that names a device id of the old one is about to be sent.
+ * The transport tells of both by rnbd_clt_link_ev(). It brings no path up before the
+ * event DISCONNECTED was dealt with, which closes all devices of the session. So when
+ * the first message of the next incarnation goes out, no request that names a device id
+ * of the old one is about to be sent.
  *
  * When the session is back, the server is greeted. Then each name has a work of its
  * own, which opens the device again: one that hangs on the server keeps no other one
- * closed.
+ * closed. If the server now has another device of this name, see identity.c, the server
+ * closes it again, and ours stays closed until the next incarnation, or until the
+ * administrator has it opened.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -61,8 +64,8 @@ static int rnbd_clt_dev_take_rsp(struct rnbd_clt_dev *dev,
 
 /*
  * Open a closed device again.
- * Return: 0 if it is open now; -ENODEV if it is not closed, -ESTALE if the
- * server has another device of this name, -EINTR after a fatal signal, or why
+ * Return: 0 if it is open now; -ENODEV if it is being mapped or unmapped, -ESTALE if
+ * the server has another device of this name, -EINTR after a fatal signal, or why
  * there was no answer.
  */
 static int rnbd_clt_dev_reopen(struct rnbd_clt_dev *dev)
@@ -135,7 +138,7 @@ static void rnbd_clt_dev_recover(struct rnbd_clt_dev *dev)
 	mutex_lock(&sess->dev_lock);
 	if (err && rnbd_clt_dev_wants_reopen(dev) &&
 	    rnbd_clt_sess_is_greeted(sess)) {
-		/* else only the path was lost, and there is another one */
+		/* else only a path was lost, and another one is up: ask again at once */
 		if (err != -ECONNABORTED) {
 			rnbd_clt_dev_complain(dev, err);
 			delay = RNBD_CLT_REOPEN_INTERVAL;
@@ -159,7 +162,7 @@ static struct rnbd_clt_dev *rnbd_clt_remote_owner(struct rnbd_clt_remote *remote
 }
 
 /**
- * rnbd_clt_recover_work() - reconcile what is wanted of a name and what the server has
+ * rnbd_clt_recover_work() - have the server open a name that is wanted, else close it
  * @work: of a struct rnbd_clt_remote, of which it owns a reference
  */
 void rnbd_clt_recover_work(struct work_struct *work)
@@ -181,7 +184,7 @@ void rnbd_clt_recover_work(struct work_struct *work)
 	memalloc_noreclaim_restore(noreclaim);
 }
 
-/* What the administrator asked for may still be answered. */
+/* The OPEN that the administrator waited for may still be answered. */
 static void rnbd_clt_dev_try_later(struct rnbd_clt_dev *dev)
 {
 	mutex_lock(&dev->sess->dev_lock);
@@ -244,7 +247,7 @@ int rnbd_clt_dev_accept(struct rnbd_clt_dev *dev)
 	return err ?: rnbd_clt_dev_remap(dev);
 }
 
-/* All devices of the session are now without it. */
+/* The last path is gone: close all devices of the session. */
 static void rnbd_clt_sess_lost(struct rnbd_clt_sess *sess)
 {
 	struct rnbd_clt_dev *dev;
@@ -254,7 +257,7 @@ static void rnbd_clt_sess_lost(struct rnbd_clt_sess *sess)
 	sess->incarnation++;
 	rnbd_clt_held_sess_lost(sess);
 	list_for_each_entry(dev, &sess->devs, entry) {
-		/* what is not open may have lost writes before */
+		/* one that was closed before may have lost writes at that time */
 		if (dev->state == RNBD_CLT_OPEN &&
 		    rtrs_clt_ended_orderly(sess->rtrs))
 			rnbd_clt_cache_ended(dev);

@@ -7,24 +7,24 @@
  *
  *	absent	the server does not have it open
  *	open	it has, under an id that holds for one incarnation of the session
- *	unknown	it may have: an answer was lost with its path, or the session was
+ *	unknown	it may have: an answer was lost with its path, or the session was lost
  *
  * and maybe a message under way, an OPEN or a CLOSE, that changes this. There is one
  * at most, since one that hangs on the server occupies something there and here as
  * long as it does. So whoever gave up waiting for it and comes back waits for the
  * same one.
  *
- * When nobody wants the name any more, the object stays as long as the server may
- * have it open: other clients could not have the device for writing. That the session
- * was lost here does not end what is open there, as long as the server believes in
- * one of its paths. The object's work closes what nobody wants, and what may be open
- * it opens by its name before, which yields the id that it has then. It does so in the
- * mode in which the name was opened last, since a server keeps the first mode. Whoever
- * maps the name again does this first.
+ * When no device wants the name any more, the object stays as long as the server may
+ * have the name open, because other clients could not have the device for writing. That
+ * the session was lost here does not close anything there, as long as the server takes
+ * one of its paths for alive. The object's work has the name closed. CLOSE takes an id:
+ * if what is open is unknown, the work sends an OPEN before, whose answer has the id. It
+ * does so in the mode in which the name was opened last, since a server keeps the first
+ * mode. Whoever maps the name again does the same first.
  *
  * The work of a name that a device wants opens it again, see recover.c. It is queued when
- * a message ends that its sender left, when the server was greeted, and when there was a
- * reason to try later.
+ * a message ends whose sender gave up waiting, when the server was greeted, and when
+ * there was a reason to try later.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -135,7 +135,7 @@ int rnbd_clt_remote_claim(struct rnbd_clt_dev *dev, work_func_t work)
 	struct rnbd_clt_remote *remote, *new;
 	int err = 0;
 
-	/* not below dev_lock, which ends what memory may wait for */
+	/* not under dev_lock: who ends I/O that memory waits for takes that lock */
 	new = rnbd_clt_remote_alloc(sess, dev->path, work);
 	if (!new)
 		return -ENOMEM;
@@ -174,8 +174,8 @@ void rnbd_clt_remote_unclaim(struct rnbd_clt_dev *dev)
 }
 
 /*
- * Did the message not reach the server, or, which is the same for the sender, not
- * change anything there? A server that is short of memory or busy says so itself.
+ * Does the errno say that the message changed nothing on the server? Either it was not
+ * sent, or the server is short of memory, or busy.
  */
 static bool rnbd_clt_is_not_done(int err)
 {
@@ -203,7 +203,7 @@ static int rnbd_clt_remote_take(struct rnbd_clt_remote *remote,
 
 	remote->denied = err && err != -ECANCELED && err != -ECONNABORTED;
 	if (err == -ECANCELED) {
-		/* it died with its path */
+		/* the path died before the answer */
 		remote->known = RNBD_CLT_UNKNOWN;
 		err = -ECONNABORTED;
 	} else if (!rnbd_clt_is_not_done(err)) {
@@ -273,7 +273,7 @@ static int rnbd_clt_remote_post_open(struct rnbd_clt_remote *remote,
 	err = rnbd_build_open(usr, remote->name, mode);
 	if (err)
 		return err;
-	/* an id is not that of another incarnation, and the answer brings one */
+	/* the id that is known is not to be used any more: the answer brings one */
 	if (remote->known == RNBD_CLT_HAS_OPEN)
 		remote->known = RNBD_CLT_UNKNOWN;
 	remote->mode = mode;
@@ -367,10 +367,10 @@ static int rnbd_clt_remote_close_in(struct rnbd_clt_remote *remote,
  * rnbd_clt_remote_close() - have the server close a name
  * @remote: name; its lock is held
  *
- * A CLOSE is sent once, since the id may be that of another device when it was
- * executed. Gives up after some seconds: the server answers when the I/O has ended,
- * and its device may be frozen. What the server may still have open then, the work
- * closes when nobody wants the name any more.
+ * A CLOSE is sent once: after that its id may be that of another device. Gives up
+ * waiting after some seconds: the server answers when the I/O has ended, and its device
+ * may be frozen. If the server may still have the name open then, the work closes it
+ * when no device wants the name any more.
  *
  * Context: process; until a fatal signal.
  * Return: 0 if the server does not have it open.
@@ -401,7 +401,7 @@ int rnbd_clt_remote_close(struct rnbd_clt_remote *remote)
 	return err;
 }
 
-/* Close what nobody has, or what is about to be opened in another mode. */
+/* Have the name closed that the server may have open for a device that is gone. */
 static int rnbd_clt_remote_make_absent(struct rnbd_clt_remote *remote)
 {
 	struct rnbd_open_rsp rsp;
@@ -465,7 +465,7 @@ static void rnbd_clt_remote_remove(struct rnbd_clt_remote *remote)
 void rnbd_clt_remote_reconcile(struct rnbd_clt_remote *remote)
 {
 	if (rnbd_clt_sess_is_ending(remote->sess))
-		return;		/* which closes all that the session has opened */
+		return;		/* the server closes all that a session has open */
 	mutex_lock(&remote->lock);
 	/* the end of a message under way queues this again */
 	if (!READ_ONCE(remote->dev) && rnbd_clt_remote_refresh(remote)) {
@@ -479,7 +479,7 @@ void rnbd_clt_remote_reconcile(struct rnbd_clt_remote *remote)
 	mutex_unlock(&remote->lock);
 }
 
-/* Take a name off the list, which had a reference. */
+/* Take a name off the list; the list's reference is the caller's. */
 static struct rnbd_clt_remote *rnbd_clt_remote_pop(struct rnbd_clt_sess *sess)
 {
 	struct rnbd_clt_remote *remote;
@@ -495,8 +495,10 @@ static struct rnbd_clt_remote *rnbd_clt_remote_pop(struct rnbd_clt_sess *sess)
 
 /**
  * rnbd_clt_remotes_end() - forget what may be open on the server
- * @sess: session that is ending, without devices; no work sends messages any more
- *	afterwards. Those under way end with the transport
+ * @sess: session that is ending, without devices
+ *
+ * No work of a name sends messages afterwards. Messages under way end when the session
+ * of the transport is closed.
  *
  * Context: process.
  */

@@ -117,8 +117,8 @@ out_free:
 }
 
 /*
- * No device is left, and the work ends in bounded time; with no device it does
- * not touch the transport, should a link event queue it again.
+ * No device is left, so greet_work ends in bounded time. A link event may queue it again
+ * until the transport is closed, but without devices it does not touch the transport.
  */
 static void rnbd_clt_sess_disconnect(struct rnbd_clt_sess *sess)
 {
@@ -258,7 +258,7 @@ static void rnbd_clt_sess_release(struct kref *ref)
 	kfree(container_of(ref, struct rnbd_clt_sess, ref));
 }
 
-/* The last user is gone, and who wants a session of this name waits for the end of this one. */
+/* Close a session without users; whoever wants one of its name waits for the end. */
 static void rnbd_clt_close_work(struct work_struct *work)
 {
 	struct rnbd_clt_sess *sess = container_of(work, struct rnbd_clt_sess,

@@ -3,8 +3,8 @@
  * Requests that take long on a living path.
  *
  * The server's device may be slow, or hang. That is no reason to give up the
- * path, which the other devices use as well, nor the request, which may be
- * executed yet: it is counted, logged, and left alone, when it has been out for
+ * path, which the other devices use as well, nor the request, which may still be
+ * executed: it is counted, logged, and left alone, when it has been out for
  * queue/io_timeout milliseconds, 30 s by default, and again each time after that.
  * One whose path died is held, see held.c, and not slow.
  *

@@ -9,9 +9,9 @@
  * that would make the removal wait for it, and holds the module instead, so
  * that unloading waits.
  *
- * Whatever a write does holds locks that the recovery of a lost session takes
- * as well. So it allocates without waiting for I/O, which may be that of a disk
- * whose session is lost.
+ * Writers of files hold locks that the recovery of a lost session takes as well. So
+ * they allocate without waiting for I/O, which may be that of a disk whose session is
+ * lost.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -144,7 +144,7 @@ static ssize_t remap_device_store(struct device *ddev,
 
 	if (!rnbd_wrote_one("remap_device", buf))
 		return -EINVAL;
-	/* as when it is opened again without being asked */
+	/* as rnbd_clt_recover_work() does */
 	noreclaim = memalloc_noreclaim_save();
 	err = rnbd_clt_dev_remap(rnbd_clt_dev_of(ddev));
 	memalloc_noreclaim_restore(noreclaim);
@@ -185,7 +185,7 @@ static ssize_t identity_show(struct device *ddev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(identity);
 
-/* A device without an identity is not refused for it, so none is nothing. */
+/* Nothing if there is none: no device is refused because it has no identity. */
 static ssize_t offered_identity_show(struct device *ddev,
 				     struct device_attribute *attr, char *buf)
 {

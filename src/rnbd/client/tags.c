@@ -24,8 +24,8 @@
  * An inactive queue has no limit, and whoever waits for one of its tags takes what
  * is free. So a disk that hangs must not become inactive, or it has all tags. To
  * blk-mq no request of a queue is under way if all have expired, nor if all are
- * held. So each tick puts off when requests expire; and the timer of a queue is put
- * off when its first request is held, and by each tick as long as one is.
+ * held. So each tick puts the expiry of requests off; and the timer of a queue is put
+ * off when its first request is held, and by each tick as long as one is held.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

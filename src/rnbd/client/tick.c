@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What ends with the time: once a second each session looks whether what its disks
+ * What ends after some time: once a second each session looks whether what its disks
  * hold has been held for too long, see held.c, whether requests take long, see slow.c,
  * and whether it has been without a path for too long, see loss.c.
  */
@@ -48,7 +48,7 @@ static bool rnbd_clt_rq_tick(struct request *rq, void *data)
 	return true;
 }
 
-/* A closed device whose time is over says so, once. Return: is it such a one? */
+/* Is the time over in which a closed device holds I/O? That is logged once. */
 static bool rnbd_clt_held_expired(struct rnbd_clt_dev *dev)
 {
 	const struct rnbd_clt_sess *sess = dev->sess;
@@ -65,14 +65,15 @@ static bool rnbd_clt_held_expired(struct rnbd_clt_dev *dev)
 }
 
 /*
- * What a device holds looks at the time again if that is over; on an open device in
- * any case, since each write that comes puts off when the others are tried again.
+ * If the time is over, kick the requeue list, so that the requests there fail. On an
+ * open device kick it in any case, since each write that comes puts off when those
+ * before it are tried again.
  */
 static void rnbd_clt_held_tick(struct rnbd_clt_dev *dev)
 {
 	bool expired = rnbd_clt_held_expired(dev);
 
-	/* the mark goes also if nobody writes; else it holds for later losses */
+	/* takes an old mark away also if nobody writes, before there is another loss */
 	rnbd_clt_held_keeps_writes(dev);
 	if (dev->state == RNBD_CLT_UNMAPPED || !atomic_read(&dev->held.nr))
 		return;
@@ -81,7 +82,7 @@ static void rnbd_clt_held_tick(struct rnbd_clt_dev *dev)
 		blk_mq_kick_requeue_list(dev->disk->queue);
 }
 
-/* The session was without a path for too long. */
+/* Unmap all devices if the session was without a path for dev_loss_tmo. */
 static void rnbd_clt_held_unmap(struct rnbd_clt_sess *sess)
 {
 	int tmo = sess->tmo.dev_loss;
@@ -107,7 +108,7 @@ void rnbd_clt_tick_work(struct work_struct *work)
 	struct rnbd_clt_sess *sess =
 		container_of(to_delayed_work(work), struct rnbd_clt_sess,
 			     tick_work);
-	/* whatever memory there is may wait for what ends here */
+	/* memory may wait for I/O that is ended here */
 	unsigned int noreclaim = memalloc_noreclaim_save();
 	struct rnbd_clt_dev *dev;
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The end of a device. It is retired, which is one decision of one thread; then its I/O
- * ends, its disk and the files of that go, the server closes it, and the session loses a
- * user.
+ * The end of a device. First it is retired: the thread that sets its state to unmapped
+ * is the one that unmaps it. Unless forced, that is refused while the disk is open. From
+ * then on new I/O fails, and so does held I/O. Then what the transport has ends, or is
+ * cancelled; the disk and its files go; the server closes the device; and the session
+ * loses a user, with the last of which it is closed. With force the disk may still be
+ * open after all that: it fails all I/O, and its memory goes with its last close.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -16,7 +19,7 @@
 
 #define RNBD_CLT_DRAIN_MIN_MS	10
 #define RNBD_CLT_DRAIN_MAX_MS	200
-#define RNBD_CLT_DRAIN_GRACE_MS	2000	/* the server may answer before that */
+#define RNBD_CLT_DRAIN_GRACE_MS	2000	/* for the server's answers */
 #define RNBD_CLT_DRAIN_WARN_MS	10000
 
 /*
@@ -56,7 +59,7 @@ static void rnbd_clt_dev_stop(struct rnbd_clt_dev *dev, bool force)
 	del_gendisk(dev->disk);
 }
 
-/* Have the server close it. */
+/* Have the server close the device; not being able to is only logged. */
 void rnbd_clt_dev_close(struct rnbd_clt_dev *dev)
 {
 	mutex_lock(&dev->remote->lock);
@@ -64,7 +67,7 @@ void rnbd_clt_dev_close(struct rnbd_clt_dev *dev)
 	mutex_unlock(&dev->remote->lock);
 }
 
-/* Out of the list; gives back what it had: a use of the session, a reference. */
+/* Take the device off the list, and give its use of the session and a reference back. */
 void rnbd_clt_dev_destroy(struct rnbd_clt_dev *dev)
 {
 	struct rnbd_clt_sess *sess = dev->sess;
@@ -90,14 +93,15 @@ void rnbd_clt_dev_remove_disk(struct rnbd_clt_dev *dev)
 /**
  * rnbd_clt_dev_retire_locked() - decide that a device goes away
  * @dev: device of a session whose dev_lock is held
- * @force: also if it is open; its I/O fails
+ * @force: also if its disk is open; its I/O fails
  *
  * Openers are counted down by their release only, so a bias makes the counter
  * refuse new ones for ever.
  *
  * Context: process, dev_lock held.
  * Return: 0, then rnbd_clt_dev_unmap() is due, and the session stays until then;
- * -EBUSY if it is open or still being mapped, -EALREADY if someone else unmaps it.
+ * -EBUSY if its disk is open or it is still being mapped, -EALREADY if someone else
+ * unmaps it.
  */
 int rnbd_clt_dev_retire_locked(struct rnbd_clt_dev *dev, bool force)
 {
@@ -114,7 +118,7 @@ int rnbd_clt_dev_retire_locked(struct rnbd_clt_dev *dev, bool force)
 	return 0;
 }
 
-/* Has nobody the device open whom an unmapping should wait for? Not if @force */
+/* Is there nothing that unmapping should wait for? Openers do not count with @force. */
 static bool rnbd_clt_dev_is_idle(const struct rnbd_clt_dev *dev, bool force)
 {
 	return READ_ONCE(dev->state) != RNBD_CLT_INIT &&
@@ -122,9 +126,9 @@ static bool rnbd_clt_dev_is_idle(const struct rnbd_clt_dev *dev, bool force)
 }
 
 /**
- * rnbd_clt_dev_retire() - the same for whoever does not hold dev_lock
+ * rnbd_clt_dev_retire() - decide that a device goes away, dev_lock not held
  * @dev: device, with a reference and a use of its session
- * @force: also if it is open; its I/O fails
+ * @force: also if its disk is open; its I/O fails
  *
  * Waits a little for the end of mapping, and for those who look at a disk and close
  * it again, as udev does.
@@ -155,7 +159,7 @@ int rnbd_clt_dev_retire(struct rnbd_clt_dev *dev, bool force)
  */
 void rnbd_clt_dev_unmap(struct rnbd_clt_dev *dev, bool force)
 {
-	/* first: writers of its files may wait for the I/O, and so may update_work */
+	/* first: the rest waits for writers of files and update_work, which wait for I/O */
 	rnbd_clt_dev_drain(dev);
 	rnbd_clt_link_del(dev);
 	rnbd_clt_dev_stop(dev, force);

@@ -5,13 +5,13 @@
 /* See clt.h. */
 DECLARE_WAIT_QUEUE_HEAD(rnbd_clt_wait);
 
-/* Brings disks up to date with their devices, which no memory waits for. */
+/* Runs each device's update_work; memory never waits for these. */
 struct workqueue_struct *rnbd_clt_update_wq;
 
-/* Closes sessions, which no I/O waits for. */
+/* Closes sessions, which no I/O waits for; and unmaps what a lost one had, see loss.c. */
 struct workqueue_struct *rnbd_clt_close_wq;
 
-/* Ends I/O that was held for too long, which memory may wait for. */
+/* Runs each session's tick_work; memory may wait for the I/O that this ends. */
 struct workqueue_struct *rnbd_clt_tick_wq;
 
 int rnbd_clt_wq_init(void)

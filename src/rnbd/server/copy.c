@@ -96,7 +96,7 @@ static void rnbd_srv_shared_free(void)
 	rnbd_srv_shared = NULL;
 }
 
-/* Some are enough. */
+/* If there is not memory for all of them, fewer buffers do as well. */
 static int rnbd_srv_shared_alloc(size_t size)
 {
 	unsigned int i;

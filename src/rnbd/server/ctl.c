@@ -3,15 +3,16 @@
  * Control messages: SESS_INFO, OPEN, CLOSE. They are executed on a workqueue,
  * because to open may take long, or for ever, and the transport's context serves
  * I/O meanwhile; each by itself, since clients wait for an answer where the
- * order matters. But a client may not wait for that of a CLOSE: it takes effect
- * at once, so that an OPEN behind it does not get the id that it closes; only
- * what follows from it takes long. Nothing of an operation may be touched once
- * it is answered.
+ * order matters. But a client may not wait for the answer to a CLOSE: the id goes at
+ * once, in the transport's context, so that an OPEN behind the CLOSE does not get the
+ * same id; only closing the device takes long. Nothing of an operation may be touched
+ * once it is answered.
  *
  * Only OPENs of one name come one after the other: a client repeats one that was
  * not answered, because its path died, or because the device hangs, and is to
- * find what the first one opened. It waits for the last one that it sent, so any
- * other that waits is refused, and one that hangs costs a client two operations.
+ * find what the first one opened. The client waits for the last OPEN that it sent. So
+ * behind the one that is executed only the last one waits, as its twin, any other is
+ * refused, and a device that hangs costs a client two operations.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -169,7 +170,7 @@ static void rnbd_srv_ctl_work(struct work_struct *work)
 	unsigned int noio = memalloc_noio_save();
 	struct rnbd_srv_sess *sess = ctl->sess;
 
-	/* it may be answered by another one before this returns */
+	/* the message may be answered, and the session gone, before this returns */
 	kref_get(&sess->ref);
 	rnbd_srv_ctl_run(ctl);
 	rnbd_srv_sess_put(sess);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Devices: who has one open, and may another one.
+ * Devices: which sessions have one open, and may another one open it.
  *
  * A device is in the list, and in sysfs, from its first open to its last
- * close. All of that happens under rnbd_srv_devs_lock. Only an open's own
- * directory is removed before, which waits for whoever writes to force_close. The
- * open stays in the list until afterwards, so its name is not taken again.
+ * close, both of which happen under rnbd_srv_devs_lock. Only the directory of an open
+ * is removed before that lock is taken, since that waits for whoever writes to
+ * force_close. The open stays in its device's list until afterwards, so that no other
+ * open takes the name of the directory.
  *
  * I/O that may wait for a device runs on a workqueue of the device's own: one
  * that is frozen takes workers of no other.
@@ -59,7 +60,7 @@ static const struct kobj_type rnbd_srv_dev_ktype = {
 	.default_groups	= rnbd_srv_dev_groups,
 };
 
-/* Is there one of this name? Under rnbd_srv_devs_lock. */
+/* Is there a device of this name? Under rnbd_srv_devs_lock. */
 static bool rnbd_srv_dev_has_name(const char *name)
 {
 	struct rnbd_srv_dev *dev;
@@ -138,7 +139,7 @@ static struct rnbd_srv_dev *rnbd_srv_dev_find(struct rnbd_srv_open *open)
 	return rnbd_srv_dev_create(open);
 }
 
-/* The session that @open is of, or the client's lost one, has the device. */
+/* @other is an open of the same device by the same session, or the client's lost one. */
 static int rnbd_srv_dev_refuse_twice(struct rnbd_srv_open *open,
 				     const struct rnbd_srv_open *other)
 {
@@ -214,8 +215,8 @@ out_unlock:
 }
 
 /*
- * An open that may write and has a reference now, or NULL if there is none. One that
- * its session does not have yet may end without anybody waiting for references.
+ * An open that may write, with a reference, or NULL if there is none. Not one that is
+ * not linked: if linking it fails, it is freed without waiting for references.
  */
 static struct rnbd_srv_open *rnbd_srv_dev_get_writer(struct rnbd_srv_dev *dev)
 {

@@ -27,7 +27,7 @@ static struct file *rnbd_srv_file_open_path(const struct path *path, int flags)
 
 	if (!S_ISREG(inode->i_mode))
 		return ERR_PTR(-ENOTBLK);
-	/* dentry_open() does not ask */
+	/* dentry_open() does not check these */
 	if ((flags & O_ACCMODE) != O_RDONLY &&
 	    (IS_APPEND(inode) || IS_IMMUTABLE(inode)))
 		return ERR_PTR(-EPERM);
@@ -222,7 +222,7 @@ static int rnbd_srv_file_rw_flags(const struct rnbd_srv_io *io)
 	return flags;
 }
 
-/* What is not done yet of a read or a write. */
+/* Submit what is left of a read or a write. */
 static void rnbd_srv_file_rw(struct rnbd_srv_io *io)
 {
 	bool write = io->msg.op == RNBD_OP_WRITE;

@@ -75,7 +75,7 @@ static void rnbd_srv_flush_work(struct work_struct *work)
 	rnbd_srv_open_put(open);
 }
 
-/* @open has a reference for it. */
+/* Begin the flush of a device; the caller's reference to @open is the flush's. */
 static void rnbd_srv_flush_begin(struct rnbd_srv_open *open, void *data)
 {
 	struct rnbd_srv_flush_one *one = kzalloc_obj(*one);

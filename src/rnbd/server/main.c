@@ -34,7 +34,10 @@ static int rnbd_srv_rdma_ev(void *priv, struct rtrs_srv_op *op, void *data,
 	}
 }
 
-/* Its devices are closed as soon as they have no I/O in flight: others may have them. */
+/*
+ * The client is gone. Its devices are closed as soon as they have no I/O in flight, so
+ * that others may have them.
+ */
 static void rnbd_srv_lost(struct rnbd_srv_sess *sess)
 {
 	pr_info_ratelimited("<%s>: disconnected\n", sess->name);

@@ -53,7 +53,7 @@ struct rnbd_srv_open *rnbd_srv_open_get(struct rnbd_srv_sess *sess, u32 id)
 
 /*
  * Files are served only below a directory that the administrator has named: by
- * default that is "/", and all files of the host were within reach.
+ * default that is "/", and all files of the host would be within reach.
  */
 static bool rnbd_srv_files_served(void)
 {
@@ -125,7 +125,7 @@ static int rnbd_srv_open_use_copies(struct rnbd_srv_open *open)
 	return 0;
 }
 
-/* Undo what made a device of it, and open it was. */
+/* Close the device of an open: its backend, and the buffers for copies. */
 static void rnbd_srv_open_release_backend(struct rnbd_srv_open *open)
 {
 	if (open->copies)
@@ -141,11 +141,11 @@ static void rnbd_srv_open_describe(const struct rnbd_srv_open *open,
 	rsp->device_id = open->id;
 	rsp->nsectors = rnbd_srv_open_sectors(open);
 	rsp->logical_block_size = open->block_size;
-	/* whatever the device has now: it may get one while the client has it open */
+	/* without a volatile cache, too: the device may get one while it is open */
 	rsp->cache_policy |= RNBD_CACHE_WRITEBACK | RNBD_CACHE_FUA;
 }
 
-/* Undo rnbd_srv_open_make(); frees it, unless a reader of sysfs has it. */
+/* Undo rnbd_srv_open_make(); frees the open, unless a reader of sysfs keeps it. */
 static void rnbd_srv_open_unmake(struct rnbd_srv_open *open)
 {
 	rnbd_srv_dev_detach(open);
@@ -184,7 +184,7 @@ static void rnbd_srv_open_close_work(struct work_struct *work)
 		rtrs_srv_resp_rdma(op, 0);
 }
 
-/* From now on the client's I/O finds it. sess->lock is held. */
+/* From now on the client's I/O finds the open by its id. sess->lock is held. */
 static void rnbd_srv_open_link(struct rnbd_srv_open *open)
 {
 	struct rnbd_srv_sess *sess = open->sess;
@@ -195,8 +195,8 @@ static void rnbd_srv_open_link(struct rnbd_srv_open *open)
 }
 
 /*
- * Take it away from the client; true for the one caller who has to close it
- * now. sess->lock is held.
+ * Take the open away from the client, whose I/O and messages do not find it any more.
+ * True for the one caller who has to close it now. sess->lock is held.
  */
 static bool rnbd_srv_open_unlink(struct rnbd_srv_open *open)
 {
@@ -209,7 +209,7 @@ static bool rnbd_srv_open_unlink(struct rnbd_srv_open *open)
 
 /*
  * Close an unlinked open; @op, if there is one, is answered when that is done.
- * It may be gone when this returns.
+ * The open may be gone when this returns.
  */
 static void rnbd_srv_open_close(struct rnbd_srv_open *open,
 				struct rtrs_srv_op *op)
@@ -218,19 +218,20 @@ static void rnbd_srv_open_close(struct rnbd_srv_open *open,
 	percpu_ref_kill(&open->ref);
 }
 
-/* An administrator closed what a client writes to, and still believes in. */
+/* By force_close a device was closed that its client writes to, and takes for open. */
 static bool rnbd_srv_writer_forced;
 
 /*
- * The client keeps the disk, and opens the device again when the server is back. So
- * this server does not end in order any more: what it closed it will not flush.
+ * The client keeps the disk, and opens the device again when the server is back. But
+ * the last flush of this server leaves out what is closed. So its end is no orderly
+ * one, see flush.c, or the client would take all its writes for durable.
  */
 static void rnbd_srv_note_forced(const struct rnbd_srv_open *open)
 {
 	if (open->mode == RNBD_ACCESS_RO)
 		return;
 	WRITE_ONCE(rnbd_srv_writer_forced, true);
-	/* pairs with rnbd_srv_writer_was_forced(): who misses the open sees why */
+	/* pairs with rnbd_srv_writer_was_forced(): who finds no open any more sees this */
 	smp_wmb();
 }
 
@@ -258,7 +259,7 @@ static void rnbd_srv_open_force_close(struct rnbd_srv_open *open)
 	bool ours;
 
 	mutex_lock(&sess->lock);
-	/* before a last flush can miss it */
+	/* before the open is unlinked, so that a last flush that misses it fails */
 	if (!list_empty(&open->sess_entry))
 		rnbd_srv_note_forced(open);
 	ours = rnbd_srv_open_unlink(open);
@@ -366,7 +367,7 @@ static struct rnbd_srv_open *rnbd_srv_open_alloc(struct rnbd_srv_sess *sess,
 	return open;
 }
 
-/* Make an open that works but is not linked yet. */
+/* Make an open whose device is open, and which is not linked yet. */
 static struct rnbd_srv_open *rnbd_srv_open_make(struct rnbd_srv_sess *sess,
 						const char *name,
 						enum rnbd_access_mode mode,

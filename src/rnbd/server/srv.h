@@ -133,8 +133,8 @@ struct rnbd_srv_dev {
  * struct rnbd_srv_open - a device that a session has open
  * @kobj: directory of the session below the device, and the memory
  * @ref: I/O in flight; killed to close it
- * @close_work: the rest of that, when there is no I/O any more
- * @close_op: the message that is answered then, NULL if it was none
+ * @close_work: the rest of closing, when there is no I/O any more
+ * @close_op: the CLOSE that is answered then, NULL if none is
  * @sess: session
  * @sess_entry: in its list, empty once it was unlinked; sess->lock
  * @dev: device
@@ -186,10 +186,10 @@ struct rnbd_srv_open {
  * @copy: buffer for a copy of the data, NULL if it needs none
  * @waiting: for @copy
  * @work: does what may wait
- * @bvec: @data
+ * @bvec: describes @data
  * @bio: for a block device
  * @iocb: for a file
- * @parts: how many still use @iocb
+ * @parts: how many still use @iocb, see rnbd_srv_file_rw_part()
  * @ret: what it completed with
  */
 struct rnbd_srv_io {

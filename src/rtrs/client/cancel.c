@@ -24,11 +24,11 @@
  * another one, perhaps on another connection, when the probe completes:
  * then the numbers differ. The number is stored before connection and state, and
  * looked at after them, so they are those of the marked request if it is equal.
- * A posted request of this connection stays so as long as its completion handlers,
- * of which this is one, let it, or its poster, who may be the last to let it go.
- * Without an answer, and with the answer's reference as the only one, it is the
- * handlers' alone. But the poster may have ended it between the two looks, and the
- * chunk be another request's: so its number is looked at last. If there are more
+ * A posted request ends in a completion handler of its connection, of which this is
+ * one, or in its poster, if that drops the last reference. So if there is no answer, and
+ * the answer's reference is the only one left, nobody else ends the request now. But the
+ * poster may have ended it between the look at the state and that at the references, and
+ * the chunk have another request: so the number is looked at last. If there are more
  * references nothing happens, and the consumer asks again.
  *
  * That no reference is left but the answer's does not say that a send without a signal
@@ -79,7 +79,7 @@ void rtrs_clt_probe_done(struct ib_cq *cq, struct ib_wc *wc)
 	if (rtrs_clt_wc_failed(path, wc, "probe"))
 		return;
 	rtrs_con_probed(&con->c);
-	/* first that, then the marks; pairs with rtrs_clt_req_mark() */
+	/* the probe is over before the marks are read; see rtrs_clt_permit_mark() */
 	smp_mb();
 	if (!xchg(&con->marked, false))
 		return;
@@ -89,9 +89,8 @@ void rtrs_clt_probe_done(struct ib_cq *cq, struct ib_wc *wc)
 }
 
 /*
- * The connection is the permit's on the path of the request: req->con may be a dead
- * incarnation's if the request has just ended. A mark that comes too late hits
- * nothing.
+ * The connection to probe is found by way of the permit: req->con may be that of a dead
+ * incarnation if the request has just ended. A mark that comes too late hits nothing.
  */
 static void rtrs_clt_permit_mark(struct rtrs_permit *permit, const void *priv)
 {

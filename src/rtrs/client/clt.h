@@ -4,6 +4,29 @@
  * permit with the request that may occupy the chunk; a path has connections, and
  * knows how the server and its own adapter address each chunk.
  *
+ * Words:
+ *	chunk		a number, and the server's memory for it: one request at a time goes
+ *			there, its data, its user message and its header
+ *	reply slot	a piece of the client's memory that small reads are answered into
+ *	incarnation	all that one attempt to connect a path makes, from its queue pairs
+ *			to its registrations
+ *	in doubt	said of a request whose path died before the answer: the server may
+ *			have executed it, may still execute it, or never got it
+ *	fence		the end of that: the server has accepted the path's next
+ *			incarnation, which it does only when it has finished with everything
+ *			that came on the last one
+ *	cancel		tell the consumer -ECANCELED before there is an answer or a fence;
+ *			what then waits for these in the chunk is an orphan
+ *
+ * Locks, outermost first:
+ *	sess->paths_lock		mutex
+ *	con->poll_lock			held while the consumer polls, so also by completion
+ *					handlers and conf_fn() of a polled connection
+ *	sess->link_lock, path->state_lock
+ *	sess->doubt_lock, sess->tag_lock	leaves, any context
+ * What belongs to one incarnation has no lock: the path's work builds and destroys it,
+ * and the completion handlers of a connection run one at a time.
+ *
  * What grows with the number of chunks, in bytes for each chunk:
  *
  *	once a session	permit with its request		832
@@ -89,7 +112,7 @@ struct rtrs_clt_link {
 	struct sockaddr_storage	src;
 };
 
-/** enum rtrs_clt_path_state - see the table in state.c */
+/** enum rtrs_clt_path_state - see the top of state.c */
 enum rtrs_clt_path_state {
 	RTRS_CLT_CONNECTING,
 	RTRS_CLT_CONNECTED,
@@ -110,7 +133,7 @@ enum rtrs_clt_path_state {
  * @src_if: name of the interface that a link-local @src belongs to, else empty
  * @dst_if: the same for @dst
  * @uuid: identity on the wire
- * @recon_cnt: incarnation
+ * @recon_cnt: number of the incarnation
  * @state_lock: protects @state against concurrent transitions, and @link
  * @state: readers are racy but for those that a transition waited for, see
  *	rtrs_clt_path_teardown()
@@ -128,25 +151,26 @@ enum rtrs_clt_path_state {
  * @may_create: in this attempt the server was allowed to create the session; of
  *	@work only, see rtrs_clt_sess_path_up()
  * @first_err: result of the first connect
- * @first_done: that ended
+ * @first_done: the first connect ended
  * @dev: device of the incarnation; this and all below is of the incarnation,
  *	built and destroyed by @work
  * @pd: protection domain, of this path alone
  * @cons: sess->nr_cons connections
  * @features: extensions offered to the server
- * @rsp: what the server offered for cid 0
- * @chunks: where the server's chunks are; allocated once, like @regs, and survives
- *	reconnects
+ * @rsp: the server's answer to the request for connection 0
+ * @chunks: address and key of each chunk on the server, from the info response; if the
+ *	server revokes keys (@rsp.new_rkey), each response brings the chunk's next key.
+ *	The array is allocated once, like @regs, and survives reconnects
  * @off_bits: bits of the offset in a request's immediate
  * @info_tx: info request
  * @info_rx: info response
- * @info_len: its length
- * @info_done: it came
+ * @info_len: bytes of the info response
+ * @info_done: the info response came
  * @regs: what is registered for the request of each chunk
- * @slot_mrs: registrations of the slots
+ * @slot_mrs: registrations of the reply slots
  * @nr_slot_mrs: their number
- * @slot_cqe: completion of those
- * @slots_registered: how many of those came
+ * @slot_cqe: completion of these registrations
+ * @slots_registered: how many of them completed
  * @map: the session's memory as @dev sees it, NULL while there is nothing to undo
  *	for rtrs_clt_path_unmap_mem()
  * @copybreak: reads up to this size use the slots
@@ -222,7 +246,8 @@ enum rtrs_clt_steal {
  * @dev: the class device that shows it; the struct is freed with the last reference
  * @paths_dir: the directory of its paths, NULL while the device is not shown
  * @entry: in the list of all sessions, see sess.c
- * @closing: the name will be free; under the lock of that list
+ * @closing: the session is being closed, its name will be free; under the lock of
+ *	that list
  * @ops: consumer
  * @name: session name
  * @uuid: identity on the wire
@@ -241,10 +266,10 @@ enum rtrs_clt_steal {
  * @downs: how often @nr_up fell to zero
  * @opened: the consumer has the session, so events may be reported
  * @told_up: the consumer takes the session for connected
- * @told_downs: @downs as of the last time it was told so
+ * @told_downs: @downs when the consumer was last told that the session is connected
  * @instance: of the server, see instance.c
- * @ended: it said that it ends in order
- * @link_wait: woken when one of them, or a path's state, changes
+ * @ended: the server said that it ends in order
+ * @link_wait: woken when one of the seven above, or a path's state, changes
  * @link_work: reports link events
  * @queue_depth: chunks; this and all below is fixed by the first connect
  * @max_io_size: bytes
@@ -262,7 +287,7 @@ enum rtrs_clt_steal {
  * @nr_short: NULL entries of @tags
  * @steal_next: tag to look at first
  * @steal: also read without the lock
- * @steal_rcu: turns it from WAIT to ON
+ * @steal_rcu: turns @steal from WAIT to ON
  * @nr_unfenced: writes on dead paths whose consumer left before the fence; see
  *	failover.c
  * @io: permits for I/O outside @tags

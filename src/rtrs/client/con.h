@@ -46,7 +46,7 @@ struct rtrs_clt_con_handlers {
  * @recv_wr: receives that are to be posted again, see rtrs_clt_con_repost()
  * @recv_sge: their buffers, if they have any
  * @recv_nr: their number
- * @recv_batch: with so many of them they are posted
+ * @recv_batch: with so many of them the chain is posted
  * @rx: completions of receives with a buffer, NULL if there are none; a
  *	receive's place is its number
  * @rx_buf: their buffers, RTRS_RKEY_RSP_LEN each
@@ -59,8 +59,8 @@ struct rtrs_clt_con_handlers {
  * @poll_lock: serialises the consumer's polling
  * @marked: the next completion of a probe is to look for marks, see cancel.c
  * @deadline: jiffies when the attempt to connect has to be over
- * @stage: how far it came; path->wait is woken. Of the CM handler.
- * @cm_err: why it came no further, or broke, else 0; likewise
+ * @stage: how far the connection came; path->wait is woken. Of the CM handler.
+ * @cm_err: why the connection came no further, or broke, else 0; likewise
  * @established: rdma_disconnect() is due at the end
  * @closing: the CM handler has nothing to do any more; written under the
  *	CM id's handler lock, under which the handler runs

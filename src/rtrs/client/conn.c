@@ -104,9 +104,10 @@ static void rtrs_clt_con_request(const struct rtrs_clt_con *con,
 		.recon_cnt	= path->recon_cnt,
 		.features	= path->features,
 		/*
-		 * If another path is up, the session must be the one it is of:
-		 * the consumer would not hear that the server has a new one.
-		 * The first request may arrive late; the others say it again.
+		 * If another path is up, the server must not create a session for
+		 * this one: the consumer would not hear of that. Each connection
+		 * says so, because another path may come up after the first
+		 * request was sent.
 		 */
 		.first_conn	= !READ_ONCE(path->sess->nr_up),
 	};
@@ -204,7 +205,7 @@ static int rtrs_clt_con_cm_handler(struct rdma_cm_id *cm_id,
 	err = rtrs_clt_con_event(con, ev);
 	if (!err)
 		return 0;
-	/* who waits for the connection sees why before it sees that the path broke */
+	/* whoever waits for the connection finds the errno before the broken path */
 	rtrs_clt_con_failed(con, err);
 	if (!con->established)
 		return 0;
@@ -403,7 +404,7 @@ int rtrs_clt_con_post_recvs(struct rtrs_clt_con *con)
 	int err = 0;
 	u32 i;
 
-	/* a short queue is not left half empty */
+	/* receives that wait for their batch are missing: a quarter at most */
 	con->recv_batch = clamp_t(u32, con->c.recv_wr / 4, 1, RTRS_CLT_RECV_BATCH);
 	if (con->path->rsp.new_rkey)
 		err = rtrs_clt_con_alloc_rx(con);

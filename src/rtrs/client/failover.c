@@ -6,11 +6,12 @@
  * the path's work item owns every posted request. One that was answered is
  * confirmed with its result: queue pairs in error and a protection domain of
  * its own make all its keys worthless. One that was not is in doubt: the server
- * may be executing it, so neither it nor its chunk may be used again before the
- * next incarnation proves the old one drained (fence), and only then is it
- * confirmed with -ECONNABORTED. A consumer that cannot wait cancels it; its
- * chunk rests on. Requests of the admin connection are cancelled at once: the
- * sender waits, and what it waits for has to be asked again anyway.
+ * may be executing it, so neither it nor its chunk may be used again, not even on
+ * another path that is up, before the next incarnation proves the old one drained
+ * (fence). Only then is the request confirmed with -ECONNABORTED. A consumer that
+ * cannot wait cancels the request; the chunk is not free before the fence. Requests of
+ * the admin connection are cancelled at once: the sender waits, and what it waits for
+ * has to be asked again anyway.
  *
  * A write whose consumer left before the fence may be executed at any time until
  * the fence, also after a later write of the same blocks that another path
@@ -22,8 +23,9 @@
 #include "clt.h"
 
 /*
- * The path is dead and the consumer leaves, or has left. Admin requests write
- * nothing. The doubt_lock is held, or the path's work owns the request.
+ * Count a write as unfenced: its path is dead, and its consumer was told -ECANCELED or
+ * is about to be. Admin requests write nothing. The doubt_lock is held, or the path's
+ * work owns the request.
  */
 static void rtrs_clt_req_set_unfenced(struct rtrs_clt_req *req)
 {
@@ -34,7 +36,7 @@ static void rtrs_clt_req_set_unfenced(struct rtrs_clt_req *req)
 	atomic_inc(&req->path->sess->nr_unfenced);
 }
 
-/* Whatever the request did, it is done; the doubt_lock is held. */
+/* The server does not execute the request any more; the doubt_lock is held. */
 static void rtrs_clt_req_clear_unfenced(struct rtrs_clt_req *req)
 {
 	if (!req->unfenced)
@@ -82,7 +84,7 @@ static void rtrs_clt_req_doubt(struct rtrs_clt_req *req)
 }
 
 /**
- * rtrs_clt_permit_cancel_doubt() - tell the consumer of a request in doubt so
+ * rtrs_clt_permit_cancel_doubt() - confirm a request in doubt with -ECANCELED
  * @sess: session
  * @permit: permit of the request
  * @priv: the request's, or NULL for whatever request it is
@@ -130,7 +132,7 @@ static void rtrs_clt_path_visit_reqs(struct rtrs_clt_path *path,
 	struct rtrs_clt_req *req;
 	u16 id;
 
-	/* a path without memory never posted any, and perhaps there are none yet */
+	/* a path without memory never posted a request, and the session may have none */
 	for (id = 0; path->chunks && id < sess->queue_depth; id++) {
 		req = &rtrs_clt_permit(sess, id)->req;
 		/* the state first: whoever sees it sees the stamp */
@@ -140,7 +142,7 @@ static void rtrs_clt_path_visit_reqs(struct rtrs_clt_path *path,
 	}
 }
 
-/* Its late answer cannot come any more. */
+/* The late answer to an orphan cannot come any more. */
 static void rtrs_clt_req_lose_answer(struct rtrs_clt_req *req)
 {
 	struct rtrs_clt_sess *sess = req->path->sess;
@@ -170,7 +172,7 @@ static void rtrs_clt_req_recover(struct rtrs_clt_req *req)
 }
 
 /**
- * rtrs_clt_path_doubt_requests() - decide about what was posted
+ * rtrs_clt_path_doubt_requests() - confirm what was answered, the rest is in doubt
  * @path: path whose queue pairs are gone
  *
  * Context: the path's work.

@@ -4,9 +4,10 @@
  * again.
  *
  * Link events are reported by one work item, so the consumer hears them one at a time
- * and in order; that item never runs on a path's own, so a consumer that waits for an
- * answer inside link_ev() cannot block the path's teardown, which ends that wait. It
- * has a workqueue of its own, because the paths' work items wait for it.
+ * and in order. It is not a path's work item, so a consumer that waits for an answer
+ * inside link_ev() does not block the path's teardown, which ends that wait. It has a
+ * workqueue of its own, because the paths' work items wait for it: no path comes up
+ * until the consumer has heard that the last one went down.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -53,7 +54,7 @@ void rtrs_clt_sess_link_work(struct work_struct *work)
 {
 	struct rtrs_clt_sess *sess = container_of(work, struct rtrs_clt_sess,
 						  link_work);
-	/* connecting again waits for this, and memory for that */
+	/* no path comes up before this, and memory may have to be written on it */
 	unsigned int noreclaim = memalloc_noreclaim_save();
 
 	while (rtrs_clt_sess_report(sess))

@@ -61,7 +61,7 @@ void *rtrs_clt_arena_buf(const struct rtrs_clt_arena *arena, u16 id)
 	       id % per_page * arena->stride;
 }
 
-/* Its DMA address; @addrs are those of the arena's pages. Any context. */
+/* The DMA address of that; @addrs are those of the arena's pages. Any context. */
 u64 rtrs_clt_arena_addr(const struct rtrs_clt_arena *arena, const u64 *addrs,
 			u16 id)
 {
@@ -106,9 +106,9 @@ static void rtrs_clt_arena_init_sg(const struct rtrs_clt_arena *arena,
 }
 
 /*
- * Another adapter goes on using the pages. What this one has written into them was
- * taken, or nobody wants it: it must not be copied over what is there by now, as it
- * would be where an adapter reaches memory by way of bounce buffers only.
+ * Another adapter goes on using the pages. What this one has written was copied out of
+ * them before, or nobody wants it. Where an adapter reaches memory by way of bounce
+ * buffers only, it must not be copied into the pages now, over what is there by now.
  */
 static void rtrs_clt_arena_unmap(const struct rtrs_clt_arena *arena,
 				 struct ib_device *dev, u64 *addrs,
@@ -398,7 +398,7 @@ static int rtrs_clt_path_post_slot_mr(struct rtrs_clt_path *path,
 	return rtrs_post_one(&path->cons[0].c, &wr.wr);
 }
 
-/* Map pages first ... first + nr - 1 into @mr and tell their slots. */
+/* Map pages first ... first + nr - 1 into @mr, and note what their slots are there. */
 static int rtrs_clt_path_map_slot_mr(struct rtrs_clt_path *path,
 				     struct ib_mr *mr, unsigned int first,
 				     unsigned int nr)

@@ -4,8 +4,8 @@
  *
  * One work item is the path's only thread of control: it connects, tears down
  * and tries again, so none of that needs a lock. Others only change the state, see
- * state.c. The work item has a workqueue of its own: it may wait for another path's, and write-back
- * for both, so that a single rescuer would not do.
+ * state.c. The work item has a workqueue of its own: it may wait for another path's
+ * work item, and write-back for both, so that a single rescuer would not do.
  *
  * Everything an incarnation consists of is built by connect.c and destroyed by
  * it; the requests and their memory are the session's, and an unanswered
@@ -25,14 +25,14 @@
 #define RTRS_CLT_FIRST_DELAY_MS	250
 
 /*
- * So often the first connect is tried if the server says try again, within 7 to 11
- * seconds. It does if it did not forget yet who used the same numbers
- * before, as after a restart of this host: it waits until packets of that time
- * cannot be on their way any more.
+ * So often the first connect is tried if the server says try again (-EAGAIN), within
+ * 7 to 11 seconds. The server says so after a restart of this host, while it remembers
+ * the last connection to a queue pair of the same number: packets of that time may
+ * still be on their way.
  */
 #define RTRS_CLT_FIRST_TRIES	5
 
-/* A path that was up for less than that was not worth connecting */
+/* A path that was up for less counts as a failed attempt */
 #define RTRS_CLT_STABLE		(10 * HZ)
 
 static unsigned int rtrs_clt_path_backoff_ms(const struct rtrs_clt_path *path)
@@ -106,7 +106,7 @@ static bool rtrs_clt_path_exhausted(const struct rtrs_clt_path *path)
 	return max >= 0 && path->attempts > max;
 }
 
-/* Did an attempt end because this host has no memory? The server may have none. */
+/* Did an attempt fail because this host has no memory? Not if the server has none. */
 static bool rtrs_clt_path_lacks_memory(const struct rtrs_clt_path *path, int err)
 {
 	u16 cid;
@@ -121,7 +121,7 @@ static bool rtrs_clt_path_lacks_memory(const struct rtrs_clt_path *path, int err
 
 static void rtrs_clt_path_failed(struct rtrs_clt_path *path, int err)
 {
-	/* only those that may have reached the server are limited, and get rarer */
+	/* only attempts that may have reached the server are limited, and get rarer */
 	if (!rtrs_clt_path_lacks_memory(path, err))
 		path->attempts++;
 	rtrs_clt_err_rl(path, "attempt %u to connect failed: %pe\n",

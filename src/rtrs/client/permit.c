@@ -22,7 +22,7 @@
  *   - without spares, that of an idle tag, one that no request has at the moment. The
  *     idle tag is without a chunk then, and gets one in the same way.
  *
- * Without the second, the next request with this tag, of whatever device, would wait
+ * Without the second way, the next request with this tag, of whatever device, would wait
  * for a server's device that may be frozen for ever, and everything behind the request
  * in the queue. So many cancelled requests make the queue less deep, until they are
  * answered; if they are as many as there are chunks, everything waits.

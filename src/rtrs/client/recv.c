@@ -38,13 +38,13 @@ static struct rtrs_clt_req *rtrs_clt_con_find_req(struct rtrs_clt_con *con,
 		return NULL;
 	req = &rtrs_clt_permit(path->sess, id)->req;
 	/*
-	 * Whoever sees the state sees the request that it is of: a server may
-	 * answer one that is just being posted.
+	 * The acquire shows what the poster has stored: a server may answer a
+	 * request that is just being posted.
 	 */
 	if (smp_load_acquire(&req->state) != RTRS_CLT_REQ_POSTED &&
 	    !rtrs_clt_req_is_orphan(req))
 		return NULL;
-	/* one that just ended, by its poster, has been answered, or is another's */
+	/* the poster may have ended it just now, and the chunk have another request */
 	if (req->con != con || !rtrs_clt_req_is_of(req, path))
 		return NULL;
 	return req->answered ? NULL : req;
@@ -139,7 +139,7 @@ static const char *rtrs_clt_take_key(struct rtrs_clt_path *path, u32 id,
 	return NULL;
 }
 
-/* What a one-message answer wrote is either all of the data or none. */
+/* A response that brings data itself, to the reply slot, brings all of it. */
 static const char *rtrs_clt_check_len(const struct rtrs_clt_req *req,
 				      const struct ib_wc *wc, int err)
 {
@@ -165,7 +165,7 @@ static void rtrs_clt_req_copy_slot(struct rtrs_clt_req *req)
 				      DMA_FROM_DEVICE);
 }
 
-/* Two errnos have a meaning of our own; from a server they are just errors. */
+/* These two are the transport's own to say; from a server they are just errors. */
 static int rtrs_clt_wire_err(int err)
 {
 	return err == -ECONNABORTED || err == -ECANCELED ? -EIO : err;

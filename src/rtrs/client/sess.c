@@ -176,7 +176,7 @@ static int rtrs_clt_sess_result(struct rtrs_clt_sess *sess)
  * All paths are tried at the same time, so that an address that does not answer
  * costs no more than those that do; but one after the other gets a head start,
  * because two requests that each create the session confuse in-tree servers if
- * they arrive together. Those that are not up yet go on trying for ever.
+ * they arrive together. Paths that are not up at the end of this go on trying.
  */
 static int rtrs_clt_sess_connect(struct rtrs_clt_sess *sess)
 {

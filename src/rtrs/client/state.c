@@ -2,10 +2,19 @@
 /*
  * The states of a path.
  *
+ *	CONNECTING	the path's work builds an incarnation; the first state
+ *	CONNECTED	requests are posted on the path
+ *	RECONNECTING	the path broke, or an attempt failed: the work tears the
+ *			incarnation down, and waits until it is time for another attempt
+ *	CLOSING		the session is being closed, or the path given up after
+ *			max_reconnects attempts: the work tears the incarnation down
+ *	CLOSED		for good
+ *
  * Anybody may find that a path is broken: completions, CM events, the heartbeat. All
  * of them only change the state and schedule the path's work item, which does the
- * rest, both under state_lock, so that a request to close is never delayed by a
- * back-off. Posters look at the state inside an RCU read section.
+ * rest. Both are done under one hold of state_lock, so that a request to close never
+ * waits for the time between two attempts. Posters look at the state inside an RCU
+ * read section.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

@@ -18,21 +18,21 @@
 /* ib_drain_qp() posts one more work request to each queue */
 #define RTRS_DRAIN_WR	1
 
-/* One probe is under way at a time, beside what rtrs_sq_get() hands out. */
+/* Room for one probe at a time, beside what rtrs_sq_get() hands out */
 #define RTRS_PROBE_WR	1
 
-/* A heartbeat and an answer likewise */
+/* Room for a heartbeat and an answer likewise */
 #define RTRS_HB_WR	2
 
 #define RTRS_OWN_WR	(RTRS_DRAIN_WR + RTRS_PROBE_WR + RTRS_HB_WR)
 
-/* More than an adapter sends a packet again before it gives up */
+/* Longer than an adapter goes on sending a packet before it gives up */
 #define RTRS_PROBE_LIMIT_MS	15000
 
-#define RTRS_STOP_RETRY_MS	20	/* at first, doubled each time up to */
+#define RTRS_STOP_RETRY_MS	20	/* at first, then doubled each time */
 #define RTRS_STOP_RETRY_MAX_MS	1000u
 
-/* No chain of work requests that is posted at once is longer. */
+/* No chain of work requests that is posted at once is longer */
 #define RTRS_MIN_SEND_WR	8
 
 /* Soft RoCE takes all we ask for; this is how tests reach a full send queue. */

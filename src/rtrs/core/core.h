@@ -22,7 +22,7 @@
 #define RTRS_ADDR_STRLEN	80
 #define RTRS_PATH_STRLEN	(2 * RTRS_ADDR_STRLEN)
 
-/* What to say when a peer is heard, but does not take what is sent to it */
+/* The end of a message about a peer that is heard, but does not take what is sent */
 #define RTRS_LARGE_LOST \
 	"if that repeats, packets of %u bytes get lost where small ones pass: look for a smaller MTU on the way"
 
@@ -274,8 +274,8 @@ struct rtrs_hb_ops {
  * @wq: where they run
  * @con: admin connection, NULL while it is stopped
  * @timing: how patient it is
- * @missed: such ticks by now
- * @hurried: it has to be known soon, see rtrs_hb_hurry()
+ * @missed: ticks without a sign of the peer by now
+ * @hurried: a shorter time than @timing is in force, see rtrs_hb_hurry()
  * @msg_cqe: completion of heartbeats
  * @ack_cqe: completion of answers
  */

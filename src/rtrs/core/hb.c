@@ -8,8 +8,8 @@
  * With an interval of t and a limit of n a silent peer is given up at most
  * (n + 2) * t after its last sign.
  *
- * Both have room of their own in the send queue, so that requests, which may fill
- * it until they are answered, do not silence them.
+ * Both messages have room of their own in the send queue, so that requests, which may
+ * fill it until they are answered, do not silence them.
  *
  * "missed" is incremented by the tick and set to zero by completions, without a
  * lock: the tick does nothing if a sign of life came between.
@@ -23,7 +23,7 @@ static const struct rtrs_hb_timing rtrs_hb_hurried = {
 	.missed_max	= 3,
 };
 
-/* What counts at present. */
+/* The timing that is in force. */
 static const struct rtrs_hb_timing *rtrs_hb_now(const struct rtrs_hb *hb)
 {
 	return READ_ONCE(hb->hurried) ? &rtrs_hb_hurried : &hb->timing;
@@ -52,7 +52,7 @@ static void rtrs_hb_ack_done(struct ib_cq *cq, struct ib_wc *wc)
 	rtrs_hb_done(hb, cq->cq_context, RTRS_IMM_HB_ACK, wc->status);
 }
 
-/* One of a kind that is still on its way says all that another would. */
+/* A message of the same type that is still on its way says all that another would. */
 static void rtrs_hb_post(struct rtrs_hb *hb, struct rtrs_con *con,
 			 enum rtrs_imm_type type)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Requests for connections: who gets one, and of which path.
+ * Requests for connections: which of them are accepted, and for which path.
  *
  * Who destroys a CM id: as long as its connection is not in path->cons, the
  * CM does, because the handler of the request returns an error; the queue
@@ -9,7 +9,7 @@
  * path->mutex over all of that, so close_work sees either nothing or the whole
  * connection.
  *
- * The id's context is the listener's until then, the connection after it.
+ * The id's context is struct rtrs_srv_ctx until then, the connection afterwards.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -157,7 +157,7 @@ static struct rtrs_srv_path *rtrs_srv_sess_join(struct rtrs_srv_ctx *ctx,
 
 /* ------------------------------------------------------------- answer */
 
-/* An answer says nothing of what the client did not offer: in-tree bytes then. */
+/* An answer names no extension that the client did not offer: in-tree ones know none. */
 static void rtrs_srv_rsp_extend(struct rtrs_conn_rsp *rsp,
 				const struct rtrs_conn_req *req)
 {

@@ -178,10 +178,11 @@ void rtrs_srv_con_adopt(struct rtrs_srv_con *con)
 }
 
 /*
- * An operation's longest chain is data, key, invalidation and response, with
- * always_invalidate one more before it. All operations of a session at once
- * need not find room: those that do not wait in con->waiting, and a connection
- * is busy with much less than RTRS_SRV_SEND_WR.
+ * An operation posts at most data, invalidation and response; if keys are revoked
+ * (always_invalidate=Y), the invalidation of the chunk's key before these, and the
+ * registration of the next key among them, see send.c. The operations of a session need
+ * not all find room at once: those that find none wait in con->waiting, and much less
+ * than RTRS_SRV_SEND_WR keeps a connection busy.
  */
 static u32 rtrs_srv_con_send_wr(void)
 {

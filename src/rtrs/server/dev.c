@@ -11,7 +11,7 @@
 
 #include "srv.h"
 
-/* The one whose devices these are, while the client of the RDMA core is registered. */
+/* The context that the devices are of, while the client of the RDMA core is registered. */
 static struct rtrs_srv_ctx *rtrs_srv_dev_ctx;
 
 static int rtrs_srv_dev_add(struct ib_device *ib);

@@ -38,7 +38,7 @@ static void rtrs_srv_end_done(struct ib_cq *cq, struct ib_wc *wc)
 		wake_up_all(&ctx->path_gone);
 }
 
-/* One that finds no room, or breaks, is not heard: its client assumes the worst. */
+/* Where there is no room, or the path breaks, the client assumes the worst. */
 static void rtrs_srv_path_send_end(struct rtrs_srv_path *path)
 {
 	struct rtrs_srv_ctx *ctx = path->sess->ctx;
@@ -57,7 +57,7 @@ static void rtrs_srv_path_send_end(struct rtrs_srv_path *path)
 		atomic_dec(&ctx->nr_ends);
 }
 
-/* The reference keeps the connections; there is none of a path that is closed. */
+/* The reference keeps the connections; there is none to be had of a closed path. */
 static void rtrs_srv_path_try_send_end(struct rtrs_srv_path *path)
 {
 	if (READ_ONCE(path->state) != RTRS_SRV_PATH_ENDING ||
@@ -95,7 +95,7 @@ void rtrs_srv_ctx_end(struct rtrs_srv_ctx *ctx)
 	if (!ctx->ops.flush)
 		return;
 	rtrs_srv_ctx_visit_paths(ctx, rtrs_srv_path_end);
-	/* whoever answers from now on sees that; who did not is flushed */
+	/* an answer from here on finds ENDING and is dropped; any before is flushed */
 	smp_mb();
 	err = ctx->ops.flush();
 	if (err) {

@@ -3,9 +3,10 @@
  * What the consumer knows of a session: its name, and whether it has a link.
  *
  * A link begins with the first path that accepts requests, is lost with the last one,
- * and ends when no operation of it is unfinished. Then, or before, another one may
- * have begun. A client believes that what it has open is open as long as a link
- * lasts, so each begins only for a client that knows that it has nothing open.
+ * and ends when no operation of it is unfinished. Another link of the same session may
+ * begin as soon as one is lost. A client takes for open what it opened in a link, until
+ * it notices that the link was lost; so a link begins only for a client that knows that
+ * it has nothing open.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -50,7 +51,10 @@ static int rtrs_srv_path_try_name(struct rtrs_srv_path *path, const char *name)
 	return err;
 }
 
-/* Until @try is done, the path closes, or the client's past has had time to end. */
+/*
+ * Call @try until it does not return @again, the path is closed, or the client's last
+ * session or link has had time to end.
+ */
 static int rtrs_srv_path_try_for_long(struct rtrs_srv_path *path,
 				      int (*try)(struct rtrs_srv_path *path,
 						 const char *name),
@@ -107,11 +111,12 @@ static int rtrs_srv_path_try_begin(struct rtrs_srv_path *path, const char *name)
 }
 
 /*
- * There is no link. Does the client know, or may it believe that it has something
- * open? It knew when it asked for the path with first_conn set; but another path
- * may have come up since, on which it opened devices, and have gone unnoticed.
- * And an in-tree client would not open a device again that is still busy for a
- * lost link: it has to come again when there is none.
+ * There is no link. May this path begin one, because its client knows that it has
+ * nothing open? The client knew when it asked for the path with first_conn set. If a
+ * link has begun since then, the client may have opened devices in it, and not have
+ * noticed that it was lost: then it has to come again. So has an in-tree client as long
+ * as a lost link has operations: it would not try again to open a device that these
+ * keep busy.
  */
 static bool rtrs_srv_path_may_begin(const struct rtrs_srv_path *path)
 {

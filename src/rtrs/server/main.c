@@ -91,7 +91,7 @@ static void rtrs_srv_ctx_free(struct rtrs_srv_ctx *ctx)
 	kfree(ctx);
 }
 
-/* Nobody gets in any more, and whoever is in is disconnected. */
+/* No client can connect any more, and all paths begin to close. */
 static void rtrs_srv_ctx_begin_stop(struct rtrs_srv_ctx *ctx)
 {
 	rtrs_srv_listeners_stop(ctx);
@@ -162,8 +162,8 @@ EXPORT_SYMBOL_GPL(rtrs_srv_open);
 
 /*
  * The host is about to go down. Nobody unloads a module then. Clients are
- * disconnected, so that they need not miss the host first. What a frozen device keeps
- * is left.
+ * disconnected, so that they need not miss the host first. Paths that wait for a frozen
+ * device are left.
  */
 static void rtrs_srv_ctx_reboot(struct rtrs_srv_ctx *ctx)
 {
@@ -173,8 +173,9 @@ static void rtrs_srv_ctx_reboot(struct rtrs_srv_ctx *ctx)
 }
 
 /*
- * Whoever holds the mutex is about to end the server, in order, or has not even
- * made it; and the first may wait for a frozen device, which a reboot must not.
+ * Nothing is left to do if somebody holds the mutex: the server is being closed, which
+ * ends in order, too, or does not exist yet. The mutex is not waited for, since closing
+ * may wait for a frozen device, and a reboot must not.
  */
 static int rtrs_srv_reboot(struct notifier_block *nb, unsigned long event,
 			   void *data)
@@ -187,7 +188,7 @@ static int rtrs_srv_reboot(struct notifier_block *nb, unsigned long event,
 	return NOTIFY_DONE;
 }
 
-/* Early: what the consumer flushes to has to work. */
+/* Early: the devices that the consumer flushes have to work. */
 static struct notifier_block rtrs_srv_reboot_nb = {
 	.notifier_call	= rtrs_srv_reboot,
 	.priority	= INT_MAX,

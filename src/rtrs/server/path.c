@@ -61,7 +61,7 @@ void rtrs_srv_path_put(struct rtrs_srv_path *path)
  * rtrs_srv_path_expect() - the client has the full handshake time from now on
  * @path: a path that is CONNECTING, its mutex held
  *
- * Connection after connection, but not for ever.
+ * Called for each connection that is added; path->deadline bounds it all.
  */
 void rtrs_srv_path_expect(struct rtrs_srv_path *path)
 {
@@ -113,7 +113,7 @@ static void rtrs_srv_path_hb_lost(struct rtrs_hb *hb,
 {
 	struct rtrs_srv_path *path = container_of(hb, struct rtrs_srv_path, hb);
 
-	/* the client says nothing before it has that */
+	/* the client says nothing before it has the info response */
 	if (READ_ONCE(path->info_sent))
 		rtrs_srv_path_close(path, "the client is silent for %u ms",
 				    silent_ms);
@@ -150,7 +150,7 @@ static void rtrs_srv_path_disconnect(struct rtrs_srv_path *path)
 			rtrs_srv_con_disconnect(path->cons[cid]);
 }
 
-/* Nothing is posted any more; what was completes soon. */
+/* Nothing is posted any more; what was posted completes soon. */
 static void rtrs_srv_path_drain(struct rtrs_srv_path *path)
 {
 	u32 cid;
@@ -258,7 +258,7 @@ static void rtrs_srv_path_init(struct rtrs_srv_path *path,
 	memcpy(path->uuid, req->path_uuid, RTRS_UUID_LEN);
 	path->recon_cnt = req->recon_cnt;
 	path->nr_begun = READ_ONCE(sess->nr_begun);
-	/* a link that begins meanwhile is seen here or is not counted there */
+	/* nr_begun first: a link that it counts is seen here, unless it was lost again */
 	smp_rmb();
 	path->first_conn = req->first_conn && !READ_ONCE(sess->link);
 	path->features = req->features & RTRS_FEATURES;

@@ -2,6 +2,15 @@
 /*
  * What operations send: responses, and invalidations of keys before.
  *
+ * A response is a chain of work requests, in this order:
+ *	RDMA_WRITE		the data of a read
+ *	REG_MR			the chunk's next key, if keys are revoked
+ *				(always_invalidate=Y)
+ *	SEND_WITH_INV		if the client asked for the invalidation of its key
+ *	RDMA_WRITE_WITH_IMM	errno and chunk; brings the data with it if nothing stands
+ *				between the two; or, if keys are revoked,
+ *	SEND_WITH_IMM		with the chunk's next key as payload
+ *
  * Payload of a response. The device reads data and key of a response, which are
  * in the chunk and in op->key_msg, after the operation ended: when it sends them,
  * and again whenever it sends them once more because no acknowledgement came. Nobody
@@ -20,8 +29,8 @@
  * Send queue. Room is reserved in work requests for a whole chain. Most responses are
  * not signalled; the completion of a later work request that is gives their room back,
  * see rtrs_sq_take_unsignalled():
- *	of the response with which they are half the send queue, unless another such
- *	response did not complete yet (con->marked)
+ *	of the response with which those without a signal are half the send queue,
+ *	unless another such response did not complete yet (con->marked)
  *	of an invalidation of a chunk's key (op->inv_wrs), which needs its completion
  *	of the probe of a tick of the heartbeat
  * What finds no room waits in con->waiting for such a completion, and there is one
@@ -67,7 +76,7 @@ static void rtrs_srv_chain_add_data(struct rtrs_srv_chain *chain,
 	rtrs_srv_chain_add(chain, &chain->data.wr);
 }
 
-/* The chunk gets its next key, and the client is told. */
+/* The chunk gets its next key, and the payload of the response tells the client. */
 static void rtrs_srv_chain_add_key(struct rtrs_srv_chain *chain,
 				   struct rtrs_srv_op *op)
 {
@@ -102,7 +111,7 @@ static void rtrs_srv_chain_add_inval(struct rtrs_srv_chain *chain,
 	rtrs_srv_chain_add(chain, &chain->inval);
 }
 
-/* The immediate: with the key as payload, with the data, or alone. */
+/* The last one of the chain: with the key as payload, with the data, or alone. */
 static void rtrs_srv_chain_add_rsp(struct rtrs_srv_chain *chain,
 				   struct rtrs_srv_op *op, bool with_data)
 {
