@@ -242,6 +242,11 @@ int rtrs_check_geometry(u32 queue_depth, u32 max_io_size, u32 max_hdr_size)
 }
 EXPORT_SYMBOL_GPL(rtrs_check_geometry);
 
+static bool rtrs_is_control(u8 c)
+{
+	return c < ' ' || c == 0x7f;
+}
+
 /**
  * rtrs_name_valid() - is this a name for a session?
  * @name: NUL-terminated
@@ -258,30 +263,69 @@ bool rtrs_name_valid(const char *name)
 	for (i = 0; i < len; i++) {
 		u8 c = name[i];
 
-		if (c == '/' || c == '.' || c < ' ' || c == 0x7f)
+		if (c == '/' || c == '.' || rtrs_is_control(c))
 			return false;
 	}
 	return len > 0 && len < RTRS_NAME_LEN;
 }
 EXPORT_SYMBOL_GPL(rtrs_name_valid);
 
+/*
+ * The host name at the end of an info message, in a field that is zero. Somebody may
+ * be renaming this host, so a byte is looked at only after it was copied.
+ */
+static void rtrs_put_hostname(u8 *p, const char *hostname)
+{
+	size_t i;
+
+	for (i = 0; i < RTRS_HOSTNAME_LEN; i++) {
+		p[i] = hostname[i];
+		if (!p[i])
+			break;
+		if (rtrs_is_control(p[i]) || p[i] > 0x7f)
+			p[i] = '?';
+	}
+}
+
+/* Without the extension the message has no such field, and the name is empty. */
+static int rtrs_get_hostname(const u8 *p, u32 features,
+			     char hostname[RTRS_HOSTNAME_LEN + 1])
+{
+	size_t len, i;
+
+	memset(hostname, 0, RTRS_HOSTNAME_LEN + 1);
+	memcpy(hostname, p, rtrs_info_extra(features));
+	len = strlen(hostname);
+	for (i = 0; i < RTRS_HOSTNAME_LEN; i++)
+		if (i < len ? rtrs_is_control(hostname[i]) : hostname[i])
+			return -EINVAL;
+	return 0;
+}
+
 /**
  * rtrs_build_info_req() - build the client's first message on connection 0
- * @buf: where to, RTRS_INFO_REQ_LEN bytes
+ * @buf: where to, RTRS_INFO_REQ_LEN + rtrs_info_extra() bytes
+ * @features: extensions that both sides know
  * @name: session name
+ * @hostname: name of this host, of which RTRS_HOSTNAME_LEN bytes are sent at the most;
+ *	what is not printable ASCII becomes a question mark. Not used unless @features
+ *	has RTRS_FEATURE_HOSTNAMES.
  *
  * Context: any.
  * Return: 0, or -EINVAL if @name is not valid; then @buf is untouched.
  */
-int rtrs_build_info_req(void *buf, const char *name)
+int rtrs_build_info_req(void *buf, u32 features, const char *name,
+			const char *hostname)
 {
 	u8 *p = buf;
 
 	if (!rtrs_name_valid(name))
 		return -EINVAL;
-	memset(p, 0, RTRS_INFO_REQ_LEN);
+	memset(p, 0, RTRS_INFO_REQ_LEN + rtrs_info_extra(features));
 	put_unaligned_le16(MSG_INFO_REQ, p + MSG_OFF_TYPE);
 	memcpy(p + INFO_REQ_OFF_NAME, name, strlen(name));
+	if (features & RTRS_FEATURE_HOSTNAMES)
+		rtrs_put_hostname(p + RTRS_INFO_REQ_LEN, hostname);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(rtrs_build_info_req);
@@ -290,41 +334,54 @@ EXPORT_SYMBOL_GPL(rtrs_build_info_req);
  * rtrs_parse_info_req() - parse the client's first message on connection 0
  * @buf: the message
  * @len: bytes at @buf
+ * @features: extensions that both sides know
  * @name: result, NUL-terminated; undefined after an error
+ * @hostname: result, likewise: name of the client's host, without control characters;
+ *	empty if the message has none
  *
  * Context: any.
- * Return: 0, or -EINVAL: too short, another type, or no valid session name.
+ * Return: 0, or -EINVAL: too short, another type, no valid session name, or a host
+ * name with control characters or with something behind its end.
  */
-int rtrs_parse_info_req(const void *buf, size_t len, char name[RTRS_NAME_LEN])
+int rtrs_parse_info_req(const void *buf, size_t len, u32 features,
+			char name[RTRS_NAME_LEN],
+			char hostname[RTRS_HOSTNAME_LEN + 1])
 {
 	const u8 *p = buf;
 
-	if (len < RTRS_INFO_REQ_LEN ||
+	if (len < RTRS_INFO_REQ_LEN + rtrs_info_extra(features) ||
 	    get_unaligned_le16(p + MSG_OFF_TYPE) != MSG_INFO_REQ)
 		return -EINVAL;
 	memcpy(name, p + INFO_REQ_OFF_NAME, RTRS_NAME_LEN);
-	return rtrs_name_valid(name) ? 0 : -EINVAL;
+	if (!rtrs_name_valid(name))
+		return -EINVAL;
+	return rtrs_get_hostname(p + RTRS_INFO_REQ_LEN, features, hostname);
 }
 EXPORT_SYMBOL_GPL(rtrs_parse_info_req);
 
 /**
  * rtrs_build_info_rsp() - build the server's list of chunk memory
- * @buf: where to, RTRS_INFO_RSP_LEN(@sg_cnt) bytes
+ * @buf: where to, RTRS_INFO_RSP_LEN(@sg_cnt) + rtrs_info_extra() bytes
+ * @features: extensions that both sides know
  * @desc: memory, in the order of the chunks
  * @sg_cnt: number of @desc
+ * @hostname: name of this host, see rtrs_build_info_req()
  *
  * Context: any.
  */
-void rtrs_build_info_rsp(void *buf, const struct rtrs_desc *desc, u16 sg_cnt)
+void rtrs_build_info_rsp(void *buf, u32 features, const struct rtrs_desc *desc,
+			 u16 sg_cnt, const char *hostname)
 {
 	u8 *p = buf;
 	u16 i;
 
-	memset(p, 0, RTRS_INFO_RSP_LEN(sg_cnt));
+	memset(p, 0, RTRS_INFO_RSP_LEN(sg_cnt) + rtrs_info_extra(features));
 	put_unaligned_le16(MSG_INFO_RSP, p + MSG_OFF_TYPE);
 	put_unaligned_le16(sg_cnt, p + INFO_RSP_OFF_SG_CNT);
 	for (i = 0; i < sg_cnt; i++)
 		rtrs_put_desc(p + INFO_RSP_OFF_DESC + i * DESC_LEN, &desc[i]);
+	if (features & RTRS_FEATURE_HOSTNAMES)
+		rtrs_put_hostname(p + RTRS_INFO_RSP_LEN(sg_cnt), hostname);
 }
 EXPORT_SYMBOL_GPL(rtrs_build_info_rsp);
 
@@ -350,19 +407,23 @@ static int rtrs_split_desc(const struct rtrs_desc *desc, u32 chunk_size,
  * rtrs_parse_info_rsp() - parse the server's list of chunk memory
  * @buf: the message
  * @len: bytes at @buf
+ * @features: extensions that both sides know
  * @queue_depth: chunks of the session
  * @chunk_size: bytes of a chunk, not 0
  * @chunks: result, one for each chunk; undefined after an error
+ * @hostname: result, likewise: name of the server's host, see rtrs_parse_info_req()
  *
  * A descriptor covers one chunk or several consecutive ones; together they
  * cover each chunk once.
  *
  * Context: any.
- * Return: 0, or -EINVAL: too short, another type, or descriptors that are not
- * exactly @queue_depth chunks.
+ * Return: 0, or -EINVAL: too short, another type, descriptors that are not
+ * exactly @queue_depth chunks, or a malformed host name.
  */
-int rtrs_parse_info_rsp(const void *buf, size_t len, u16 queue_depth,
-			u32 chunk_size, struct rtrs_chunk_desc *chunks)
+int rtrs_parse_info_rsp(const void *buf, size_t len, u32 features,
+			u16 queue_depth, u32 chunk_size,
+			struct rtrs_chunk_desc *chunks,
+			char hostname[RTRS_HOSTNAME_LEN + 1])
 {
 	const u8 *p = buf;
 	u32 done = 0;
@@ -372,7 +433,8 @@ int rtrs_parse_info_rsp(const void *buf, size_t len, u16 queue_depth,
 	    get_unaligned_le16(p + MSG_OFF_TYPE) != MSG_INFO_RSP)
 		return -EINVAL;
 	sg_cnt = get_unaligned_le16(p + INFO_RSP_OFF_SG_CNT);
-	if (!sg_cnt || sg_cnt > queue_depth || len < RTRS_INFO_RSP_LEN(sg_cnt))
+	if (!sg_cnt || sg_cnt > queue_depth ||
+	    len < RTRS_INFO_RSP_LEN(sg_cnt) + rtrs_info_extra(features))
 		return -EINVAL;
 
 	for (i = 0; i < sg_cnt; i++) {
@@ -386,6 +448,9 @@ int rtrs_parse_info_rsp(const void *buf, size_t len, u16 queue_depth,
 			return nr;
 		done += nr;
 	}
-	return done == queue_depth ? 0 : -EINVAL;
+	if (done != queue_depth)
+		return -EINVAL;
+	return rtrs_get_hostname(p + RTRS_INFO_RSP_LEN(sg_cnt), features,
+				 hostname);
 }
 EXPORT_SYMBOL_GPL(rtrs_parse_info_rsp);

@@ -23,6 +23,7 @@
 #define RTRS_CONN_MSG_LEN	56	/* conn_req and conn_rsp (CM private data) */
 #define RTRS_INFO_REQ_LEN	272
 #define RTRS_INFO_RSP_LEN(sgs)	(8 + 16 * (size_t)(sgs))
+#define RTRS_HOSTNAME_LEN	64	/* behind both, see rtrs_info_extra() */
 #define RTRS_WRITE_HDR_LEN	4
 #define RTRS_READ_HDR_LEN(sgs)	(8 + 16 * (size_t)(sgs))
 #define RTRS_IO_HDR_MAX		RTRS_READ_HDR_LEN(1)
@@ -47,10 +48,12 @@
 #define RTRS_FEATURE_INSTANCE	(1u << 1)	/* the server says which boot it is */
 #define RTRS_FEATURE_ORDERLY_END (1u << 2)	/* the server says that it lost nothing */
 #define RTRS_FEATURE_EXCLUSIVE_CHUNKS (1u << 3)	/* a chunk is used on one path at a time */
+#define RTRS_FEATURE_HOSTNAMES	(1u << 4)	/* each side says its host's name */
 #define RTRS_FEATURES		(RTRS_FEATURE_PROMPT_HB | \
 				 RTRS_FEATURE_INSTANCE | \
 				 RTRS_FEATURE_ORDERLY_END | \
-				 RTRS_FEATURE_EXCLUSIVE_CHUNKS)
+				 RTRS_FEATURE_EXCLUSIVE_CHUNKS | \
+				 RTRS_FEATURE_HOSTNAMES)
 
 /* Timing of a peer without RTRS_FEATURE_PROMPT_HB */
 #define RTRS_SLOW_HB_INTERVAL_MS	5000
@@ -188,13 +191,32 @@ int rtrs_parse_conn_rsp(const void *buf, size_t len, struct rtrs_conn_rsp *rsp);
 u64 rtrs_instance_from_boot_id(const u8 uuid[RTRS_UUID_LEN]);
 int rtrs_check_geometry(u32 queue_depth, u32 max_io_size, u32 max_hdr_size);
 
-bool rtrs_name_valid(const char *name);
-int rtrs_build_info_req(void *buf, const char *name);
-int rtrs_parse_info_req(const void *buf, size_t len, char name[RTRS_NAME_LEN]);
+/**
+ * rtrs_info_extra() - how much longer than in the base protocol info messages are
+ * @features: extensions that both sides know
+ *
+ * A peer that does not know of it has no room for it.
+ *
+ * Return: bytes, the same for request and response.
+ */
+static inline size_t rtrs_info_extra(u32 features)
+{
+	return features & RTRS_FEATURE_HOSTNAMES ? RTRS_HOSTNAME_LEN : 0;
+}
 
-void rtrs_build_info_rsp(void *buf, const struct rtrs_desc *desc, u16 sg_cnt);
-int rtrs_parse_info_rsp(const void *buf, size_t len, u16 queue_depth,
-			u32 chunk_size, struct rtrs_chunk_desc *chunks);
+bool rtrs_name_valid(const char *name);
+int rtrs_build_info_req(void *buf, u32 features, const char *name,
+			const char *hostname);
+int rtrs_parse_info_req(const void *buf, size_t len, u32 features,
+			char name[RTRS_NAME_LEN],
+			char hostname[RTRS_HOSTNAME_LEN + 1]);
+
+void rtrs_build_info_rsp(void *buf, u32 features, const struct rtrs_desc *desc,
+			 u16 sg_cnt, const char *hostname);
+int rtrs_parse_info_rsp(const void *buf, size_t len, u32 features,
+			u16 queue_depth, u32 chunk_size,
+			struct rtrs_chunk_desc *chunks,
+			char hostname[RTRS_HOSTNAME_LEN + 1]);
 
 size_t rtrs_build_write_hdr(void *buf, u16 usr_len);
 size_t rtrs_build_read_hdr(void *buf, u16 usr_len, bool need_inval,

@@ -62,3 +62,10 @@ def test_zeroes_are_written_by_a_message_in_version_3(zeroes):
 
 def test_zeroes_are_written_as_data_by_an_in_tree_server(without_extensions, zeroes):
     assert not zeroes()
+
+
+def test_hosts_tell_no_names_to_an_in_tree_peer(pair, without_extensions):
+    pair.server.null_blk(size_mb=4)
+    pair.map()
+    for node in pair.nodes:
+        assert node.run("cat /sys/class/rtrs-*/s/*_hostname").out == "\n"

@@ -57,6 +57,11 @@ def test_a_session_has_its_paths(pair):
     disk = pair.map(session="sess-2", links=2)
     homes = [(node, f"/sys/class/rtrs-{role}/sess-2/paths")
              for node, role in ((pair.client, "client"), (pair.server, "server"))]
+    for (node, paths), peer, name in zip(homes, (pair.server, pair.client),
+                                         ("srv_hostname", "clt_hostname")):
+        session = paths.removesuffix("/paths")
+        assert modes(node, session)[name] == READABLE
+        assert content(node, f"{session}/{name}") == peer.run("uname -n").out
     for node, paths in homes:
         wait_until(lambda: content(node, f"{paths}/*/state") == 2 * "connected\n", 15,
                    "both paths are connected")
@@ -83,7 +88,7 @@ def test_a_session_has_its_paths(pair):
 
 def test_files_may_be_read_while_what_they_show_goes(pair):
     pair.server.null_blk(size_mb=4)
-    jobs = [node.start("while :; do cat /sys/class/rtrs-*/*/paths/*/* /sys/block/rnbd*/rnbd/*; "
+    jobs = [node.start("while :; do cat /sys/class/rtrs-*/*/*_hostname /sys/class/rtrs-*/*/paths/*/* /sys/block/rnbd*/rnbd/*; "
                        "done > /dev/null 2>&1") for node in pair.nodes]
     for links in (1, 2):
         disk = pair.map(links=links)

@@ -9,7 +9,8 @@ import pytest
 from helpers import footprint, parameter, verified_fio, wait_footprint, wait_logged
 from labkit.pair import CTL, wait_until
 from labkit.patience import patient
-from wire import IO_RSP, IO_RSP_INV, NEED_INVAL, READ, UNKNOWN, WireServer, greeting
+from wire import (HOSTNAMES, IO_RSP, IO_RSP_INV, NEED_INVAL, READ, UNKNOWN, WireServer, greeting,
+                  hostname)
 
 CHUNK, DEPTH = WireServer.CHUNK, WireServer.DEPTH
 SOON = 10       # seconds; it would wait 30 for an answer
@@ -46,10 +47,13 @@ def error_of(job):
 
 
 def test_what_is_right_goes_on(pair, wire):
-    wire.serve()
+    wire.serve(features=HOSTNAMES)
+    wire.expected = hostname(pair.client.run("uname -n").out.strip().encode())
     job = mapping(pair)
-    assert wire.greet() is None
+    # 64 bytes have no end, and what is longer than needed is ignored
+    assert wire.greet(end=b"x" * 64 + b"\xff") is None
     chunk = wire.next_request()
+    assert pair.client.read_file("/sys/class/rtrs-client/raw/srv_hostname") == "x" * 64
     assert wire.room()[2][:4] == bytes((0, 0, 0, 0)), "the first message asks for the version"
     wire.write(UNKNOWN << 28, con=0)                    # ignored
     assert not job.done()
@@ -81,6 +85,15 @@ def test_wrong_lists_of_chunks_fail_the_mapping(pair, wire):
         wire.answer()
         assert wire.greet(wire.chunk_list(**wrong)) is None
         error_of(job)
+    wire.expected = hostname(pair.client.run("uname -n").out.strip().encode())
+    for end in (b"", hostname(b"a\nb")):
+        wire.serve(features=HOSTNAMES)
+        since = pair.client.mark()
+        job = mapping(pair)
+        assert wire.greet(end=end) is None
+        wait_logged(pair.client, f"malformed info response of {24 + len(end)} bytes", since)
+        error_of(job)
+    wire.expected = b""
     for wrong in (b"", bytes(4), bytes(8), bytes(512)):
         wire.serve()
         job = mapping(pair)

@@ -17,8 +17,8 @@ from labkit import build
 from labkit.kernels import KERNELS
 from labkit.pair import wait_until
 from labkit.patience import patient
-from wire import (EXCLUSIVE_CHUNKS, IO_RSP, PAGE, PROMPT, READ, UNKNOWN, WRITE, WireClient,
-                  block_io, closing, hello, info, opening, read_header, sniffed)
+from wire import (EXCLUSIVE_CHUNKS, HOSTNAMES, IO_RSP, PAGE, PROMPT, READ, UNKNOWN, WRITE, WireClient,
+                  block_io, closing, hello, hostname, info, opening, read_header, sniffed)
 
 CHUNK, DEPTH, OFF_BITS = WireClient.CHUNK, WireClient.DEPTH, WireClient.OFF_BITS   # SMALL's
 SIZE_MB = 16
@@ -114,6 +114,7 @@ def send(wire, chunk, message, room=0):
 
 def test_what_is_right_is_answered(pair, wire):
     wire.greet()
+    assert not wire.told
     for chunk in (0, 1, DEPTH - 1, 1):
         # room for the answer, the message, the header
         assert wire.request(chunk, 72, hello() + read_header(36), start=36) is None
@@ -168,6 +169,22 @@ def test_two_that_begin_a_session_at_once_are_in_one(pair, wire):
                 assert client.connect(cid=1) == 0
             for client in wire, other:      # another session would not get the name
                 assert client.send(info()) is None and len(client.answer()) > 12
+    other.remove()
+
+
+def test_the_path_that_came_last_says_the_name_of_the_host(pair, wire):
+    host = hostname(pair.server.run("uname -n").out.strip().encode())
+    other = WireClient(pair.server, f"ip:{pair.server.address()}")
+    for first, second in ((b"x" * 64, b""), (b"", hostname(b"db-7.example"))):
+        wire.renew()
+        other.renew().session = wire.session
+        for client, end in ((wire, first), (other, second)):
+            client.features = HOSTNAMES if end else 0
+            assert [client.connect(cid=cid) for cid in (0, 1)] == [0, 0]
+            client.introduce(info() + end)
+            assert client.told == (host if end else b"")
+            assert pair.server.read_file("/sys/class/rtrs-server/raw/clt_hostname") == \
+                end.rstrip(b"\0").decode()
     other.remove()
 
 
@@ -235,6 +252,11 @@ def test_wrong_info_requests_end_the_path(pair, wire):
             (info(b"s"), 'session name "s" is in use by another client')):
         with ends(pair, why):
             wire.join().send(message)
+    wire.features = HOSTNAMES
+    for end in (b"", hostname(b"a\nb")):
+        with ends(pair, malformed):
+            wire.join().send(info() + end)
+    wire.features = 0
     with ends(pair, "info request before connection 1 of 2"):
         assert wire.renew().connect() == 0
         wire.send(info())

@@ -15,8 +15,9 @@ INFO_REQ, INFO_RSP, WRITE, READ, KEY = range(5)     # types of the transport's m
 NEED_INVAL = 1                                      # flag of a read
 IO_REQ, IO_RSP, IO_RSP_INV, UNKNOWN = 0, 1, 2, 5    # types of immediates
 HELLO, HELLO_RSP, OPEN, IO, CLOSE = 0, 1, 2, 4, 5   # types of messages of the block server
-# features: heartbeats are answered promptly; boots; a chunk is used on one path at a time
-PROMPT, INSTANCE, EXCLUSIVE_CHUNKS = 1, 2, 8
+# features: heartbeats are answered promptly; boots are numbered; a chunk is used on one path at a
+# time; hosts say their names
+PROMPT, INSTANCE, EXCLUSIVE_CHUNKS, HOSTNAMES = 1, 2, 8, 16
 ANSWERED = 20       # seconds; guests on a busy host are slow
 PAGE = 4096
 
@@ -116,6 +117,7 @@ class WireClient(Wire):
         self.address = address
         self.features = 0
         self.chunks = []
+        self.told = b""
         self.renew()
 
     def renew(self):
@@ -144,10 +146,15 @@ class WireClient(Wire):
 
     def greet(self, session=None):
         """Go through the whole handshake; the chunks come of it."""
-        assert self.join(session).send(info()) is None
+        return self.join(session).introduce(info())
+
+    def introduce(self, request):
+        """Send an info request; the chunks, and what follows their list, come of the answer."""
+        assert self.send(request) is None
         answer = self.answer()
         kind, count = struct.unpack_from("<4xHH", answer)
         assert (kind, self.DEPTH % count) == (INFO_RSP, 0)
+        self.told = answer[12 + 16 * count:]
         self.chunks = [(address + start, key) for address, key, length in
                        struct.iter_unpack("<QII", answer[12:12 + 16 * count])
                        for start in range(0, length, self.CHUNK)]
@@ -193,6 +200,7 @@ class WireServer(Wire):
     PORT = 4321
     DEPTH, CHUNK = 8, 2 * PAGE
     OFF_BITS = 28 - 3
+    expected = b""      # what follows an info request
 
     def serve(self, port=PORT, **fields):
         """Answer requests to connect to a port from now on, with these fields."""
@@ -202,11 +210,13 @@ class WireServer(Wire):
         answer = struct.pack("<HHhHIIIIQ24x", *fields.values())
         self.node.write_file(f"{PARAMETERS}/serve", f"{port} {answer.hex()}")
 
-    def greet(self, answer=None):
-        """Wait for the info request and answer it, rightly if nothing else is given."""
-        _, kind, name = struct.unpack("<IH255s15x", self.answer())
+    def greet(self, answer=None, end=b""):
+        """Wait for the info request and answer it, rightly if nothing else is given; add an end."""
+        request = self.answer()
+        _, kind, name = struct.unpack("<IH255s15x", request[:276])
         assert (kind, name.rstrip(b"\0")) == (INFO_REQ, b"raw")
-        return self.send(self.chunk_list() if answer is None else answer)
+        assert request[276:] == self.expected
+        return self.send((self.chunk_list() if answer is None else answer) + end)
 
     def chunk_list(self, kind=INFO_RSP, count=1, length=DEPTH * CHUNK):
         """The answer to an info request."""
@@ -235,6 +245,11 @@ class WireServer(Wire):
 def info(name=b"raw", kind=INFO_REQ, length=272):
     """An info request."""
     return struct.pack("<H255s15x", kind, name).ljust(length, b"\0")[:length]
+
+
+def hostname(name):
+    """The name of a host, as it follows an info message."""
+    return struct.pack("64s", name)
 
 
 def greeting():

@@ -138,12 +138,14 @@ static void conn_rsp(void **state)
 static unsigned int check_info_req(const struct capture *c, const struct msg *m)
 {
 	u8 again[RTRS_INFO_REQ_LEN];
-	char name[RTRS_NAME_LEN];
+	char name[RTRS_NAME_LEN], hostname[RTRS_HOSTNAME_LEN + 1];
 
 	assert_int_equal(m->len, sizeof(again));
-	assert_int_equal(rtrs_parse_info_req(m->bytes, m->len, name), 0);
+	assert_int_equal(rtrs_parse_info_req(m->bytes, m->len, 0, name, hostname),
+			 0);
 	assert_string_equal(name, "cap");
-	assert_int_equal(rtrs_build_info_req(again, name), 0);
+	assert_string_equal(hostname, "");
+	assert_int_equal(rtrs_build_info_req(again, 0, name, "host"), 0);
 	assert_memory_equal(again, m->bytes, sizeof(again));
 	return 1;
 }
@@ -159,17 +161,19 @@ static unsigned int check_info_rsp(const struct capture *c, const struct msg *m)
 	struct rtrs_chunk_desc chunks[QD];
 	struct rtrs_desc desc[QD];
 	u8 again[RTRS_INFO_RSP_LEN(QD)];
+	char hostname[RTRS_HOSTNAME_LEN + 1];
 	u16 i;
 
 	assert_int_equal(m->len, RTRS_INFO_RSP_LEN(sg_cnt));
-	assert_int_equal(rtrs_parse_info_rsp(m->bytes, m->len, QD, CHUNK,
-					     chunks), 0);
+	assert_int_equal(rtrs_parse_info_rsp(m->bytes, m->len, 0, QD, CHUNK,
+					     chunks, hostname), 0);
+	assert_string_equal(hostname, "");
 	for (i = 0; i < sg_cnt; i++) {
 		desc[i].addr = chunks[i].addr;
 		desc[i].key = chunks[i].key;
 		desc[i].len = CHUNK * (QD / sg_cnt);
 	}
-	rtrs_build_info_rsp(again, desc, sg_cnt);
+	rtrs_build_info_rsp(again, 0, desc, sg_cnt, "host");
 	assert_memory_equal(again, m->bytes, m->len);
 	return 1;
 }

@@ -74,29 +74,45 @@ static void conn_messages(void **state)
 	}
 }
 
+static bool hostname_valid(const char *hostname)
+{
+	for (; *hostname; hostname++)
+		if ((u8)*hostname < ' ' || *hostname == 0x7f)
+			return false;
+	return true;
+}
+
 static void info_messages(void **state)
 {
 	static const struct rtrs_desc desc[] = {
 		{ 4096, 1, 5 * CHUNK }, { 1 << 20, 2, 3 * CHUNK },
 	};
-	u8 req[RTRS_INFO_REQ_LEN], rsp[RTRS_INFO_RSP_LEN(2)];
+	u8 req[RTRS_INFO_REQ_LEN + RTRS_HOSTNAME_LEN];
+	u8 rsp[RTRS_INFO_RSP_LEN(2) + RTRS_HOSTNAME_LEN];
 	unsigned long i;
 
-	rtrs_build_info_req(req, "session");
-	rtrs_build_info_rsp(rsp, desc, 2);
+	rtrs_build_info_req(req, RTRS_FEATURES, "session", "host");
+	rtrs_build_info_rsp(rsp, RTRS_FEATURES, desc, 2, "host");
 	for (i = 0; i < rounds; i++) {
 		struct rtrs_chunk_desc *c = malloc(QD * sizeof(*c));
+		char *hostname = malloc(RTRS_HOSTNAME_LEN + 1);
 		char *name = malloc(RTRS_NAME_LEN);
+		u32 features = rnd() % 2 ? RTRS_FEATURES : 0;
+		size_t extra = RTRS_HOSTNAME_LEN - rtrs_info_extra(features);
 		size_t len;
-		u8 *msg = mutate(req, sizeof(req), &len);
+		u8 *msg = mutate(req, sizeof(req) - extra, &len);
 
-		if (!rtrs_parse_info_req(msg, len, name))
+		if (!rtrs_parse_info_req(msg, len, features, name, hostname)) {
 			assert_true(rtrs_name_valid(name));
+			assert_true(hostname_valid(hostname));
+		}
 		free(msg);
-		msg = mutate(rsp, sizeof(rsp), &len);
-		rtrs_parse_info_rsp(msg, len, QD, CHUNK, c);
+		msg = mutate(rsp, sizeof(rsp) - extra, &len);
+		if (!rtrs_parse_info_rsp(msg, len, features, QD, CHUNK, c, hostname))
+			assert_true(hostname_valid(hostname));
 		free(msg);
 		free(name);
+		free(hostname);
 		free(c);
 	}
 }

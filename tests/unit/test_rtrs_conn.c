@@ -312,6 +312,12 @@ static void session_names(void **state)
 	assert_false(rtrs_name_valid(longest));
 }
 
+#define HOSTNAMES	RTRS_FEATURE_HOSTNAMES
+#define INFO_REQ_LONG	(RTRS_INFO_REQ_LEN + RTRS_HOSTNAME_LEN)
+
+/* What parsers say of a host's name; those that have no use for it share it. */
+static char host[RTRS_HOSTNAME_LEN + 1];
+
 static void info_req_round_trip(void **state)
 {
 	u8 buf[RTRS_INFO_REQ_LEN];
@@ -319,9 +325,10 @@ static void info_req_round_trip(void **state)
 	size_t i;
 
 	memset(buf, 0xff, sizeof(buf));
-	assert_int_equal(rtrs_build_info_req(buf, "cap"), 0);
-	assert_int_equal(rtrs_parse_info_req(buf, sizeof(buf), name), 0);
+	assert_int_equal(rtrs_build_info_req(buf, 0, "cap", "host"), 0);
+	assert_int_equal(rtrs_parse_info_req(buf, sizeof(buf), 0, name, host), 0);
 	assert_string_equal(name, "cap");
+	assert_string_equal(host, "");
 	for (i = 5; i < sizeof(buf); i++)
 		assert_int_equal(buf[i], 0);
 }
@@ -334,12 +341,13 @@ static void info_req_refuses_bad_names(void **state)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(names); i++) {
-		assert_int_equal(rtrs_build_info_req(buf, names[i]), -EINVAL);
-		assert_int_equal(rtrs_build_info_req(buf, "good"), 0);
+		assert_int_equal(rtrs_build_info_req(buf, 0, names[i], "host"),
+				 -EINVAL);
+		assert_int_equal(rtrs_build_info_req(buf, 0, "good", "host"), 0);
 		memset(buf + 2, 0, 4);
 		memcpy(buf + 2, names[i], strlen(names[i]));
-		assert_int_equal(rtrs_parse_info_req(buf, sizeof(buf), name),
-				 -EINVAL);
+		assert_int_equal(rtrs_parse_info_req(buf, sizeof(buf), 0, name,
+						     host), -EINVAL);
 	}
 }
 
@@ -350,29 +358,34 @@ static void info_req_name_without_end(void **state)
 
 	memset(buf, 0, sizeof(buf));
 	memset(buf + 2, 'x', RTRS_NAME_LEN - 1);
-	assert_int_equal(rtrs_parse_info_req(buf, sizeof(buf), name), 0);
+	assert_int_equal(rtrs_parse_info_req(buf, sizeof(buf), 0, name, host), 0);
 	buf[2 + RTRS_NAME_LEN - 1] = 'x';
-	assert_int_equal(rtrs_parse_info_req(buf, sizeof(buf), name), -EINVAL);
+	assert_int_equal(rtrs_parse_info_req(buf, sizeof(buf), 0, name, host),
+			 -EINVAL);
 }
 
 static void info_req_short_or_of_other_type(void **state)
 {
-	u8 buf[RTRS_INFO_REQ_LEN];
+	u8 buf[INFO_REQ_LONG];
 	char name[RTRS_NAME_LEN];
 	size_t len;
 
-	assert_int_equal(rtrs_build_info_req(buf, "cap"), 0);
+	assert_int_equal(rtrs_build_info_req(buf, HOSTNAMES, "cap", "host"), 0);
 	for (len = 0; len < sizeof(buf); len++) {
 		void *msg = unit_dup(buf, len);
 
-		assert_int_equal(rtrs_parse_info_req(msg, len, name), -EINVAL);
+		assert_int_equal(rtrs_parse_info_req(msg, len, HOSTNAMES, name,
+						     host), -EINVAL);
+		assert_int_equal(rtrs_parse_info_req(msg, len, 0, name, host),
+				 len < RTRS_INFO_REQ_LEN ? -EINVAL : 0);
 		free(msg);
 	}
+	assert_int_equal(rtrs_parse_info_req(buf, len, HOSTNAMES, name, host), 0);
 	buf[0] = 1;
-	assert_int_equal(rtrs_parse_info_req(buf, sizeof(buf), name), -EINVAL);
+	assert_int_equal(rtrs_parse_info_req(buf, len, 0, name, host), -EINVAL);
 	buf[0] = 0;
 	buf[1] = 1;
-	assert_int_equal(rtrs_parse_info_req(buf, sizeof(buf), name), -EINVAL);
+	assert_int_equal(rtrs_parse_info_req(buf, len, 0, name, host), -EINVAL);
 }
 
 #define CHUNK	8192u
@@ -418,8 +431,9 @@ static void info_rsp_descriptors(void **state)
 		struct rtrs_chunk_desc *chunks;
 
 		chunks = malloc(t->qd * sizeof(*chunks));
-		rtrs_build_info_rsp(buf, t->desc, t->sg_cnt);
-		if (rtrs_parse_info_rsp(buf, len, t->qd, CHUNK, chunks) != t->err)
+		rtrs_build_info_rsp(buf, 0, t->desc, t->sg_cnt, "host");
+		if (rtrs_parse_info_rsp(buf, len, 0, t->qd, CHUNK, chunks,
+					host) != t->err)
 			fail_msg("%s", t->what);
 		free(chunks);
 		free(buf);
@@ -434,8 +448,9 @@ static void info_rsp_chunks_follow_each_other(void **state)
 	u8 buf[RTRS_INFO_RSP_LEN(2)];
 	struct rtrs_chunk_desc c[4];
 
-	rtrs_build_info_rsp(buf, desc, 2);
-	assert_int_equal(rtrs_parse_info_rsp(buf, sizeof(buf), 4, CHUNK, c), 0);
+	rtrs_build_info_rsp(buf, 0, desc, 2, "host");
+	assert_int_equal(rtrs_parse_info_rsp(buf, sizeof(buf), 0, 4, CHUNK, c,
+					     host), 0);
 	assert_true(c[0].addr == BASE && c[0].key == 11);
 	assert_true(c[1].addr == BASE + CHUNK && c[1].key == 11);
 	assert_true(c[2].addr == BASE + 2 * CHUNK && c[2].key == 11);
@@ -447,22 +462,113 @@ static void info_rsp_short_or_of_other_type(void **state)
 	static const struct rtrs_desc desc[] = {
 		{ BASE, 1, CHUNK }, { 64, 2, CHUNK },
 	};
-	u8 buf[RTRS_INFO_RSP_LEN(2)];
+	u8 buf[RTRS_INFO_RSP_LEN(2) + RTRS_HOSTNAME_LEN];
 	struct rtrs_chunk_desc c[2];
 	size_t len;
 
-	rtrs_build_info_rsp(buf, desc, 2);
+	rtrs_build_info_rsp(buf, HOSTNAMES, desc, 2, "host");
 	for (len = 0; len < sizeof(buf); len++) {
 		void *msg = unit_dup(buf, len);
 
-		assert_int_equal(rtrs_parse_info_rsp(msg, len, 2, CHUNK, c),
-				 -EINVAL);
+		assert_int_equal(rtrs_parse_info_rsp(msg, len, HOSTNAMES, 2,
+						     CHUNK, c, host), -EINVAL);
+		assert_int_equal(rtrs_parse_info_rsp(msg, len, 0, 2, CHUNK, c,
+						     host),
+				 len < RTRS_INFO_RSP_LEN(2) ? -EINVAL : 0);
 		free(msg);
 	}
-	assert_int_equal(rtrs_parse_info_rsp(buf, sizeof(buf), 2, 0, c), -EINVAL);
+	assert_int_equal(rtrs_parse_info_rsp(buf, len, HOSTNAMES, 2, CHUNK, c,
+					     host), 0);
+	assert_int_equal(rtrs_parse_info_rsp(buf, len, 0, 2, 0, c, host), -EINVAL);
 	buf[0] = 0;
-	assert_int_equal(rtrs_parse_info_rsp(buf, sizeof(buf), 2, CHUNK, c),
+	assert_int_equal(rtrs_parse_info_rsp(buf, len, 0, 2, CHUNK, c, host),
 			 -EINVAL);
+}
+
+/* A name of 64 bytes, which has no NUL behind it on the wire. */
+#define X8	"xxxxxxxx"
+#define X64	X8 X8 X8 X8 X8 X8 X8 X8
+
+static void hostnames_on_the_wire(void **state)
+{
+	static const struct {
+		const char *said;
+		const char *heard;
+	} tab[] = {
+		{ "db-7.example", "db-7.example" },
+		{ "", "" },
+		{ " ~", " ~" },
+		{ X64, X64 },
+		{ X64 "y", X64 },
+		{ "a\nb\x1f\x7f\x80\xff", "a?b????" },
+	};
+	static const struct rtrs_desc desc = { BASE, 1, CHUNK };
+	u8 req[INFO_REQ_LONG], rsp[RTRS_INFO_RSP_LEN(1) + RTRS_HOSTNAME_LEN];
+	char name[RTRS_NAME_LEN], field[RTRS_HOSTNAME_LEN];
+	struct rtrs_chunk_desc c;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(tab); i++) {
+		memset(field, 0, sizeof(field));
+		memcpy(field, tab[i].heard, strlen(tab[i].heard));
+
+		memset(req, 0xff, sizeof(req));
+		assert_int_equal(rtrs_build_info_req(req, HOSTNAMES, "cap",
+						     tab[i].said), 0);
+		assert_memory_equal(req + 272, field, sizeof(field));
+		assert_int_equal(rtrs_parse_info_req(req, sizeof(req), HOSTNAMES,
+						     name, host), 0);
+		assert_string_equal(name, "cap");
+		assert_string_equal(host, tab[i].heard);
+
+		memset(rsp, 0xff, sizeof(rsp));
+		rtrs_build_info_rsp(rsp, HOSTNAMES, &desc, 1, tab[i].said);
+		assert_memory_equal(rsp + 24, field, sizeof(field));
+		assert_int_equal(rtrs_parse_info_rsp(rsp, sizeof(rsp), HOSTNAMES,
+						     1, CHUNK, &c, host), 0);
+		assert_true(c.addr == BASE && c.key == 1);
+		assert_string_equal(host, tab[i].heard);
+	}
+}
+
+static void hostnames_that_are_malformed(void **state)
+{
+	static const struct {
+		char field[RTRS_HOSTNAME_LEN];
+		int err;
+	} tab[] = {
+		{ "host", 0 },
+		{ "h\xc3\xb6st", 0 },
+		{ "a/b", 0 },
+		{ "a\nb", -EINVAL },
+		{ "\x1b[2J", -EINVAL },
+		{ "a\x7f", -EINVAL },
+		{ "host\0x", -EINVAL },
+		{ "\0x", -EINVAL },
+		{ { [RTRS_HOSTNAME_LEN - 1] = 'x' }, -EINVAL },
+	};
+	static const struct rtrs_desc desc = { BASE, 1, CHUNK };
+	u8 req[INFO_REQ_LONG], rsp[RTRS_INFO_RSP_LEN(1) + RTRS_HOSTNAME_LEN];
+	char name[RTRS_NAME_LEN];
+	struct rtrs_chunk_desc c;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(tab); i++) {
+		rtrs_build_info_req(req, HOSTNAMES, "cap", "");
+		memcpy(req + 272, tab[i].field, RTRS_HOSTNAME_LEN);
+		if (rtrs_parse_info_req(req, sizeof(req), HOSTNAMES, name,
+					host) != tab[i].err)
+			fail_msg("row %zu of a request", i);
+		rtrs_build_info_rsp(rsp, HOSTNAMES, &desc, 1, "");
+		memcpy(rsp + 24, tab[i].field, RTRS_HOSTNAME_LEN);
+		if (rtrs_parse_info_rsp(rsp, sizeof(rsp), HOSTNAMES, 1, CHUNK, &c,
+					host) != tab[i].err)
+			fail_msg("row %zu of a response", i);
+		/* who did not agree on it does not look there */
+		assert_int_equal(rtrs_parse_info_req(req, sizeof(req), 0, name,
+						     host), 0);
+		assert_string_equal(host, "");
+	}
 }
 
 int main(void)
@@ -489,6 +595,8 @@ int main(void)
 		cmocka_unit_test(info_rsp_descriptors),
 		cmocka_unit_test(info_rsp_chunks_follow_each_other),
 		cmocka_unit_test(info_rsp_short_or_of_other_type),
+		cmocka_unit_test(hostnames_on_the_wire),
+		cmocka_unit_test(hostnames_that_are_malformed),
 	};
 
 	return cmocka_run_group_tests_name("rtrs connection", tests, NULL, NULL);

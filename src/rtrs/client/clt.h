@@ -166,6 +166,7 @@ enum rtrs_clt_path_state {
  * @info_rx: info response
  * @info_len: bytes of the info response
  * @info_done: the info response came
+ * @hostname: of the server, from the info response; empty if the server does not tell
  * @regs: what is registered for the request of each chunk
  * @slot_mrs: registrations of the reply slots
  * @nr_slot_mrs: their number
@@ -212,6 +213,7 @@ struct rtrs_clt_path {
 	struct rtrs_iu			info_rx;
 	u32				info_len;
 	bool				info_done;
+	char				hostname[RTRS_HOSTNAME_LEN + 1];
 	struct rtrs_clt_reg		*regs;
 	struct ib_mr			**slot_mrs;
 	unsigned int			nr_slot_mrs;
@@ -261,7 +263,7 @@ enum rtrs_clt_steal {
  * @paths: RCU list; changed under @paths_lock
  * @paths_lock: also serialises the first connect, and protects @maps; no memory
  *	is waited for under it once the session is open
- * @link_lock: protects the next seven
+ * @link_lock: protects the next eight
  * @nr_up: connected paths
  * @downs: how often @nr_up fell to zero
  * @opened: the consumer has the session, so events may be reported
@@ -269,7 +271,9 @@ enum rtrs_clt_steal {
  * @told_downs: @downs when the consumer was last told that the session is connected
  * @instance: of the server, see instance.c
  * @ended: the server said that it ends in order
- * @link_wait: woken when one of the seven above, or a path's state, changes
+ * @hostname: for sysfs: of the server that the path led to that came up last; empty
+ *	if that one did not tell
+ * @link_wait: woken when one of these, or a path's state, changes
  * @link_work: reports link events
  * @queue_depth: chunks; this and all below is fixed by the first connect
  * @max_io_size: bytes
@@ -317,6 +321,7 @@ struct rtrs_clt_sess {
 	unsigned int		told_downs;
 	u64			instance;
 	bool			ended;
+	char			hostname[RTRS_HOSTNAME_LEN + 1];
 	wait_queue_head_t	link_wait;
 	struct work_struct	link_work;
 	u16			queue_depth;

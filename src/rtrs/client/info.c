@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The info exchange: the client tells its session name, the server where its
- * chunks are. One receive is posted on the admin connection for the answer, and
- * nothing else before it.
+ * chunks are, and each the name of its host if both know this extension. One
+ * receive is posted on the admin connection for the answer, and nothing else
+ * before it.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/utsname.h>
 
 #include "clt.h"
 
@@ -26,7 +29,7 @@ static void rtrs_clt_info_received(struct ib_cq *cq, struct ib_wc *wc)
 	wake_up_all(&path->wait);
 }
 
-static int rtrs_clt_info_post(struct rtrs_clt_path *path)
+static int rtrs_clt_info_post(struct rtrs_clt_path *path, u32 features)
 {
 	struct rtrs_con *con = &path->cons[0].c;
 	int err;
@@ -34,13 +37,15 @@ static int rtrs_clt_info_post(struct rtrs_clt_path *path)
 	path->info_done = false;
 	path->info_rx.cqe.done = rtrs_clt_info_received;
 	path->info_tx.cqe.done = rtrs_clt_info_sent;
-	err = rtrs_build_info_req(path->info_tx.buf, path->sess->name);
+	/* no module can take uts_sem: the host may be renamed meanwhile */
+	err = rtrs_build_info_req(path->info_tx.buf, features, path->sess->name,
+				  init_utsname()->nodename);
 	if (err)
 		return err;
 	err = rtrs_iu_post_recv(con, &path->info_rx);
 	if (err)
 		return err;
-	return rtrs_iu_post_send(con, &path->info_tx, RTRS_INFO_REQ_LEN);
+	return rtrs_iu_post_send(con, &path->info_tx, path->info_tx.size);
 }
 
 static int rtrs_clt_info_wait(struct rtrs_clt_path *path)
@@ -72,24 +77,26 @@ static int rtrs_clt_info_wait(struct rtrs_clt_path *path)
  * @path: path with all connections established
  *
  * Context: process; up to 30 s.
- * Return: 0 with path->chunks filled; -ECONNRESET if the server refused the
- * session name or broke the path; -ETIMEDOUT; -EINVAL for a malformed answer;
- * -ENOMEM.
+ * Return: 0 with path->chunks and path->hostname filled; -ECONNRESET if the server
+ * refused the session name or broke the path; -ETIMEDOUT; -EINVAL for a malformed
+ * answer; -ENOMEM.
  */
 int rtrs_clt_info_exchange(struct rtrs_clt_path *path)
 {
+	u32 features = path->features & path->rsp.features;
+	size_t extra = rtrs_info_extra(features);
 	u16 qd = path->rsp.queue_depth;
 	int err;
 
-	err = rtrs_iu_alloc(&path->info_tx, path->dev, RTRS_INFO_REQ_LEN,
+	err = rtrs_iu_alloc(&path->info_tx, path->dev, RTRS_INFO_REQ_LEN + extra,
 			    DMA_TO_DEVICE);
 	if (err)
 		return err;
-	err = rtrs_iu_alloc(&path->info_rx, path->dev, RTRS_INFO_RSP_LEN(qd),
-			    DMA_FROM_DEVICE);
+	err = rtrs_iu_alloc(&path->info_rx, path->dev,
+			    RTRS_INFO_RSP_LEN(qd) + extra, DMA_FROM_DEVICE);
 	if (err)
 		return err;
-	err = rtrs_clt_info_post(path);
+	err = rtrs_clt_info_post(path, features);
 	if (err)
 		return err;
 	err = rtrs_clt_info_wait(path);
@@ -97,9 +104,9 @@ int rtrs_clt_info_exchange(struct rtrs_clt_path *path)
 		return err;
 	ib_dma_sync_single_for_cpu(path->dev, path->info_rx.addr,
 				   path->info_rx.size, DMA_FROM_DEVICE);
-	err = rtrs_parse_info_rsp(path->info_rx.buf, path->info_len, qd,
+	err = rtrs_parse_info_rsp(path->info_rx.buf, path->info_len, features, qd,
 				  path->rsp.max_io_size + path->rsp.max_hdr_size,
-				  path->chunks);
+				  path->chunks, path->hostname);
 	if (err)
 		rtrs_clt_err_rl(path, "malformed info response of %u bytes\n",
 				path->info_len);

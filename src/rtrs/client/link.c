@@ -109,6 +109,7 @@ static bool rtrs_clt_sess_try_path_up(struct rtrs_clt_path *path, bool *up)
 	if (!wait && fits && rtrs_clt_sess_takes_path(path) &&
 	    rtrs_clt_path_set(path, RTRS_CLT_CONNECTED)) {
 		rtrs_clt_instance_take(path);
+		strscpy(sess->hostname, path->hostname);
 		sess->nr_up++;
 		*up = true;
 	}

@@ -2,6 +2,7 @@
 /*
  * What an administrator sees of a session and its paths:
  *
+ *	/sys/class/rtrs-client/SESSION/srv_hostname
  *	/sys/class/rtrs-client/SESSION/paths/SRC@DST/
  *
  * A session is a class device, a path a kobject below it. Both are there from the
@@ -19,8 +20,33 @@
 
 #include "clt.h"
 
+/*
+ * The file is always there: the server may be another one after each reconnect, and
+ * that may know this extension or not.
+ */
+static ssize_t srv_hostname_show(struct device *dev,
+				 struct device_attribute *attr, char *buf)
+{
+	struct rtrs_clt_sess *sess = container_of(dev, struct rtrs_clt_sess, dev);
+	char hostname[RTRS_HOSTNAME_LEN + 1];
+
+	spin_lock_irq(&sess->link_lock);
+	strscpy(hostname, sess->hostname);
+	spin_unlock_irq(&sess->link_lock);
+	return sysfs_emit(buf, "%s\n", hostname);
+}
+
+static DEVICE_ATTR_RO(srv_hostname);
+
+static struct attribute *rtrs_clt_sess_attrs[] = {
+	&dev_attr_srv_hostname.attr,
+	NULL
+};
+ATTRIBUTE_GROUPS(rtrs_clt_sess);
+
 struct class rtrs_clt_class = {
-	.name	= "rtrs-client",
+	.name		= "rtrs-client",
+	.dev_groups	= rtrs_clt_sess_groups,
 };
 
 static struct rtrs_clt_path *rtrs_clt_path_of(struct kobject *kobj)

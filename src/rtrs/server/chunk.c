@@ -30,6 +30,7 @@
 #include <linux/mm.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
+#include <linux/utsname.h>
 
 #include "../mr.h"
 #include "srv.h"
@@ -407,9 +408,12 @@ int rtrs_srv_chunks_build_info(struct rtrs_srv_path *path)
 		desc[i].len = path->chunks_per_mr * path->sess->chunk_size;
 	}
 	err = rtrs_iu_alloc(&path->info_rsp, path->dev->ib,
-			    RTRS_INFO_RSP_LEN(path->nr_mrs), DMA_TO_DEVICE);
+			    RTRS_INFO_RSP_LEN(path->nr_mrs) +
+			    rtrs_info_extra(path->features), DMA_TO_DEVICE);
+	/* no module can take uts_sem: the host may be renamed meanwhile */
 	if (!err)
-		rtrs_build_info_rsp(path->info_rsp.buf, desc, path->nr_mrs);
+		rtrs_build_info_rsp(path->info_rsp.buf, path->features, desc,
+				    path->nr_mrs, init_utsname()->nodename);
 	kvfree(desc);
 	return err;
 }

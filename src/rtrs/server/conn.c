@@ -123,9 +123,10 @@ int rtrs_srv_con_post_recvs(struct rtrs_srv_con *con)
  */
 int rtrs_srv_con_post_info_recv(struct rtrs_srv_con *con)
 {
-	struct rtrs_iu *iu = &con->path->info_req;
-	int err = rtrs_iu_alloc(iu, con->path->dev->ib, RTRS_INFO_REQ_LEN,
-				DMA_FROM_DEVICE);
+	struct rtrs_srv_path *path = con->path;
+	struct rtrs_iu *iu = &path->info_req;
+	int err = rtrs_iu_alloc(iu, path->dev->ib, RTRS_INFO_REQ_LEN +
+				rtrs_info_extra(path->features), DMA_FROM_DEVICE);
 
 	if (err)
 		return err;

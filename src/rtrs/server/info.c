@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The end of the handshake: the info request, with which a client tells the session's
- * name and wants to know where the chunks are.
+ * name, and that of its host if both sides know this extension, and wants to know
+ * where the chunks are.
  *
  * It is answered when everything is there that requests need. That is done in a work,
  * because much of it sleeps, or waits for the past of the same client to end.
@@ -33,7 +34,8 @@ static int rtrs_srv_path_take_name(struct rtrs_srv_path *path)
 	int err;
 
 	ib_dma_sync_single_for_cpu(path->dev->ib, iu->addr, iu->size, iu->dir);
-	err = rtrs_parse_info_req(iu->buf, path->info_len, name);
+	err = rtrs_parse_info_req(iu->buf, path->info_len, path->features, name,
+				  path->hostname);
 	if (err) {
 		rtrs_srv_path_close(path, "malformed info request or session name");
 		return err;

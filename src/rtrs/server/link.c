@@ -173,6 +173,7 @@ int rtrs_srv_sess_link_up(struct rtrs_srv_path *path)
 		path->link = sess->link;
 		path->link->nr_up++;
 		path->link->nr_paths++;
+		strscpy(sess->hostname, path->hostname);
 	}
 	mutex_unlock(&sess->link_mutex);
 	return err;

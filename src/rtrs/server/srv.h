@@ -18,8 +18,9 @@
  *	path->mutex		connections of a path that is CONNECTING
  *	path->state_lock, chunk->lock, con->lock, con->post_lock
  *				leaves, any context
- * sess->link_mutex is taken with none of the others held; the consumer's link_ev() for
- * CONNECTED runs with it held.
+ * sess->link_mutex is taken with none of the others held, but by readers of sysfs, for
+ * whom rtrs_srv_path_hide() waits under ctx->mutex: so none is taken under it. The
+ * consumer's link_ev() for CONNECTED runs with it held.
  */
 #ifndef RTRS_SRV_H
 #define RTRS_SRV_H
@@ -183,6 +184,8 @@ struct rtrs_srv_chunk {
  * @link: what the consumer knows, NULL if no path accepts requests
  * @nr_links: @link, and those that were lost and have unfinished operations
  * @nr_begun: how many links have begun
+ * @hostname: for sysfs: of the client, as the path said that was the last to accept
+ *	requests; empty if that one did not tell
  */
 struct rtrs_srv_sess {
 	struct rtrs_srv_ctx	*ctx;
@@ -206,6 +209,7 @@ struct rtrs_srv_sess {
 	struct rtrs_srv_link	*link;
 	unsigned int		nr_links;
 	u32			nr_begun;
+	char			hostname[RTRS_HOSTNAME_LEN + 1];
 };
 
 /**
@@ -265,6 +269,7 @@ enum rtrs_srv_path_state {
  * @pd: of this path alone
  * @info_req: the client's info request
  * @info_len: bytes of the info request
+ * @hostname: of the client, from the info request; empty if the client does not tell
  * @info_rsp: the info response
  * @info_sent: the client's adapter has the info response
  * @mrs: memory registrations of the chunks
@@ -312,6 +317,7 @@ struct rtrs_srv_path {
 
 	struct rtrs_iu			info_req;
 	u32				info_len;
+	char				hostname[RTRS_HOSTNAME_LEN + 1];
 	struct rtrs_iu			info_rsp;
 	bool				info_sent;
 

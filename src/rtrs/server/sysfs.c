@@ -2,6 +2,7 @@
 /*
  * What an administrator sees of a session and its paths:
  *
+ *	/sys/class/rtrs-server/SESSION/clt_hostname
  *	/sys/class/rtrs-server/SESSION/paths/CLIENT@SERVER/
  *
  * A path is shown as long as it counts for the name of its session, and the session as
@@ -18,8 +19,30 @@
 
 #include "srv.h"
 
+/* The file is always there: the client's next path may tell what the last did not. */
+static ssize_t clt_hostname_show(struct device *dev,
+				 struct device_attribute *attr, char *buf)
+{
+	struct rtrs_srv_sess *sess = dev_get_drvdata(dev);
+	ssize_t len;
+
+	mutex_lock(&sess->link_mutex);
+	len = sysfs_emit(buf, "%s\n", sess->hostname);
+	mutex_unlock(&sess->link_mutex);
+	return len;
+}
+
+static DEVICE_ATTR_RO(clt_hostname);
+
+static struct attribute *rtrs_srv_sess_attrs[] = {
+	&dev_attr_clt_hostname.attr,
+	NULL
+};
+ATTRIBUTE_GROUPS(rtrs_srv_sess);
+
 struct class rtrs_srv_class = {
-	.name	= "rtrs-server",
+	.name		= "rtrs-server",
+	.dev_groups	= rtrs_srv_sess_groups,
 };
 
 static struct rtrs_srv_path *rtrs_srv_path_of(struct kobject *kobj)
@@ -94,7 +117,7 @@ static void rtrs_srv_shown_release(struct device *dev)
 	kfree(dev);
 }
 
-static struct device *rtrs_srv_shown_create(const char *name)
+static struct device *rtrs_srv_shown_create(struct rtrs_srv_sess *sess)
 {
 	struct device *dev = kzalloc_obj(*dev);
 	int err;
@@ -104,9 +127,10 @@ static struct device *rtrs_srv_shown_create(const char *name)
 	device_initialize(dev);
 	dev->class = &rtrs_srv_class;
 	dev->release = rtrs_srv_shown_release;
+	dev_set_drvdata(dev, sess);
 	/* announced when its directory of paths is there */
 	dev_set_uevent_suppress(dev, true);
-	err = dev_set_name(dev, "%s", name);
+	err = dev_set_name(dev, "%s", sess->name);
 	if (!err)
 		err = device_add(dev);
 	if (!err)
@@ -117,7 +141,7 @@ static struct device *rtrs_srv_shown_create(const char *name)
 
 static int rtrs_srv_sess_show(struct rtrs_srv_sess *sess)
 {
-	struct device *dev = rtrs_srv_shown_create(sess->name);
+	struct device *dev = rtrs_srv_shown_create(sess);
 
 	if (IS_ERR(dev))
 		return PTR_ERR(dev);
@@ -178,7 +202,7 @@ int rtrs_srv_path_show(struct rtrs_srv_path *path)
  * @last: it is the last one of its session that is shown
  *
  * Context: process, under ctx->mutex; waits for readers of the files, which take no
- * lock.
+ * lock but sess->link_mutex.
  */
 void rtrs_srv_path_hide(struct rtrs_srv_path *path, bool last)
 {
