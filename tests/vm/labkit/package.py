@@ -350,7 +350,7 @@ class Host:
     def remove_own_driver(self, uname: str) -> None:
         """Undo that; some versions of dkms keep it for later."""
         host.remove(self.root / f"lib/modules/{uname}/kernel/drivers/block/rnbd")
-        host.remove(self.root / "var/lib/dkms/rnbd/original_module")
+        host.remove(self.root / self.dkms_tree / "rnbd/original_module")
 
     def move_dkms(self) -> None:
         """Have dkms keep what it makes somewhere else."""
