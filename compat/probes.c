@@ -169,6 +169,10 @@ static void __maybe_unused p_bsp(struct bio_vec *bv, struct page *page)
 	bvec_set_page(bv, page, 512, 0);
 }
 
+/* 5.15, "bvec: add memcpy_{from,to}_bvec and memzero_bvec helper" */
+#line 1 "probe:HAVE_MEMCPY_TO_BVEC"
+static void __maybe_unused p_mtb(struct bio_vec *bv) { memcpy_to_bvec(bv, "1"); }
+
 /* ---------------------------------------------------- block, as a driver */
 
 /* 6.11, "block: move cache control settings out of queue->flags" */

@@ -111,10 +111,15 @@ struct rtrs_clt_ops {
  *	rtrs_clt_cancel() ended it, and that its outcome is unknown: the server
  *	may be executing it, then and later.
  *	Context: softirq or process; must not sleep.
+ * @copy: extension: takes the data of a read of up to rtrs_attrs::copybreak bytes,
+ *	which is at @data as long as the call lasts. Called before a @conf_fn that
+ *	reports success, in the same contexts. The request has no scatter table then.
+ *	NULL if the transport is to put the data where that says.
  */
 struct rtrs_clt_req_ops {
 	void	*priv;
 	void	(*conf_fn)(void *priv, int err);
+	void	(*copy)(void *priv, const void *data);
 };
 
 /** enum rtrs_clt_con_type - which connection a permit is for */
@@ -137,12 +142,15 @@ enum wait_type {
  *	aligned to PAGE_SIZE, see rtrs_clt_request()
  * @nr_queues: extension: I/O connections that are not polled, the queues that
  *	rtrs_clt_tag_permit() takes first
+ * @copybreak: extension: bytes up to which the data of a read comes by way of memory
+ *	of the transport's own, and may be taken from there by rtrs_clt_req_ops::copy
  */
 struct rtrs_attrs {
 	u32	queue_depth;
 	u32	max_io_size;
 	u32	max_segments;
 	u32	nr_queues;
+	u32	copybreak;
 };
 
 struct rtrs_clt_sess *rtrs_clt_open(struct rtrs_clt_ops *ops,

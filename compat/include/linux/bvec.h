@@ -15,4 +15,18 @@ static inline void bvec_set_page(struct bio_vec *bv, struct page *page,
 }
 #endif
 
+/* 5.15, "bvec: add memcpy_{from,to}_bvec and memzero_bvec helper" */
+#ifndef HAVE_MEMCPY_TO_BVEC
+#include <linux/highmem.h>
+
+static inline void memcpy_to_bvec(struct bio_vec *bvec, const char *from)
+{
+	void *to = kmap_atomic(bvec->bv_page);
+
+	memcpy(to + bvec->bv_offset, from, bvec->bv_len);
+	flush_dcache_page(bvec->bv_page);
+	kunmap_atomic(to);
+}
+#endif
+
 #endif

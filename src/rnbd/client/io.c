@@ -36,7 +36,7 @@
  * @sent: jiffies when the transport got it
  * @slow: how many times queue/io_timeout was over for it; see slow.c
  * @epoch: of a flush, when it was sent last; see cache.c
- * @sgl: its data, as many entries as the transport takes
+ * @sgl: its data, as many entries as the transport takes; not of a small read
  */
 struct rnbd_clt_rq {
 	struct rtrs_permit	*permit;
@@ -199,6 +199,19 @@ static void rnbd_clt_rq_conf(void *priv, int err)
 	rcu_read_unlock();
 }
 
+/* The data of a small read came. Softirq or process context. */
+static void rnbd_clt_rq_copy(void *priv, const void *data)
+{
+	struct request *rq = priv;
+	struct req_iterator iter;
+	struct bio_vec bv;
+
+	rq_for_each_segment(bv, rq, iter) {
+		memcpy_to_bvec(&bv, data);
+		data += bv.bv_len;
+	}
+}
+
 static int rnbd_clt_rq_post(struct rnbd_clt_dev *dev, struct request *rq,
 			    const struct rnbd_clt_op *op,
 			    struct rtrs_permit *permit)
@@ -218,14 +231,17 @@ static int rnbd_clt_rq_post(struct rnbd_clt_dev *dev, struct request *rq,
 		.len		= op->range ? blk_rq_bytes(rq) : 0,
 		.prio		= req_get_ioprio(rq),
 	};
+	int sg_cnt = 0;
 
 	rnbd_build_io(usr, &io);
-	if (!op->data)
-		return rtrs_clt_request(op->dir, &ops, dev->sess->rtrs, permit,
-					&vec, 1, 0, NULL, 0);
-	sg_init_table(crq->sgl, blk_rq_nr_phys_segments(rq));
+	if (op->dir == READ && io.len <= dev->sess->attrs.copybreak) {
+		ops.copy = rnbd_clt_rq_copy;
+	} else if (op->data) {
+		sg_init_table(crq->sgl, blk_rq_nr_phys_segments(rq));
+		sg_cnt = blk_rq_map_sg(rq, crq->sgl);
+	}
 	return rtrs_clt_request(op->dir, &ops, dev->sess->rtrs, permit, &vec, 1,
-				io.len, crq->sgl, blk_rq_map_sg(rq, crq->sgl));
+				op->data ? io.len : 0, crq->sgl, sg_cnt);
 }
 
 /* Does the server offer it? The limits of the disk may be those before a re-open. */

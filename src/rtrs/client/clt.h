@@ -174,7 +174,6 @@ enum rtrs_clt_path_state {
  * @slots_registered: how many of them completed
  * @map: the session's memory as @dev sees it, NULL while there is nothing to undo
  *	for rtrs_clt_path_unmap_mem()
- * @copybreak: reads up to this size use the slots
  * @hb: heartbeat
  */
 struct rtrs_clt_path {
@@ -220,7 +219,6 @@ struct rtrs_clt_path {
 	struct ib_cqe			slot_cqe;
 	unsigned int			slots_registered;
 	struct rtrs_clt_map		*map;
-	unsigned int			copybreak;
 	struct rtrs_hb			hb;
 };
 
@@ -277,6 +275,7 @@ enum rtrs_clt_steal {
  * @link_work: reports link events
  * @queue_depth: chunks; this and all below is fixed by the first connect
  * @max_io_size: bytes
+ * @copybreak: reads up to this size use the slots
  * @hdrs: header buffers of the requests, RTRS_CLT_HDR_SIZE each
  * @slots: their reply slots, RTRS_CLT_SLOT_SIZE each
  * @maps: struct rtrs_clt_map, one for each adapter that a path uses
@@ -326,6 +325,7 @@ struct rtrs_clt_sess {
 	struct work_struct	link_work;
 	u16			queue_depth;
 	u32			max_io_size;
+	unsigned int		copybreak;
 	struct rtrs_clt_arena	hdrs;
 	struct rtrs_clt_arena	slots;
 	struct list_head	maps;

@@ -90,7 +90,6 @@ static int rtrs_clt_path_connect_admin(struct rtrs_clt_path *path)
 	rtrs_clt_path_fence_requests(path);
 	rtrs_clt_path_note_link(path);
 	path->off_bits = rtrs_off_bits(path->rsp.queue_depth);
-	path->copybreak = rtrs_clt_param_read_copybreak();
 	return rtrs_clt_sess_take_geometry(path);
 }
 

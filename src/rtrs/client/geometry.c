@@ -37,6 +37,7 @@ static int rtrs_clt_sess_first_geometry(struct rtrs_clt_path *path)
 	}
 	rtrs_clt_reqs_init(sess);
 	sess->max_io_size = rtrs_clt_path_max_io(path);
+	sess->copybreak = rtrs_clt_param_read_copybreak();
 	return 0;
 }
 

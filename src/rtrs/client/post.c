@@ -144,7 +144,7 @@ static int rtrs_clt_req_offer(struct rtrs_clt_req *req, struct rtrs_desc *desc)
 	u16 id = rtrs_clt_req_permit(req)->id;
 	int nents, err;
 
-	if (req->data_len <= path->copybreak) {
+	if (req->data_len <= path->sess->copybreak) {
 		req->slot = true;
 		*desc = path->regs[id].slot;
 	} else {
@@ -350,8 +350,8 @@ static int rtrs_clt_req_send(struct rtrs_clt_req *req, const struct kvec *vec,
  * @permit: permit the caller holds
  * @vec: user message, copied; at most 488 bytes in all
  * @nr: entries of @vec
- * @data_len: bytes of data, 0 for none
- * @sg: data; every segment but the first starts, and every one but the last
+ * @data_len: bytes of data, 0 for none; no more than the copybreak with @ops->copy
+ * @sg: data, unless @ops->copy takes it; every segment but the first starts, and every one but the last
  *	ends on a multiple of PAGE_SIZE, the page of a registration. Belongs to the
  *	transport until conf_fn().
  * @sg_cnt: entries of @sg

@@ -156,11 +156,14 @@ static void rtrs_clt_req_copy_slot(struct rtrs_clt_req *req)
 	const struct rtrs_clt_arena *slots = &path->sess->slots;
 	u16 id = rtrs_clt_req_permit(req)->id;
 	u64 addr = rtrs_clt_arena_addr(slots, path->map->slots, id);
+	const void *buf = rtrs_clt_arena_buf(slots, id);
 
 	ib_dma_sync_single_for_cpu(path->dev, addr, req->data_len,
 				   DMA_FROM_DEVICE);
-	sg_copy_from_buffer(req->sg, req->sg_cnt, rtrs_clt_arena_buf(slots, id),
-			    req->data_len);
+	if (req->ops.copy)
+		req->ops.copy(req->ops.priv, buf);
+	else
+		sg_copy_from_buffer(req->sg, req->sg_cnt, buf, req->data_len);
 	ib_dma_sync_single_for_device(path->dev, addr, req->data_len,
 				      DMA_FROM_DEVICE);
 }

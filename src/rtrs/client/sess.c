@@ -317,6 +317,7 @@ int rtrs_clt_query(struct rtrs_clt_sess *sess, struct rtrs_attrs *attrs)
 	attrs->max_io_size = sess->max_io_size;
 	attrs->max_segments = rtrs_clt_max_pages(sess);
 	attrs->nr_queues = sess->nr_queues;
+	attrs->copybreak = sess->copybreak;
 	return 0;
 }
 EXPORT_SYMBOL_GPL(rtrs_clt_query);
