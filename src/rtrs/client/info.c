@@ -65,7 +65,7 @@ static int rtrs_clt_info_wait(struct rtrs_clt_path *path)
 				rtrs_con_mtu(&path->cons[0].c));
 		return -ETIMEDOUT;
 	}
-	/* rather than that we close it */
+	/* the path broke; it is not this host that closes it */
 	if (READ_ONCE(path->state) == RTRS_CLT_RECONNECTING)
 		rtrs_clt_err_rl(path, "broke before the server answered; its log says why: another session is named \"%s\" there, or its answer got lost\n",
 				path->sess->name);

@@ -3,7 +3,10 @@
  * The beginning of a request: building its work requests, and posting them.
  *
  * A request is one RDMA_WRITE_WITH_IMM into its chunk, behind a registration where
- * its data needs one:
+ * its data needs one. It writes the data of a write to the start of the chunk, with the
+ * user message and the RTRS header behind; of a read, these two at the place that they
+ * would have behind the data. The immediate says which chunk, and where the header is.
+ * The consumer's memory is offered like this:
  *
  *   write, few segments	gathered by local_dma_lkey, no registration
  *   write, more segments	registered for local use
@@ -257,7 +260,7 @@ static int rtrs_clt_req_nr_wr(const struct rtrs_clt_req *req)
 	return req->registered ? 2 : 1;
 }
 
-/* A signal is on its way, or will be: a probe brings it if nothing else does. */
+/* No room. A signal brings some back: a probe does so if nothing else. Return: -EAGAIN. */
 static int rtrs_clt_con_is_full(struct rtrs_clt_con *con)
 {
 	if (rtrs_con_probe(&con->c))
@@ -276,7 +279,7 @@ static int rtrs_clt_req_take_room(struct rtrs_clt_req *req)
 	return rtrs_clt_con_is_full(req->con);
 }
 
-/* One that reads memory of the consumer has to wait for the end of that, see req.c. */
+/* A send that reads memory of the consumer: the request waits for its end, see req.c. */
 static bool rtrs_clt_req_needs_signal(const struct rtrs_clt_req *req)
 {
 	return (req->dir == DMA_TO_DEVICE && req->data_len) ||
@@ -337,7 +340,7 @@ static int rtrs_clt_req_send(struct rtrs_clt_req *req, const struct kvec *vec,
 	if (likely(!err))
 		return rtrs_clt_req_post(req);
 	rtrs_clt_req_unmap(req);
-	/* the request was idle all the time: from here on it may be another tag's */
+	/* the request was not posted: from here on another tag may take the permit */
 	rtrs_clt_permit_let_go(rtrs_clt_req_permit(req));
 	return err;
 }
@@ -351,9 +354,9 @@ static int rtrs_clt_req_send(struct rtrs_clt_req *req, const struct kvec *vec,
  * @vec: user message, copied; at most 488 bytes in all
  * @nr: entries of @vec
  * @data_len: bytes of data, 0 for none; no more than the copybreak with @ops->copy
- * @sg: data, unless @ops->copy takes it; every segment but the first starts, and every one but the last
- *	ends on a multiple of PAGE_SIZE, the page of a registration. Belongs to the
- *	transport until conf_fn().
+ * @sg: data, unless @ops->copy takes it; every segment but the first starts, and
+ *	every one but the last ends on a multiple of PAGE_SIZE, the page of a
+ *	registration. Belongs to the transport until conf_fn().
  * @sg_cnt: entries of @sg
  *
  * Context: any.

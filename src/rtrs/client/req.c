@@ -20,7 +20,8 @@
  * All completions of a request run on the CQ of its connection, one at a time, so
  * its flags need no atomics; the references do, because the poster has one.
  *
- * A request that gets no answer is the matter of failover.c and cancel.c.
+ * What becomes of a request that gets no answer is in failover.c, if its path died, and
+ * in cancel.c, if the consumer does not wait any longer.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
