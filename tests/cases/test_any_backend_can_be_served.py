@@ -52,7 +52,7 @@ def make(pair):
 
 
 # What other cases serve, or what differs little from another one.
-SERVED_ELSEWHERE = ("null_blk", "brd", "scsi_debug", "dm-flakey", "file on xfs")
+SERVED_ELSEWHERE = ("null_blk", "brd", "scsi_debug", "dm-linear", "dm-flakey", "loop", "file on xfs")
 
 
 @pytest.mark.parametrize("kind", [
@@ -140,6 +140,7 @@ def test_no_more_is_copied_at_a_time_than_there_are_buffers(pair, make):
     assert copies[0].count("lab_probe") == (3 if pair.mode == "auto" else 0)
 
 
+@pytest.mark.long
 def test_copies_are_waited_for(pair, make):
     backend, disk = make("file on ext4")
     verified_fio(disk, size="2m", bs="4k", iodepth=256, numjobs=1)
@@ -183,7 +184,7 @@ def test_a_disk_that_fails_now_and_then_recovers(pair):
     assert pair.client.checksum(disk.path) == pair.server.checksum(backend)
 
 
-@pytest.mark.parametrize("start", (1, 2048))
+@pytest.mark.parametrize("start", (1, pytest.param(2048, marks=pytest.mark.long)))
 def test_partitions_of_a_disk_are_disks_too(pair, start):
     backend = pair.server.null_blk(size_mb=SIZE)
     disk, length = pair.map(), 4096
@@ -311,7 +312,7 @@ def test_a_backend_is_free_when_its_disk_is_unmapped(pair, make, kind):
     assert "lab_probe" not in later[0], "the server answered before it had closed"
 
 
-@pytest.mark.parametrize("kind", ("file on ext4", "file on xfs"))
+@pytest.mark.parametrize("kind", ("file on ext4", pytest.param("file on xfs", marks=pytest.mark.long)))
 def test_a_file_system_that_is_full_says_so(pair, make, kind):
     _, disk = make(kind)
     pair.server.run("fallocate -l $(($(stat -f -c '%a * %S' /mnt) - (4 << 20))) /mnt/rest", timeout=120)
@@ -339,6 +340,7 @@ def test_a_file_has_the_blocks_that_its_file_system_asks_for(pair):
     disk.unmap()
 
 
+@pytest.mark.long
 def test_a_file_that_shares_its_blocks_stays_the_disk_it_was(pair, make):
     backend, disk = make("file on xfs")
     pair.client.run(f"dd if=/dev/urandom of={disk.path} bs=64k count=4 oflag=direct status=none")

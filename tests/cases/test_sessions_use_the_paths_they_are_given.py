@@ -80,6 +80,7 @@ def test_an_address_that_is_given_twice_is_refused_once(pair, before):
                 marks["server"])
 
 
+@pytest.mark.long
 def test_heartbeats_wait_until_the_other_side_can_answer(pair, before):
     # the handshake takes longer than a peer may be silent, each of its messages does not
     pair.reload_modules(hb_interval_ms=100, hb_missed_max=20)
@@ -94,6 +95,7 @@ def test_heartbeats_wait_until_the_other_side_can_answer(pair, before):
     assert not any("silent" in line for line in pair.client.kernel_log(since))
 
 
+@pytest.mark.long
 def test_connections_are_not_probed_once_there_is_no_io(pair, before):
     # a probe says that unsignalled answers were sent, too, and that there is nothing left to probe
     pair.reload_modules(hb_interval_ms=100)
@@ -105,7 +107,7 @@ def test_connections_are_not_probed_once_there_is_no_io(pair, before):
     assert 1 <= probes[0].count("lab_probe") < 10
 
 
-@pytest.mark.parametrize("down", (0, 1))
+@pytest.mark.parametrize("down", (0, pytest.param(1, marks=pytest.mark.long)))
 def test_a_session_opens_if_one_of_its_paths_is_up(pair, before, down):
     pair.client.link_down(down)
     idle = qps(pair.client, down)

@@ -37,6 +37,7 @@ def test_the_search_path_is_shown(pair, shares):
         "/dev/lab/%SESSNAME%"
 
 
+@pytest.mark.long
 def test_the_session_name_may_be_a_part_of_a_name(pair):
     pair.server.null_blk(size_mb=4)
     pair.server.run("mkdir -p /dev/lab/for-alice-only && "
@@ -48,6 +49,7 @@ def test_the_session_name_may_be_a_part_of_a_name(pair):
     pair.server.run("rm -r /dev/lab")
 
 
+@pytest.mark.long
 def test_double_slashes_count_as_one(pair, shares):
     disk = pair.map("//lab///alice//disk")
     assert disk.attribute("mapping_path") == "//lab///alice//disk"

@@ -60,7 +60,8 @@ def map_errno(pair, device, session="s", **keys):
     return pair.client.map_errno(device.removeprefix("/dev/"), session, pair.paths(1), **keys)
 
 
-@pytest.mark.parametrize("how", USES)
+@pytest.mark.parametrize("how", [
+    pytest.param(how, marks=[] if how == "in an array" else [pytest.mark.long]) for how in USES])
 def test_a_disk_that_the_server_uses_is_not_served_for_writing(pair, backend, how):
     mark = pair.server.mark()
     with used(pair.server, backend, how):
