@@ -62,8 +62,8 @@ DKMS_DIR = $(DESTDIR)/usr/src/rnbd-$(DKMS_VERSION)
 DKMS_FORCE_DIR = $(DESTDIR)/usr/share/dkms/modules_to_force_install
 UDEV_DIR = $(DESTDIR)/usr/lib/udev/rules.d
 DKMS_FILES = Makefile compat/configure compat/fits $(shell find src compat \
-	\( -name Kbuild -o -name '*.[ch]' \) ! -name '*.mod.c' ! -name compat-config.h \
-	! -name rtrs-interface.h)
+	-path src/tools -prune -o \( -name Kbuild -o -name '*.[ch]' \) ! -name '*.mod.c' \
+	! -name compat-config.h ! -name rtrs-interface.h -print)
 
 install-dkms:
 	@set -e; umask 022; mkdir -p $(DKMS_DIR) $(DKMS_FORCE_DIR) $(UDEV_DIR); \

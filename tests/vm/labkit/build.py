@@ -17,11 +17,12 @@ PRODUCTS = (".o", ".ko", ".mod", ".mod.c", ".cmd", ".a", ".d", "modules.order", 
 
 
 def sources() -> list[str]:
-    """The files of the tree a build can depend on, relative to it."""
+    """The files of the tree a build of modules can depend on, relative to it."""
     files = [file for name in SOURCES for path in (host.TREE / name,)
              for file in (path.rglob("*") if path.is_dir() else (path,))]
     return sorted(str(file.relative_to(host.TREE)) for file in files
-                  if file.is_file() and not file.name.endswith(PRODUCTS))
+                  if file.is_file() and not file.name.endswith(PRODUCTS)
+                  and not file.is_relative_to(host.TREE / "src/tools"))
 
 
 def copy_sources(target: Path) -> None:
