@@ -75,12 +75,29 @@ install-dkms:
 	@chmod -R u=rwX,go=rX $(DKMS_DIR) $(DKMS_FORCE_DIR)
 	@chmod 644 $(UDEV_DIR)/60-persistent-storage-rnbd.rules
 
+# The administrator's command, and what belongs to it. PREFIX=/usr is for packages.
+PREFIX := /usr/local
+SHARE = $(DESTDIR)$(PREFIX)/share
+
+tools:
+	@$(MAKE) -s -C src/tools
+
+install-tools: tools
+	@umask 022; install -D -m 755 src/tools/rnbd $(DESTDIR)$(PREFIX)/sbin/rnbd
+	@umask 022; install -D -m 644 src/tools/rnbd.8 $(SHARE)/man/man8/rnbd.8
+	@umask 022; install -D -m 644 src/tools/schema/rnbd-1.json $(SHARE)/rnbd/schema/rnbd-1.json
+	@umask 022; install -D -m 644 scripts/completion/rnbd \
+		$(SHARE)/bash-completion/completions/rnbd
+
 clean:
 	@if [ -e $(KDIR)/Makefile ]; then $(MAKE) $(KBUILD) clean; fi
+	@$(MAKE) -s -C src/tools clean
 	@$(MAKE) -s -C tests/unit clean
+	@$(MAKE) -s -C tests/command clean
 
 unit: host-packages
 	@$(MAKE) -s -C tests/unit
+	@$(MAKE) -s -C tests/command
 
 lint: host-packages
 	@scripts/lint $(KDIR) $(MODULES)
@@ -139,8 +156,10 @@ help:
 	@echo 'make install-dkms   put the source where dkms finds it, and udev rules, DESTDIR is the root'
 	@echo 'make deb            the Debian packages, in PACKAGES=$(PACKAGES)'
 	@echo 'make rpm            the same as .rpm'
+	@echo 'make tools          the command rnbd; needs libsmartcols-dev'
+	@echo 'make install-tools  install it, its manual and completion below PREFIX=$(PREFIX)'
 	@echo 'make clean          remove what was built'
-	@echo 'make unit           unit tests of the wire code, in userspace'
+	@echo 'make unit           unit tests of the wire code and of the command, in userspace'
 	@echo 'make lint           static checks: sparse, W=1, checkpatch, shellcheck, house rules'
 	@echo 'make compat-verify  compile each compat probe alone; must agree with all at once'
 	@echo 'make check          lint, unit, and the virtual-machine tests; needs root'
@@ -161,5 +180,5 @@ help:
 	@echo 'deb, rpm, unit, lint, compat-verify, check..., soak, matrix, demo and bench install missing'
 	@echo 'Debian packages (root).'
 
-.PHONY: modules install uninstall install-dkms clean deb rpm unit lint compat-verify check check-all \
-	check-debug check-package soak matrix demo bench host-packages help
+.PHONY: modules install uninstall install-dkms tools install-tools clean deb rpm unit lint \
+	compat-verify check check-all check-debug check-package soak matrix demo bench host-packages help

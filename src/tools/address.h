@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Servers as they are typed: names, addresses, or pairs SOURCE@DESTINATION. */
+#ifndef RNBD_TOOL_ADDRESS_H
+#define RNBD_TOOL_ADDRESS_H
+
+#include "text.h"
+
+int address_read_list(const char *text, struct words *addresses);
+const char *address_destination(const char *address);
+
+#endif

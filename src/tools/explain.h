@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* From an errno of a write to its cause, its remedy, and who refused. */
+#ifndef RNBD_TOOL_EXPLAIN_H
+#define RNBD_TOOL_EXPLAIN_H
+
+#include "change.h"
+#include "fail.h"
+
+void explain(const struct change *change, const struct answer *answer,
+	     struct failure *failure);
+
+#endif

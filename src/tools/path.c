@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Paths of sessions. */
+#include <string.h>
+
+#include "fail.h"
+#include "files.h"
+#include "options.h"
+#include "path.h"
+
+static const struct table_field path_fields[PATH_FIELDS] = {
+	[PATH_SESSION] = { "session", "Session:", "SESSION", TABLE_TEXT, NULL, false },
+	[PATH_SIDE] = { "side", "This host is:", "SIDE", TABLE_TEXT, NULL, false },
+	[PATH_SOURCE] = { "source", "Client's address:", "CLIENT", TABLE_TEXT,
+			  "src_addr", false },
+	[PATH_DESTINATION] = { "destination", "Server's address:", "SERVER", TABLE_TEXT,
+			       "dst_addr", false },
+	[PATH_STATE] = { "state", "State:", "STATE", TABLE_TEXT, "state", false },
+	[PATH_HCA] = { "hca", "Adapter:", "HCA", TABLE_TEXT, "hca_name", false },
+	[PATH_HCA_PORT] = { "hca_port", "Its port:", "PORT", TABLE_NUMBER, "hca_port", false },
+	[PATH_NAME] = { "name", "Name:", NULL, TABLE_TEXT, NULL, false },
+};
+
+struct table path_table(void)
+{
+	return (struct table){
+		.key = "paths", .title = "Paths",
+		.fields = path_fields, .nr_fields = PATH_FIELDS,
+	};
+}
+
+/* The sessions in which this host is on that side. */
+void path_sessions(const char *side, struct words *names)
+{
+	struct words all = { 0 };
+	size_t i;
+
+	files_list(files_path("/sys/class/rtrs-%s", side), &all);
+	for (i = 0; i < all.nr; i++)
+		if (strcmp(all.word[i], "ctl"))
+			words_add(names, all.word[i]);
+}
+
+static void path_load_session(struct table *paths, const char *side, const char *session)
+{
+	const char *home = files_path("/sys/class/rtrs-%s/%s/paths", side, session);
+	struct words names = { 0 };
+	size_t i;
+
+	files_list(home, &names);
+	for (i = 0; i < names.nr; i++) {
+		struct table_value *path = table_add(paths);
+
+		table_read(paths, path, text_format("%s/%s", home, names.word[i]));
+		path[PATH_SESSION] = value_text(session);
+		path[PATH_SIDE] = value_text(side);
+		path[PATH_NAME] = value_text(names.word[i]);
+	}
+}
+
+void path_load(struct table *paths, const char *side)
+{
+	struct words sessions = { 0 };
+	size_t i;
+
+	path_sessions(side, &sessions);
+	for (i = 0; i < sessions.nr; i++)
+		path_load_session(paths, side, sessions.word[i]);
+}
+
+int path_list(char **words, int nr)
+{
+	struct table paths = path_table(), *tables[] = { &paths };
+
+	path_load(&paths, PATH_CLIENT);
+	path_load(&paths, PATH_SERVER);
+	tables_list(tables, ARRAY_SIZE(tables));
+	return RNBD_OK;
+}
