@@ -13,8 +13,11 @@ from . import host
 # What the verdict of any case depends on, and what of it only some or none depend on.  A bug that
 # becomes known makes a failed case pass, and no other one fail.
 COMMON = ("Makefile", "src", "compat", "tests")
-NOT_COMMON = ("tests/cases/test_", "tests/unit/", *(
-    f"tests/vm/labkit/{name}.py" for name in ("bench", "demo", "known", "matrix", "package", "record")))
+NOT_COMMON = ("tests/cases/test_", "tests/unit/", "tests/command/", "src/tools/", *(
+    f"tests/vm/labkit/{name}.py" for name in (
+        "bench", "command", "demo", "known", "matrix", "package", "record")))
+# What only some cases depend on.
+OF_SOME = {"the_command_says_what_it_does": ("src/tools", "tests/vm/labkit/command.py")}
 
 
 class History:
@@ -32,9 +35,10 @@ class History:
 
     def source(self, case: str) -> str:
         """A name for the content of all files that the verdict of a case depends on."""
-        file = f"tests/cases/test_{case.partition('.')[0]}.py"
+        promise = case.partition(".")[0]
+        file = f"tests/cases/test_{promise}.py"
         if file not in self.files:
-            self.files[file] = tree_digest(file)
+            self.files[file] = tree_digest(file, *OF_SOME.get(promise, ()))
         return f"{self.common}-{self.files[file]}"
 
     def add(self, combo: str, case: str, outcome: str, seconds: float) -> None:

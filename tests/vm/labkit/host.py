@@ -27,6 +27,10 @@ HOST_PACKAGES = {
     "kmod": "/sbin/depmod",
     "xz-utils": "/usr/bin/xz",
     "e2fsprogs": "/sbin/mke2fs",
+    "gcc": "/usr/bin/gcc",
+    "make": "/usr/bin/make",
+    "libsmartcols-dev": "/usr/include/libsmartcols/libsmartcols.h",
+    "python3-jsonschema": "/usr/lib/python3/dist-packages/jsonschema",
     "python3-pytest": "/usr/lib/python3/dist-packages/pytest",
     "python3-tabulate": "/usr/lib/python3/dist-packages/tabulate*",
 }
