@@ -8,6 +8,7 @@
  * has write access to the memory cannot change it between check and use. A
  * builder clears the whole message before it fills it.
  */
+#include <linux/compiler.h>
 #include <linux/errno.h>
 #include <linux/export.h>
 #include <linux/limits.h>
@@ -272,18 +273,18 @@ EXPORT_SYMBOL_GPL(rtrs_name_valid);
 
 /*
  * The host name at the end of an info message, in a field that is zero. Somebody may
- * be renaming this host, so a byte is looked at only after it was copied.
+ * be renaming this host, so each byte is read once.
  */
 static void rtrs_put_hostname(u8 *p, const char *hostname)
 {
 	size_t i;
+	u8 c;
 
 	for (i = 0; i < RTRS_HOSTNAME_LEN; i++) {
-		p[i] = hostname[i];
-		if (!p[i])
+		c = READ_ONCE(hostname[i]);
+		if (!c)
 			break;
-		if (rtrs_is_control(p[i]) || p[i] > 0x7f)
-			p[i] = '?';
+		p[i] = rtrs_is_control(c) || c > 0x7f ? '?' : c;
 	}
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Sessions take IPv4 and IPv6, one path or two, with and without a source, on any port."""
 
+import re
 import time
 
 import pytest
@@ -16,6 +17,7 @@ ROUNDS = 10
 BOUND = 40      # seconds; 30 for all addresses, and the time to clean up
 SOON = 15       # seconds; a tried address gets one before the next one is tried, too
 PORT = 1234
+CHUNKS = 64 * 1024  # KiB of a server's memory
 
 
 @pytest.fixture
@@ -39,8 +41,16 @@ def test_an_address_is_taken_in_each_form(pair, before, family, form):
     wait_footprint(pair, before)
 
 
+def free_memory(node):
+    """KiB."""
+    return int(re.search(r"MemFree: +(\d+)", node.read_file("/proc/meminfo"))[1])
+
+
 def test_two_paths_connect_and_the_first_carries_io(pair, before):
+    free = free_memory(pair.server)
     disk = map_twice(pair)
+    if pair.mode != "Y":
+        assert CHUNKS / 2 < free - free_memory(pair.server) < 3 / 2 * CHUNKS, "paths share chunks"
     sent = [pair.client.rxe_counter("sent_pkts", link) for link in (0, 1)]
     verified_fio(disk)
     used = [pair.client.rxe_counter("sent_pkts", link) - old for link, old in enumerate(sent)]

@@ -399,7 +399,7 @@ def test_paths_share_memory_if_the_client_promised_to_use_it_on_one(pair, wire, 
     tell(other, 1, message, PAGE)       # whatever is in its memory
     assert other.status(1) == 0
     assert first_page(pair) == ("C" if shared else "B")
-    # a chunk that is busy on another path keeps its data
+    # a request for a chunk that is busy on another path breaks the promise
     with frozen(pair):
         put(wire, 1, b"D")
         tell(wire, 1, message, PAGE)

@@ -9,7 +9,8 @@
  * chunk on one path at a time, see RTRS_FEATURE_EXCLUSIVE_CHUNKS, needs the memory
  * once: the chunks' pages belong to the session then, and each path registers them.
  * Not if keys are revoked, since another path's key would open what this path's does
- * not any more.
+ * not any more. Nor beside an operation that outlived its path: should another server
+ * have answered under that path's address, the client takes it for over.
  *
  * The memory is allocated, mapped and registered in the info work, so a client
  * gets none by merely knocking. Registrations and mappings end with the path's queue
@@ -64,7 +65,9 @@ static struct page *rtrs_srv_chunk_page(const struct rtrs_srv_sess *sess,
 	if (page)
 		return page;
 	page = rtrs_srv_page_alloc(sess);
-	other = page ? cmpxchg(&chunk->page, NULL, page) : NULL;
+	if (!page)
+		return READ_ONCE(chunk->page);
+	other = cmpxchg(&chunk->page, NULL, page);
 	if (!other)
 		return page;
 	rtrs_srv_page_free(sess, page);
@@ -137,11 +140,13 @@ int rtrs_srv_chunks_alloc(struct rtrs_srv_path *path)
 	struct rtrs_srv_op *op;
 	u32 i;
 
+	path->shares = !sess->invalidate &&
+		       path->features & RTRS_FEATURE_EXCLUSIVE_CHUNKS &&
+		       !rtrs_srv_sess_has_stragglers(sess);
 	for (i = 0; i < sess->queue_depth; i++) {
 		op = rtrs_srv_path_op(path, i);
-		op->page = rtrs_srv_path_shares(path) ?
-			   rtrs_srv_chunk_page(sess, op->chunk) :
-			   rtrs_srv_page_alloc(sess);
+		op->page = path->shares ? rtrs_srv_chunk_page(sess, op->chunk) :
+					  rtrs_srv_page_alloc(sess);
 		if (op->page && !rtrs_srv_chunk_alloc_usr(sess, op->chunk))
 			continue;
 		rtrs_srv_path_log(path, err,
@@ -167,15 +172,21 @@ static void rtrs_srv_op_init_sg(const struct rtrs_srv_op *op,
 
 static int rtrs_srv_chunks_dma_map(struct rtrs_srv_path *path)
 {
+	struct ib_device *ib = path->dev->ib;
 	struct scatterlist sg;
 	struct rtrs_srv_op *op;
 
 	for (; path->nr_mapped < path->sess->queue_depth; path->nr_mapped++) {
 		op = rtrs_srv_path_op(path, path->nr_mapped);
 		rtrs_srv_op_init_sg(op, &sg);
-		if (!ib_dma_map_sg(path->dev->ib, &sg, 1, DMA_BIDIRECTIONAL))
+		/* debugging takes two mappings of a page that are synced for a fault */
+		if (!ib_dma_map_sg_attrs(ib, &sg, 1, DMA_BIDIRECTIONAL,
+					 DMA_ATTR_SKIP_CPU_SYNC))
 			return -ENOMEM;
 		op->dma = sg_dma_address(&sg);
+		ib_dma_sync_single_for_device(ib, op->dma,
+					      path->sess->chunk_size,
+					      DMA_BIDIRECTIONAL);
 	}
 	return 0;
 }

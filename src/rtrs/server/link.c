@@ -148,6 +148,26 @@ static int rtrs_srv_sess_begin_link(struct rtrs_srv_sess *sess)
 }
 
 /**
+ * rtrs_srv_sess_has_stragglers() - is an operation executed that outlived its path?
+ * @sess: session
+ *
+ * Context: process, may sleep.
+ * Return: whether there may be one.
+ */
+bool rtrs_srv_sess_has_stragglers(struct rtrs_srv_sess *sess)
+{
+	const struct rtrs_srv_link *link;
+	bool has;
+
+	mutex_lock(&sess->link_mutex);
+	link = sess->link;
+	has = link ? sess->nr_links > 1 || link->nr_paths > link->nr_up :
+		     sess->nr_links;
+	mutex_unlock(&sess->link_mutex);
+	return has;
+}
+
+/**
  * rtrs_srv_sess_link_up() - a path is about to accept requests
  * @path: the path
  *

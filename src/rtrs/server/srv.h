@@ -272,6 +272,7 @@ enum rtrs_srv_path_state {
  * @hostname: of the client, from the info request; empty if the client does not tell
  * @info_rsp: the info response
  * @info_sent: the client's adapter has the info response
+ * @shares: the memory of its chunks is the session's, see chunk.c
  * @mrs: memory registrations of the chunks
  * @nr_mrs: their number
  * @chunks_per_mr: chunks in each
@@ -321,6 +322,7 @@ struct rtrs_srv_path {
 	struct rtrs_iu			info_rsp;
 	bool				info_sent;
 
+	bool				shares;
 	struct ib_mr			**mrs;
 	u32				nr_mrs;
 	u32				chunks_per_mr;
@@ -466,13 +468,6 @@ static inline u32 rtrs_srv_sess_max_io(const struct rtrs_srv_sess *sess)
 	return sess->chunk_size - sess->hdr_size;
 }
 
-/* Is the memory of the path's chunks that of other paths, too? See chunk.c */
-static inline bool rtrs_srv_path_shares(const struct rtrs_srv_path *path)
-{
-	return !path->sess->invalidate &&
-	       path->features & RTRS_FEATURE_EXCLUSIVE_CHUNKS;
-}
-
 static inline bool rtrs_srv_path_connected(const struct rtrs_srv_path *path)
 {
 	/* pairs with the release in rtrs_srv_path_move() */
@@ -561,6 +556,7 @@ void rtrs_srv_path_hide(struct rtrs_srv_path *path, bool last);
 
 /* link.c */
 int rtrs_srv_path_set_name(struct rtrs_srv_path *path, const char *name);
+bool rtrs_srv_sess_has_stragglers(struct rtrs_srv_sess *sess);
 int rtrs_srv_sess_link_up(struct rtrs_srv_path *path);
 void rtrs_srv_sess_link_lost(struct rtrs_srv_path *path);
 void rtrs_srv_sess_link_down(struct rtrs_srv_path *path);

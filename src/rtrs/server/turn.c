@@ -66,6 +66,13 @@ void rtrs_srv_op_end(struct rtrs_srv_op *op)
 	struct rtrs_srv_chunk *chunk = op->chunk;
 	struct rtrs_srv_path *path = op->path;
 
+	/*
+	 * What the CPU wrote must not be on its way to memory any more when the
+	 * client uses the chunk on another path.
+	 */
+	if (op->sync_len)
+		ib_dma_sync_single_for_device(path->dev->ib, op->dma,
+					      op->sync_len, DMA_BIDIRECTIONAL);
 	rtrs_srv_op_unbusy(op);
 	rtrs_srv_chunk_release(chunk);
 	percpu_ref_put(&path->inflight);
@@ -80,9 +87,8 @@ static bool rtrs_srv_op_breaks_promise(const struct rtrs_srv_op *op)
 {
 	const struct rtrs_srv_op *owner = op->chunk->owner;
 
-	return owner && READ_ONCE(owner->busy) &&
-	       rtrs_srv_path_shares(op->path) &&
-	       rtrs_srv_path_shares(owner->path);
+	return owner && READ_ONCE(owner->busy) && op->path->shares &&
+	       owner->path->shares;
 }
 
 static int rtrs_srv_op_claim_locked(struct rtrs_srv_op *op,
