@@ -159,12 +159,12 @@ int rtrs_srv_chunks_alloc(struct rtrs_srv_path *path)
 
 /* ------------------------------------------------------------ mapping */
 
-static void rtrs_srv_op_init_sg(const struct rtrs_srv_op *op,
+/* The chunk of an operation, as an entry of a table. */
+static void rtrs_srv_op_fill_sg(const struct rtrs_srv_op *op,
 				struct scatterlist *sg)
 {
 	u32 chunk_size = op->path->sess->chunk_size;
 
-	sg_init_table(sg, 1);
 	sg_set_page(sg, op->page, chunk_size, 0);
 	sg_dma_address(sg) = op->dma;
 	sg_dma_len(sg) = chunk_size;
@@ -178,7 +178,8 @@ static int rtrs_srv_chunks_dma_map(struct rtrs_srv_path *path)
 
 	for (; path->nr_mapped < path->sess->queue_depth; path->nr_mapped++) {
 		op = rtrs_srv_path_op(path, path->nr_mapped);
-		rtrs_srv_op_init_sg(op, &sg);
+		sg_init_table(&sg, 1);
+		rtrs_srv_op_fill_sg(op, &sg);
 		/* debugging takes two mappings of a page that are synced for a fault */
 		if (!ib_dma_map_sg_attrs(ib, &sg, 1, DMA_BIDIRECTIONAL,
 					 DMA_ATTR_SKIP_CPU_SYNC))
@@ -201,7 +202,8 @@ static void rtrs_srv_chunks_dma_unmap(struct rtrs_srv_path *path)
 	struct scatterlist sg;
 
 	while (path->nr_mapped) {
-		rtrs_srv_op_init_sg(rtrs_srv_path_op(path, --path->nr_mapped),
+		sg_init_table(&sg, 1);
+		rtrs_srv_op_fill_sg(rtrs_srv_path_op(path, --path->nr_mapped),
 				    &sg);
 		ib_dma_unmap_sg_attrs(path->dev->ib, &sg, 1, DMA_BIDIRECTIONAL,
 				      DMA_ATTR_SKIP_CPU_SYNC);
@@ -223,17 +225,11 @@ static u32 rtrs_srv_chunks_per_mr(const struct rtrs_srv_path *path)
 static void rtrs_srv_mr_fill_sgl(const struct rtrs_srv_path *path, u32 first,
 				 struct scatterlist *sgl)
 {
-	struct rtrs_srv_sess *sess = path->sess;
 	u32 i;
 
 	sg_init_table(sgl, path->chunks_per_mr);
-	for (i = 0; i < path->chunks_per_mr; i++) {
-		struct rtrs_srv_op *op = rtrs_srv_path_op(path, first + i);
-
-		sg_set_page(&sgl[i], op->page, sess->chunk_size, 0);
-		sg_dma_address(&sgl[i]) = op->dma;
-		sg_dma_len(&sgl[i]) = sess->chunk_size;
-	}
+	for (i = 0; i < path->chunks_per_mr; i++)
+		rtrs_srv_op_fill_sg(rtrs_srv_path_op(path, first + i), &sgl[i]);
 }
 
 static int rtrs_srv_mr_create(struct rtrs_srv_path *path,
