@@ -36,6 +36,19 @@ def test_there_is_nothing_to_poll_without_poll_queues(pair):
     verified_fio(disk)
 
 
+def test_a_path_that_is_added_is_polled_too(pair):
+    pair.server.null_blk(size_mb=8)
+    disk, paths = pair.map(nr_poll_queues=1), "/sys/class/rtrs-client/s/paths"
+    first, second = pair.paths(2)
+    pair.client.write_file(f"{paths}/../add_path", second)
+    job = pair.client.start_fio(disk.path, rw="randwrite", verify="crc32c", size="4m", timeout=150,
+                                **POLLED)
+    wait_until(lambda: progress(disk) > 10, what="the load is under way")
+    pair.client.write_file(f"{paths}/{first}/disconnect", 1)
+    report = job.wait()
+    assert report.job["read"]["io_bytes"] == report.job["write"]["io_bytes"]
+
+
 @pytest.mark.long
 def test_polled_io_survives_the_loss_of_its_path(pair):
     pair.server.null_blk(size_mb=8)

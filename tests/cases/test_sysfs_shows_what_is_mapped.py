@@ -17,6 +17,8 @@ DISK_FILES = {
     "offered_identity": READABLE,
 }
 PATH_FILES = ("state", "src_addr", "dst_addr", "hca_name", "hca_port")
+SESSION_CHANGES = {"client": ("max_reconnect_attempts", "add_path"), "server": ()}
+PATH_CHANGES = {"client": ("reconnect", "disconnect", "remove_path"), "server": ("disconnect",)}
 SERVED_FILES = {
     "access_mode": READABLE, "read_only": READABLE, "mapping_path": READABLE,
     "force_close": WRITABLE,
@@ -60,7 +62,8 @@ def test_a_session_has_its_paths(pair):
     for (node, paths), peer, name in zip(homes, (pair.server, pair.client),
                                          ("srv_hostname", "clt_hostname")):
         session = paths.removesuffix("/paths")
-        assert modes(node, session)[name] == READABLE
+        assert modes(node, session) == {"uevent": WRITABLE, name: READABLE} | \
+            dict.fromkeys(SESSION_CHANGES[node.name], WRITABLE)
         assert content(node, f"{session}/{name}") == peer.run("uname -n").out
     for node, paths in homes:
         wait_until(lambda: content(node, f"{paths}/*/state") == 2 * "connected\n", 15,
@@ -68,7 +71,8 @@ def test_a_session_has_its_paths(pair):
         assert sorted(node.list_dir(paths)) == sorted(pair.paths(2))
         for link, path in enumerate(pair.paths(2)):
             source, target = path.split("@")
-            assert modes(node, f"{paths}/{path}") == dict.fromkeys(PATH_FILES, READABLE)
+            assert modes(node, f"{paths}/{path}") == dict.fromkeys(PATH_FILES, READABLE) | \
+                dict.fromkeys(PATH_CHANGES[node.name], WRITABLE)
             said = {name: content(node, f"{paths}/{path}/{name}") for name in PATH_FILES}
             assert said == {"state": "connected\n", "src_addr": f"{source}\n",
                             "dst_addr": f"{target}\n", "hca_name": f"rxe{link}\n",
@@ -108,6 +112,9 @@ def test_files_that_are_written_explain_themselves(pair, disk):
              (pair.server, served_file(pair, "force_close", session="sess-1"))]
     files += [(pair.client, f"{disk.sysfs}/{name}") for name, mode in DISK_FILES.items()
               if mode == WRITABLE]
+    files += [(node, f"/sys/class/rtrs-{node.name}/sess-1/paths/{pair.paths(1)[0]}/{name}")
+              for node in pair.nodes for name in PATH_CHANGES[node.name]]
+    files += [(pair.client, "/sys/class/rtrs-client/sess-1/add_path")]
     for node, path in files:
         assert len(content(node, path)) > 20 and content(node, path).endswith("\n"), path
 

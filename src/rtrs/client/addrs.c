@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Which addresses a session has, for a consumer that is given some and has to
- * know whether they mean this session. Paths are neither added nor removed while
- * a session is open.
+ * Which addresses a session has: for a consumer that is given some and has to know
+ * whether they mean this session, and for a path that is added. Paths come and go while
+ * a session is open, so an answer is one of the moment.
  */
 #include <linux/export.h>
 #include <linux/in.h>
@@ -44,6 +44,34 @@ static bool rtrs_clt_path_has(const struct rtrs_clt_path *path,
 }
 
 /**
+ * rtrs_clt_path_is_twice() - has the session another path of the same addresses?
+ * @path: a path that is added
+ * @src: where it comes from; ss_family 0 if nobody knows yet
+ *
+ * Context: process.
+ */
+bool rtrs_clt_path_is_twice(const struct rtrs_clt_path *path,
+			    const struct sockaddr_storage *src)
+{
+	struct rtrs_clt_path *other;
+	struct rtrs_clt_link link;
+	bool twice = false;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(other, &path->sess->paths, entry) {
+		if (other == path || !rtrs_clt_same_addr(&other->dst, &path->dst))
+			continue;
+		rtrs_clt_path_get_link(other, &link);
+		twice |= src->ss_family ?
+			 rtrs_clt_same_addr(src, &link.src) ||
+			 rtrs_clt_same_addr(src, &other->src) :
+			 !other->src.ss_family;
+	}
+	rcu_read_unlock();
+	return twice;
+}
+
+/**
  * rtrs_clt_has_path() - is an address one of a session?
  * @sess: session
  * @addr: the path's addresses, its source if it matters; NULL for any path
@@ -71,8 +99,8 @@ EXPORT_SYMBOL_GPL(rtrs_clt_has_path);
 /**
  * rtrs_clt_paths_to_str() - the paths of a session, for a message
  * @sess: session
- * @buf: gets "src@dst port 1234, ..."
- * @len: size of @buf; what does not fit is left out
+ * @buf: gets "src@dst port 1234, ...", nothing if there are none
+ * @len: size of @buf, at least 1; what does not fit is left out
  *
  * Context: any.
  * Return: characters written, without the NUL.
@@ -82,6 +110,7 @@ int rtrs_clt_paths_to_str(struct rtrs_clt_sess *sess, char *buf, size_t len)
 	struct rtrs_clt_path *path;
 	int n = 0;
 
+	*buf = '\0';
 	rcu_read_lock();
 	list_for_each_entry_rcu(path, &sess->paths, entry)
 		n += scnprintf(buf + n, len - n, "%s%s port %u", n ? ", " : "",

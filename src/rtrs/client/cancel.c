@@ -109,8 +109,7 @@ static void rtrs_clt_permit_mark(struct rtrs_permit *permit, const void *priv)
 		return;
 	/* whoever sees the mark sees what was stored before the number */
 	smp_store_release(&req->cancel_seq, seq);
-	/* pairs with the release when it got connected */
-	if (smp_load_acquire(&path->state) != RTRS_CLT_CONNECTED)
+	if (!rtrs_clt_path_is_alive(path))
 		return;
 	con = rtrs_clt_path_con(path, permit);
 	/* whoever sees this sees the mark */

@@ -19,6 +19,7 @@
  *			what then waits for these in the chunk is an orphan
  *
  * Locks, outermost first:
+ *	path->change_lock		mutex
  *	sess->paths_lock		mutex
  *	con->poll_lock			held while the consumer polls, so also by completion
  *					handlers and conf_fn() of a polled connection
@@ -54,6 +55,11 @@
 #include "../core/core.h"
 #include "con.h"
 #include "req.h"
+
+#define RTRS_CLT_MAX_PATHS	128	/* of a session */
+
+/* How long the first connect of a session, or of a path, may take */
+#define RTRS_CLT_OPEN_TIMEOUT	(30 * HZ)
 
 /* The smallest page of registered memory, see rtrs_clt_mr_page() */
 #define RTRS_CLT_MR_PAGE	SZ_4K
@@ -116,6 +122,7 @@ struct rtrs_clt_link {
 enum rtrs_clt_path_state {
 	RTRS_CLT_CONNECTING,
 	RTRS_CLT_CONNECTED,
+	RTRS_CLT_DRAINING,
 	RTRS_CLT_RECONNECTING,
 	RTRS_CLT_CLOSING,
 	RTRS_CLT_CLOSED,
@@ -134,7 +141,11 @@ enum rtrs_clt_path_state {
  * @dst_if: the same for @dst
  * @uuid: identity on the wire
  * @recon_cnt: number of the incarnation
- * @state_lock: protects @state against concurrent transitions, and @link
+ * @change_lock: one change by an administrator at a time; see change.c
+ * @leaving: the path is not in sess->paths any more; under sess->paths_lock
+ * @joining: added to an open session, and not shown yet: its addresses must be those of
+ *	no other path
+ * @state_lock: protects @state against concurrent transitions, @link and @asked
  * @state: readers are racy but for those that a transition waited for, see
  *	rtrs_clt_path_teardown()
  * @link: for sysfs
@@ -150,8 +161,9 @@ enum rtrs_clt_path_state {
  *	after which it broke soon. Of @work only.
  * @may_create: in this attempt the server was allowed to create the session; of
  *	@work only, see rtrs_clt_sess_path_up()
- * @first_err: result of the first connect
- * @first_done: the first connect ended
+ * @asked: an administrator wants an attempt at once, as the first of a new count
+ * @first_err: result of the first connect, or of the one that was asked for last
+ * @first_done: that ended
  * @dev: device of the incarnation; this and all below is of the incarnation,
  *	built and destroyed by @work
  * @pd: protection domain, of this path alone
@@ -187,6 +199,9 @@ struct rtrs_clt_path {
 	char				dst_if[IFNAMSIZ];
 	u8				uuid[RTRS_UUID_LEN];
 	u16				recon_cnt;
+	struct mutex			change_lock;
+	bool				leaving;
+	bool				joining;
 	spinlock_t			state_lock;
 	enum rtrs_clt_path_state	state;
 	struct rtrs_clt_link		link;
@@ -199,6 +214,7 @@ struct rtrs_clt_path {
 	u64				up_since;
 	unsigned int			attempts;
 	bool				may_create;
+	bool				asked;
 	int				first_err;
 	struct completion		first_done;
 	struct ib_device		*dev;
@@ -246,19 +262,23 @@ enum rtrs_clt_steal {
  * @dev: the class device that shows it; the struct is freed with the last reference
  * @paths_dir: the directory of its paths, NULL while the device is not shown
  * @entry: in the list of all sessions, see sess.c
- * @closing: the session is being closed, its name will be free; under the lock of
- *	that list
+ * @closing: the session is being closed, its name will be free; written under the
+ *	lock of that list and @paths_lock
  * @ops: consumer
  * @name: session name
  * @uuid: identity on the wire
  * @pdu_sz: consumer's bytes in a permit
  * @reconnect_delay: longest delay between attempts, seconds; up to half of it is
  *	added
- * @max_reconnects: attempts before a path is given up, -1: never
+ * @max_reconnects: attempts before a path is given up, -1: never; an administrator may
+ *	change it at any time
+ * @port: of the server, for paths that are added
  * @nr_queues: I/O connections that raise interrupts
  * @nr_poll: I/O connections that are polled by the consumer
  * @nr_cons: all connections of a path
- * @paths: RCU list; changed under @paths_lock
+ * @paths: RCU list; changed under @paths_lock, and not any more once @closing is set
+ * @nr_leaving: paths that were taken from @paths and still have their files; under
+ *	@paths_lock
  * @paths_lock: also serialises the first connect, and protects @maps; no memory
  *	is waited for under it once the session is open
  * @link_lock: protects the next eight
@@ -271,7 +291,7 @@ enum rtrs_clt_steal {
  * @ended: the server said that it ends in order
  * @hostname: for sysfs: of the server that the path led to that came up last; empty
  *	if that one did not tell
- * @link_wait: woken when one of these, or a path's state, changes
+ * @link_wait: woken when one of these, a path's state, @closing or @nr_leaving changes
  * @link_work: reports link events
  * @queue_depth: chunks; this and all below is fixed by the first connect
  * @max_io_size: bytes
@@ -307,10 +327,12 @@ struct rtrs_clt_sess {
 	size_t			pdu_sz;
 	unsigned int		reconnect_delay;
 	int			max_reconnects;
+	u16			port;
 	unsigned int		nr_queues;
 	unsigned int		nr_poll;
 	unsigned int		nr_cons;
 	struct list_head	paths;
+	unsigned int		nr_leaving;
 	struct mutex		paths_lock;
 	spinlock_t		link_lock;
 	unsigned int		nr_up;
@@ -384,6 +406,23 @@ static inline bool rtrs_clt_req_is_of(const struct rtrs_clt_req *req,
 	return READ_ONCE(req->path) == path && req->recon_cnt == path->recon_cnt;
 }
 
+/*
+ * May the requests that were posted on a path be answered? Whoever sees that sees what
+ * was built for it.
+ */
+static inline bool rtrs_clt_path_is_alive(const struct rtrs_clt_path *path)
+{
+	/* pairs with the release when it got connected */
+	enum rtrs_clt_path_state state = smp_load_acquire(&path->state);
+
+	return state == RTRS_CLT_CONNECTED || state == RTRS_CLT_DRAINING;
+}
+
+static inline struct rtrs_clt_path *rtrs_clt_path_of(struct kobject *kobj)
+{
+	return container_of(kobj, struct rtrs_clt_path, kobj);
+}
+
 /* The connection of a path that a permit's request is sent on */
 static inline struct rtrs_clt_con *
 rtrs_clt_path_con(struct rtrs_clt_path *path, const struct rtrs_permit *permit)
@@ -413,6 +452,9 @@ bool rtrs_clt_path_set(struct rtrs_clt_path *path,
 void rtrs_clt_path_kick(struct rtrs_clt_path *path,
 			enum rtrs_clt_path_state state);
 void rtrs_clt_path_error(struct rtrs_clt_path *path);
+void rtrs_clt_path_resume(struct rtrs_clt_path *path);
+bool rtrs_clt_path_close_idle(struct rtrs_clt_path *path);
+bool rtrs_clt_path_ask(struct rtrs_clt_path *path);
 bool rtrs_clt_wc_failed(struct rtrs_clt_path *path, const struct ib_wc *wc,
 			const char *what);
 struct rtrs_clt_path *rtrs_clt_path_select(struct rtrs_clt_sess *sess);
@@ -420,9 +462,13 @@ struct rtrs_clt_path *rtrs_clt_path_select(struct rtrs_clt_sess *sess);
 /* sysfs.c */
 extern struct class rtrs_clt_class;
 extern const struct attribute_group *rtrs_clt_path_groups[];
+void rtrs_clt_path_get_link(struct rtrs_clt_path *path,
+			    struct rtrs_clt_link *link);
 void rtrs_clt_path_note_link(struct rtrs_clt_path *path);
-int rtrs_clt_sess_publish(struct rtrs_clt_sess *sess);
-void rtrs_clt_sess_unpublish(struct rtrs_clt_sess *sess);
+
+/* addrs.c */
+bool rtrs_clt_path_is_twice(const struct rtrs_clt_path *path,
+			    const struct sockaddr_storage *src);
 
 /* permit.c */
 int rtrs_clt_permits_alloc(struct rtrs_clt_sess *sess);
@@ -518,5 +564,17 @@ void rtrs_clt_path_free(struct rtrs_clt_path *path);
 void rtrs_clt_path_start(struct rtrs_clt_path *path);
 void rtrs_clt_path_begin_close(struct rtrs_clt_path *path);
 void rtrs_clt_path_end_close(struct rtrs_clt_path *path);
+
+/* change.c */
+int rtrs_clt_path_take_down(struct rtrs_clt_path *path);
+int rtrs_clt_path_reconnect(struct rtrs_clt_path *path);
+int rtrs_clt_path_leave(struct rtrs_clt_path *path);
+void rtrs_clt_path_forget(struct rtrs_clt_path *path);
+struct rtrs_clt_path *rtrs_clt_sess_add_path(struct rtrs_clt_sess *sess,
+					     const struct rtrs_addr *addr);
+
+/* control.c */
+int rtrs_clt_sess_publish(struct rtrs_clt_sess *sess);
+void rtrs_clt_sess_unpublish(struct rtrs_clt_sess *sess);
 
 #endif

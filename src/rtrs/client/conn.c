@@ -250,17 +250,30 @@ int rtrs_clt_con_resolve_addr(struct rtrs_clt_con *con)
 				 RTRS_CM_TIMEOUT_MS);
 }
 
+/* Now that it is known where the path comes from, has the session another one like it? */
+static bool rtrs_clt_con_is_twice(const struct rtrs_clt_con *con)
+{
+	struct sockaddr_storage src, dst;
+
+	rtrs_addr_from_cm(con->c.cm_id, &src, &dst);
+	return rtrs_clt_path_is_twice(con->path, &src);
+}
+
 /**
  * rtrs_clt_con_resolve_route() - second step of a connection
  * @con: connection that reached RTRS_CLT_CON_ADDR
  *
  * Context: process.
- * Return: 0, then RTRS_CLT_CON_ROUTE is to be waited for; or an errno.
+ * Return: 0, then RTRS_CLT_CON_ROUTE is to be waited for; -ENOTUNIQ if the path was
+ * added, and the session has another one of these addresses; or another errno.
  */
 int rtrs_clt_con_resolve_route(struct rtrs_clt_con *con)
 {
-	int err = rtrs_clt_con_create_qp(con);
+	int err;
 
+	if (READ_ONCE(con->path->joining) && rtrs_clt_con_is_twice(con))
+		return -ENOTUNIQ;
+	err = rtrs_clt_con_create_qp(con);
 	return err ?: rdma_resolve_route(con->c.cm_id, RTRS_CM_TIMEOUT_MS);
 }
 

@@ -51,7 +51,7 @@ static void rtrs_clt_sess_prove_paths(struct rtrs_clt_sess *sess)
 	rcu_read_lock();
 	list_for_each_entry_rcu(path, &sess->paths, entry)
 		/* one that is connecting will see for itself */
-		if (READ_ONCE(path->state) == RTRS_CLT_CONNECTED)
+		if (rtrs_clt_path_is_alive(path))
 			rtrs_hb_hurry(&path->hb);
 	rcu_read_unlock();
 }

@@ -11,6 +11,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/rculist.h>
 #include <linux/sched/mm.h>
 
 #include "clt.h"
@@ -64,20 +65,22 @@ void rtrs_clt_sess_link_work(struct work_struct *work)
 
 /*
  * Is the session going down, or did the consumer not hear yet that it did?
- * Counted paths of which none is connected are about to be counted down.
+ * Counted paths of which none is alive are about to be counted down.
  */
 static bool rtrs_clt_sess_is_going_down(const struct rtrs_clt_sess *sess)
 {
 	struct rtrs_clt_path *path;
+	bool alive = false;
 
 	lockdep_assert_held(&sess->link_lock);
 	if (!sess->nr_up)
 		return sess->opened && sess->told_up &&
 		       sess->downs != sess->told_downs;
-	list_for_each_entry(path, &sess->paths, entry)
-		if (READ_ONCE(path->state) == RTRS_CLT_CONNECTED)
-			return false;
-	return true;
+	rcu_read_lock();
+	list_for_each_entry_rcu(path, &sess->paths, entry)
+		alive |= rtrs_clt_path_is_alive(path);
+	rcu_read_unlock();
+	return !alive;
 }
 
 /*

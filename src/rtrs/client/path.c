@@ -25,10 +25,8 @@
 #define RTRS_CLT_FIRST_DELAY_MS	250
 
 /*
- * So often the first connect is tried if the server says try again (-EAGAIN), within
- * 7 to 11 seconds. The server says so after a restart of this host, while it remembers
- * the last connection to a queue pair of the same number: packets of that time may
- * still be on their way.
+ * So often the first connect is tried, or the one that was asked for, if the server may
+ * soon think otherwise, within 7 to 11 seconds; see rtrs_clt_path_first_again().
  */
 #define RTRS_CLT_FIRST_TRIES	5
 
@@ -46,10 +44,11 @@ static unsigned int rtrs_clt_path_backoff_ms(const struct rtrs_clt_path *path)
 
 static void rtrs_clt_path_retry_later(struct rtrs_clt_path *path)
 {
-	unsigned int ms = rtrs_clt_path_backoff_ms(path);
 	unsigned long flags;
+	unsigned int ms;
 
 	spin_lock_irqsave(&path->state_lock, flags);
+	ms = path->asked ? 0 : rtrs_clt_path_backoff_ms(path);
 	if (path->state == RTRS_CLT_RECONNECTING)
 		mod_delayed_work(path->wq, &path->work,
 				 msecs_to_jiffies(ms));
@@ -101,7 +100,7 @@ static void rtrs_clt_path_is_up(struct rtrs_clt_path *path)
 
 static bool rtrs_clt_path_exhausted(const struct rtrs_clt_path *path)
 {
-	int max = path->sess->max_reconnects;
+	int max = READ_ONCE(path->sess->max_reconnects);
 
 	return max >= 0 && path->attempts > max;
 }
@@ -138,19 +137,44 @@ static void rtrs_clt_path_failed(struct rtrs_clt_path *path, int err)
 	rtrs_clt_path_retry_later(path);
 }
 
+/*
+ * Does an attempt fail with this for a short time only? -EAGAIN: this host was restarted,
+ * and the server remembers the last connection to a queue pair of the same number:
+ * packets of that time may still be on their way. -EEXIST: a path of these addresses was
+ * just removed, and the server has not ended it yet. -ECONNRESET: the same of a path that
+ * was connected before.
+ */
+static bool rtrs_clt_path_is_passing(const struct rtrs_clt_path *path, int err)
+{
+	return err == -EAGAIN || err == -EEXIST ||
+	       (err == -ECONNRESET && path->up_since);
+}
+
 static bool rtrs_clt_path_first_again(const struct rtrs_clt_path *path, int err)
 {
-	return err == -EAGAIN &&
+	return rtrs_clt_path_is_passing(path, err) &&
 	       READ_ONCE(path->state) == RTRS_CLT_RECONNECTING &&
 	       path->attempts < RTRS_CLT_FIRST_TRIES;
+}
+
+static void rtrs_clt_path_begin_attempt(struct rtrs_clt_path *path)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&path->state_lock, flags);
+	if (path->asked)
+		path->attempts = 0;
+	path->asked = false;
+	spin_unlock_irqrestore(&path->state_lock, flags);
+	path->torn_down = false;
+	path->may_create = false;
 }
 
 static void rtrs_clt_path_attempt(struct rtrs_clt_path *path)
 {
 	int err;
 
-	path->torn_down = false;
-	path->may_create = false;
+	rtrs_clt_path_begin_attempt(path);
 	err = rtrs_clt_path_connect(path);
 	if (!err && !rtrs_clt_sess_path_up(path))
 		err = -ECONNABORTED;
@@ -194,8 +218,8 @@ static void rtrs_clt_path_run(struct rtrs_clt_path *path)
  * is free. So a path that connects again waits for no memory at all: what it
  * needs comes from the reserves, or the attempt fails and there will be another.
  * That another path is up changes nothing, since that one may die while this one
- * waits. The first connect of a path is different: no I/O waits for it, and it
- * may want more than the reserves are.
+ * waits. The first connect of a path is different, also of one that is added to an
+ * open session: no I/O waits for it, and it may want more than the reserves are.
  */
 static bool rtrs_clt_path_needs_reserves(const struct rtrs_clt_path *path)
 {
@@ -313,6 +337,7 @@ struct rtrs_clt_path *rtrs_clt_path_alloc(struct rtrs_clt_sess *sess,
 	uuid_gen(&uuid);
 	export_uuid(path->uuid, &uuid);
 	rtrs_clt_path_set_addr(path, addr);
+	mutex_init(&path->change_lock);
 	spin_lock_init(&path->state_lock);
 	init_waitqueue_head(&path->wait);
 	init_completion(&path->first_done);

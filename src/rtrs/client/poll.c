@@ -44,8 +44,7 @@ int rtrs_clt_rdma_cq_direct(struct rtrs_clt_sess *sess, unsigned int index)
 		return 0;
 	rcu_read_lock();
 	list_for_each_entry_rcu(path, &sess->paths, entry)
-		/* pairs with the release when it got connected */
-		if (smp_load_acquire(&path->state) == RTRS_CLT_CONNECTED)
+		if (rtrs_clt_path_is_alive(path))
 			nr += rtrs_clt_con_poll(&path->cons[1 + sess->nr_queues +
 							    index]);
 	rcu_read_unlock();

@@ -2,8 +2,9 @@
 /*
  * Sessions: what the consumer opens and closes.
  *
- * A session lives from rtrs_clt_open() to rtrs_clt_close(); its paths live as
- * long.
+ * A session lives from rtrs_clt_open() to rtrs_clt_close(). The paths that it is opened
+ * with live as long, unless an administrator removes them; others may be added, see
+ * change.c.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -14,9 +15,6 @@
 #include <linux/uuid.h>
 
 #include "clt.h"
-
-/* How long rtrs_clt_open() may take, with up to 30 paths */
-#define RTRS_CLT_OPEN_TIMEOUT	(30 * HZ)
 
 /* So long a path has the server to itself when a session is opened */
 #define RTRS_CLT_HEAD_START	HZ
@@ -59,9 +57,13 @@ static int rtrs_clt_sess_enter(struct rtrs_clt_sess *sess)
 
 static void rtrs_clt_sess_begin_leave(struct rtrs_clt_sess *sess)
 {
+	mutex_lock(&sess->paths_lock);
 	spin_lock(&rtrs_clt_sessions_lock);
-	sess->closing = true;
+	WRITE_ONCE(sess->closing, true);
 	spin_unlock(&rtrs_clt_sessions_lock);
+	mutex_unlock(&sess->paths_lock);
+	/* whoever changes paths stops */
+	wake_up_all(&sess->link_wait);
 }
 
 static void rtrs_clt_sess_leave(struct rtrs_clt_sess *sess)
@@ -78,7 +80,7 @@ static void rtrs_clt_sess_release(struct device *dev)
 }
 
 static struct rtrs_clt_sess *
-rtrs_clt_sess_alloc(struct rtrs_clt_ops *ops, const char *sessname,
+rtrs_clt_sess_alloc(struct rtrs_clt_ops *ops, const char *sessname, u16 port,
 		    size_t pdu_sz, u8 reconnect_delay_sec,
 		    s16 max_reconnect_attempts, u32 nr_poll_queues)
 {
@@ -91,6 +93,7 @@ rtrs_clt_sess_alloc(struct rtrs_clt_ops *ops, const char *sessname,
 	strscpy(sess->name, sessname);
 	uuid_gen(&uuid);
 	export_uuid(sess->uuid, &uuid);
+	sess->port = port;
 	sess->pdu_sz = pdu_sz;
 	sess->reconnect_delay = reconnect_delay_sec;
 	sess->max_reconnects = max_reconnect_attempts;
@@ -226,9 +229,9 @@ static void rtrs_clt_sess_destroy(struct rtrs_clt_sess *sess)
  * @ops: callbacks, copied
  * @sessname: name of the session, unique on the server; see rtrs_name_valid()
  * @paths: paths to the server
- * @path_cnt: their number, at least 1
- * @port: port of the server. The addresses in @paths carry it already; it is
- *	kept for source compatibility.
+ * @path_cnt: their number, 1 ... 128
+ * @port: port of the server, for paths that are added later; the addresses in @paths
+ *	carry theirs
  * @pdu_sz: bytes of rtrs_permit_to_pdu()
  * @reconnect_delay_sec: longest delay between two attempts to
  *	reconnect, half of it more by chance
@@ -239,7 +242,8 @@ static void rtrs_clt_sess_destroy(struct rtrs_clt_sess *sess)
  *
  * Context: process; takes 30 s at the most, and the time to give up what was
  * begun. A fatal signal ends it.
- * Return: the session; -EINVAL for a bad name or no path; -ENOMEM; -EINTR after a
+ * Return: the session; -EINVAL for a bad name, or no path or too many;
+ * -ENOMEM; -EINTR after a
  * signal; or the reason why the first of @paths did not connect: -EHOSTUNREACH,
  * -ENODEV, -ETIMEDOUT, -ECONNREFUSED, -EAGAIN (the server did not forget the last
  * connection to a queue pair of the same number), or the errno the server
@@ -257,10 +261,12 @@ struct rtrs_clt_sess *rtrs_clt_open(struct rtrs_clt_ops *ops,
 	int err;
 
 	if (!rtrs_name_valid(sessname) || !path_cnt ||
+	    path_cnt > RTRS_CLT_MAX_PATHS ||
 	    nr_poll_queues > RTRS_MAX_CONS / 2 - 1)
 		return ERR_PTR(-EINVAL);
-	sess = rtrs_clt_sess_alloc(ops, sessname, pdu_sz, reconnect_delay_sec,
-				   max_reconnect_attempts, nr_poll_queues);
+	sess = rtrs_clt_sess_alloc(ops, sessname, port, pdu_sz,
+				   reconnect_delay_sec, max_reconnect_attempts,
+				   nr_poll_queues);
 	if (!sess)
 		return ERR_PTR(-ENOMEM);
 	err = rtrs_clt_sess_enter(sess);

@@ -4,11 +4,16 @@
  *
  *	CONNECTING	the path's work builds an incarnation; the first state
  *	CONNECTED	requests are posted on the path
+ *	DRAINING	an administrator wants the path to end: no request is posted on it
+ *			any more, and the answers to those that were are awaited; see
+ *			change.c
  *	RECONNECTING	the path broke, or an attempt failed: the work tears the
  *			incarnation down, and waits until it is time for another attempt
- *	CLOSING		the session is being closed, or the path given up after
- *			max_reconnects attempts: the work tears the incarnation down
- *	CLOSED		for good
+ *	CLOSING		the session is being closed, the path disconnected by an
+ *			administrator, or given up after max_reconnects attempts: the
+ *			work tears the incarnation down
+ *	CLOSED		until an administrator asks for another attempt; for good if the
+ *			session is being closed
  *
  * Anybody may find that a path is broken: completions, CM events, the heartbeat. All
  * of them only change the state and schedule the path's work item, which does the
@@ -26,12 +31,16 @@ static const u8 rtrs_clt_path_next[RTRS_CLT_NR_STATES] = {
 	[RTRS_CLT_CONNECTING]	= BIT(RTRS_CLT_CONNECTED) |
 				  BIT(RTRS_CLT_RECONNECTING) |
 				  BIT(RTRS_CLT_CLOSING),
-	[RTRS_CLT_CONNECTED]	= BIT(RTRS_CLT_RECONNECTING) |
+	[RTRS_CLT_CONNECTED]	= BIT(RTRS_CLT_DRAINING) |
+				  BIT(RTRS_CLT_RECONNECTING) |
+				  BIT(RTRS_CLT_CLOSING),
+	[RTRS_CLT_DRAINING]	= BIT(RTRS_CLT_CONNECTED) |
+				  BIT(RTRS_CLT_RECONNECTING) |
 				  BIT(RTRS_CLT_CLOSING),
 	[RTRS_CLT_RECONNECTING]	= BIT(RTRS_CLT_CONNECTING) |
 				  BIT(RTRS_CLT_CLOSING),
 	[RTRS_CLT_CLOSING]	= BIT(RTRS_CLT_CLOSED),
-	[RTRS_CLT_CLOSED]	= 0,
+	[RTRS_CLT_CLOSED]	= BIT(RTRS_CLT_CONNECTING),
 };
 
 static bool rtrs_clt_path_set_locked(struct rtrs_clt_path *path,
@@ -47,18 +56,11 @@ static bool rtrs_clt_path_set_locked(struct rtrs_clt_path *path,
 	return true;
 }
 
-static bool rtrs_clt_path_change(struct rtrs_clt_path *path,
-				 enum rtrs_clt_path_state state, bool kick)
+static void rtrs_clt_path_kick_locked(struct rtrs_clt_path *path,
+				      enum rtrs_clt_path_state state)
 {
-	unsigned long flags;
-	bool done;
-
-	spin_lock_irqsave(&path->state_lock, flags);
-	done = rtrs_clt_path_set_locked(path, state);
-	if (done && kick)
+	if (rtrs_clt_path_set_locked(path, state))
 		mod_delayed_work(path->wq, &path->work, 0);
-	spin_unlock_irqrestore(&path->state_lock, flags);
-	return done;
 }
 
 /**
@@ -72,7 +74,13 @@ static bool rtrs_clt_path_change(struct rtrs_clt_path *path,
 bool rtrs_clt_path_set(struct rtrs_clt_path *path,
 		       enum rtrs_clt_path_state state)
 {
-	return rtrs_clt_path_change(path, state, false);
+	unsigned long flags;
+	bool done;
+
+	spin_lock_irqsave(&path->state_lock, flags);
+	done = rtrs_clt_path_set_locked(path, state);
+	spin_unlock_irqrestore(&path->state_lock, flags);
+	return done;
 }
 
 /**
@@ -85,18 +93,96 @@ bool rtrs_clt_path_set(struct rtrs_clt_path *path,
 void rtrs_clt_path_kick(struct rtrs_clt_path *path,
 			enum rtrs_clt_path_state state)
 {
-	rtrs_clt_path_change(path, state, true);
+	unsigned long flags;
+
+	spin_lock_irqsave(&path->state_lock, flags);
+	rtrs_clt_path_kick_locked(path, state);
+	spin_unlock_irqrestore(&path->state_lock, flags);
 }
 
 /**
  * rtrs_clt_path_error() - a path is broken
- * @path: path; nothing happens if it is not connecting or connected
+ * @path: path; nothing happens if it is neither connecting nor alive
  *
  * Any context.
  */
 void rtrs_clt_path_error(struct rtrs_clt_path *path)
 {
 	rtrs_clt_path_kick(path, RTRS_CLT_RECONNECTING);
+}
+
+/**
+ * rtrs_clt_path_resume() - a path that was to be drained carries requests again
+ * @path: path; nothing happens if it broke meanwhile
+ *
+ * Any context.
+ */
+void rtrs_clt_path_resume(struct rtrs_clt_path *path)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&path->state_lock, flags);
+	if (path->state == RTRS_CLT_DRAINING)
+		rtrs_clt_path_set_locked(path, RTRS_CLT_CONNECTED);
+	spin_unlock_irqrestore(&path->state_lock, flags);
+}
+
+/**
+ * rtrs_clt_path_close_idle() - begin to close a path that carries no requests
+ * @path: path
+ *
+ * Any context.
+ * Return: false, and nothing has happened, if the path is connected.
+ */
+bool rtrs_clt_path_close_idle(struct rtrs_clt_path *path)
+{
+	unsigned long flags;
+	bool idle;
+
+	spin_lock_irqsave(&path->state_lock, flags);
+	idle = path->state != RTRS_CLT_CONNECTED;
+	if (idle)
+		rtrs_clt_path_kick_locked(path, RTRS_CLT_CLOSING);
+	spin_unlock_irqrestore(&path->state_lock, flags);
+	return idle;
+}
+
+/**
+ * rtrs_clt_path_ask() - let a path try to connect at once
+ * @path: path; one that is drained is connected anew
+ *
+ * path->first_done is to be made incomplete before.
+ *
+ * Any context.
+ * Return: false, and nothing has happened, if the path is just being closed.
+ */
+bool rtrs_clt_path_ask(struct rtrs_clt_path *path)
+{
+	unsigned long flags;
+	bool asked = true;
+
+	spin_lock_irqsave(&path->state_lock, flags);
+	switch (path->state) {
+	case RTRS_CLT_DRAINING:
+		path->asked = true;
+		rtrs_clt_path_kick_locked(path, RTRS_CLT_RECONNECTING);
+		break;
+	case RTRS_CLT_RECONNECTING:
+		path->asked = true;
+		mod_delayed_work(path->wq, &path->work, 0);
+		break;
+	case RTRS_CLT_CLOSED:
+		path->asked = true;
+		rtrs_clt_path_kick_locked(path, RTRS_CLT_CONNECTING);
+		break;
+	case RTRS_CLT_CLOSING:
+		asked = false;
+		break;
+	default:	/* it is at it, or has done it */
+		break;
+	}
+	spin_unlock_irqrestore(&path->state_lock, flags);
+	return asked;
 }
 
 /**

@@ -3,14 +3,14 @@
  * What an administrator sees of a session and its paths:
  *
  *	/sys/class/rtrs-client/SESSION/srv_hostname
- *	/sys/class/rtrs-client/SESSION/paths/SRC@DST/
+ *	/sys/class/rtrs-client/SESSION/paths/SRC@DST/{state,src_addr,dst_addr,
+ *						      hca_name,hca_port}
  *
- * A session is a class device, a path a kobject below it. Both are there from the
- * moment when the session is open until it is to be closed; the device is announced
- * when its paths are there. Each is part of the struct that it shows, which is freed
- * with the last reference, and so not while a file is being read. What belongs to an
- * incarnation of a path may be gone at that time, so the files show copies, which
- * also say what a path that is down was last.
+ * What an administrator changes is in control.c, and so is when all these files are
+ * there. Each is part of the struct that it shows, which is freed with the last
+ * reference, and so not while a file is being read. What belongs to an incarnation of a
+ * path may be gone at that time, so the files show copies, which also say what a path
+ * that is down was last.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -49,13 +49,9 @@ struct class rtrs_clt_class = {
 	.dev_groups	= rtrs_clt_sess_groups,
 };
 
-static struct rtrs_clt_path *rtrs_clt_path_of(struct kobject *kobj)
-{
-	return container_of(kobj, struct rtrs_clt_path, kobj);
-}
-
-static void rtrs_clt_path_get_link(struct rtrs_clt_path *path,
-				   struct rtrs_clt_link *link)
+/* Which way a path goes, or went when it was up last. Process. */
+void rtrs_clt_path_get_link(struct rtrs_clt_path *path,
+			    struct rtrs_clt_link *link)
 {
 	spin_lock_irq(&path->state_lock);
 	*link = path->link;
@@ -101,8 +97,8 @@ static ssize_t state_show(struct kobject *kobj, struct kobj_attribute *attr,
 	const struct rtrs_clt_path *path = rtrs_clt_path_of(kobj);
 
 	return sysfs_emit(buf, "%s\n",
-			  READ_ONCE(path->state) == RTRS_CLT_CONNECTED ?
-			  "connected" : "disconnected");
+			  rtrs_clt_path_is_alive(path) ? "connected" :
+							 "disconnected");
 }
 
 static struct kobj_attribute rtrs_clt_hca_name = __ATTR_RO(hca_name);
@@ -146,93 +142,4 @@ void rtrs_clt_path_note_link(struct rtrs_clt_path *path)
 	spin_lock_irq(&path->state_lock);
 	path->link = link;
 	spin_unlock_irq(&path->state_lock);
-}
-
-static bool rtrs_clt_dir_has(struct kobject *parent, const char *name)
-{
-	struct kernfs_node *kn = sysfs_get_dirent(parent->sd, name);
-
-	sysfs_put(kn);
-	return kn;
-}
-
-/*
- * "src@dst", or "dst" as long as nobody knows which way that is. A path that was given
- * twice is shown once: the server refuses the second one.
- */
-static int rtrs_clt_path_publish(struct rtrs_clt_path *path,
-				 struct kobject *parent)
-{
-	struct rtrs_addr addr = { .dst = &path->dst };
-	char name[RTRS_PATH_STRLEN];
-	struct rtrs_clt_link link;
-
-	rtrs_clt_path_get_link(path, &link);
-	addr.src = link.src.ss_family ? &link.src :
-		   path->src.ss_family ? &path->src : NULL;
-	rtrs_addr_to_str(&addr, name, sizeof(name));
-	if (rtrs_clt_dir_has(parent, name))
-		return 0;
-	return kobject_add(&path->kobj, parent, "%s", name);
-}
-
-static int rtrs_clt_sess_publish_paths(struct rtrs_clt_sess *sess)
-{
-	struct rtrs_clt_path *path;
-	int err = 0;
-
-	sess->paths_dir = kobject_create_and_add("paths", &sess->dev.kobj);
-	if (!sess->paths_dir)
-		return -ENOMEM;
-	list_for_each_entry(path, &sess->paths, entry)
-		err = err ?: rtrs_clt_path_publish(path, sess->paths_dir);
-	return err;
-}
-
-/**
- * rtrs_clt_sess_publish() - show a session and its paths
- * @sess: session that was just opened
- *
- * Context: process.
- * Return: 0 or an errno; then nothing is shown.
- */
-int rtrs_clt_sess_publish(struct rtrs_clt_sess *sess)
-{
-	int err;
-
-	dev_set_uevent_suppress(&sess->dev, true);
-	err = device_add(&sess->dev);
-	if (err)
-		return err;
-	err = rtrs_clt_sess_publish_paths(sess);
-	if (err) {
-		rtrs_clt_sess_unpublish(sess);
-		return err;
-	}
-	dev_set_uevent_suppress(&sess->dev, false);
-	kobject_uevent(&sess->dev.kobj, KOBJ_ADD);
-	return 0;
-}
-
-/**
- * rtrs_clt_sess_unpublish() - show a session no more
- * @sess: session, shown or not
- *
- * Context: process; waits for readers of the files.
- */
-void rtrs_clt_sess_unpublish(struct rtrs_clt_sess *sess)
-{
-	struct rtrs_clt_path *path;
-
-	if (!device_is_registered(&sess->dev))
-		return;
-	list_for_each_entry(path, &sess->paths, entry)
-		if (path->kobj.state_in_sysfs)
-			kobject_del(&path->kobj);
-	if (sess->paths_dir) {
-		kobject_del(sess->paths_dir);
-		kobject_put(sess->paths_dir);
-	}
-	sess->paths_dir = NULL;
-	device_del(&sess->dev);
 }

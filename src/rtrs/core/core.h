@@ -10,6 +10,7 @@
 #include <linux/if.h>
 #include <linux/printk.h>
 #include <linux/ratelimit.h>
+#include <linux/string.h>
 #include <linux/workqueue.h>
 #include <rdma/ib_verbs.h>
 #include <rdma/rdma_cm.h>
@@ -28,6 +29,15 @@
 
 #define RTRS_CM_TIMEOUT_MS	30000
 #define RTRS_RETRY_COUNT	7	/* RNR: for ever */
+
+/* Was 1 written to a file of sysfs that takes nothing else? If not, that is logged. */
+static inline bool rtrs_wrote_one(const char *file, const char *buf)
+{
+	if (sysfs_streq(buf, "1"))
+		return true;
+	pr_err("%s: only 1 can be written to it\n", file);
+	return false;
+}
 
 /* addr.c */
 bool rtrs_addr_equal(const struct sockaddr *a, const struct sockaddr *b);
