@@ -8,12 +8,14 @@
  * A path is shown as long as it counts for the name of its session, and the session as
  * long as it has such a path: nobody else has that name then. So whatever the files of
  * a path show is there while they can be read: they are removed, which waits for
- * readers, before any part of the path goes.
+ * readers, before any part of the path goes. Only disconnect removes itself, in front of
+ * all others.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/device.h>
 #include <linux/kobject.h>
+#include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/sysfs.h>
 
@@ -86,6 +88,34 @@ static ssize_t state_show(struct kobject *kobj, struct kobj_attribute *attr,
 			  "connected" : "disconnected");
 }
 
+static ssize_t disconnect_show(struct kobject *kobj,
+			       struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "Begins to close the path; its client connects it again. Write 1.\n");
+}
+
+/*
+ * The file goes at once, as a sign that the close has begun; the others when it comes to
+ * them. From then on a reference keeps the struct: the path may be gone.
+ */
+static ssize_t disconnect_store(struct kobject *kobj,
+				struct kobj_attribute *attr, const char *buf,
+				size_t count)
+{
+	if (!rtrs_wrote_one("disconnect", buf))
+		return -EINVAL;
+	if (!try_module_get(THIS_MODULE))
+		return -ENODEV;
+	kobject_get(kobj);
+	if (sysfs_remove_file_self(kobj, &attr->attr))
+		rtrs_srv_path_close(rtrs_srv_path_of(kobj),
+				    "an administrator disconnects it");
+	kobject_put(kobj);
+	module_put(THIS_MODULE);
+	return count;
+}
+
+static struct kobj_attribute rtrs_srv_disconnect = __ATTR_RW(disconnect);
 static struct kobj_attribute rtrs_srv_hca_name = __ATTR_RO(hca_name);
 static struct kobj_attribute rtrs_srv_hca_port = __ATTR_RO(hca_port);
 static struct kobj_attribute rtrs_srv_src_addr = __ATTR_RO(src_addr);
@@ -98,6 +128,7 @@ static struct attribute *rtrs_srv_path_attrs[] = {
 	&rtrs_srv_src_addr.attr,
 	&rtrs_srv_dst_addr.attr,
 	&rtrs_srv_state.attr,
+	&rtrs_srv_disconnect.attr,
 	NULL
 };
 
