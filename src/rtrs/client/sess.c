@@ -16,7 +16,10 @@
 
 #include "clt.h"
 
-/* So long a path has the server to itself when a session is opened */
+/*
+ * So long a path has the server to itself when a session is opened; less if there are so
+ * many paths that half of the time would be over before the last one is tried
+ */
 #define RTRS_CLT_HEAD_START	HZ
 
 /* All sessions; a name is that of one session only. */
@@ -181,8 +184,10 @@ static int rtrs_clt_sess_result(struct rtrs_clt_sess *sess)
  * because two requests that each create the session confuse in-tree servers if
  * they arrive together. Paths that are not up at the end of this go on trying.
  */
-static int rtrs_clt_sess_connect(struct rtrs_clt_sess *sess)
+static int rtrs_clt_sess_connect(struct rtrs_clt_sess *sess, size_t path_cnt)
 {
+	const long head_start = min_t(long, RTRS_CLT_HEAD_START,
+				      RTRS_CLT_OPEN_TIMEOUT / 2 / path_cnt);
 	unsigned long end = jiffies + RTRS_CLT_OPEN_TIMEOUT;
 	struct rtrs_clt_path *path;
 	long left;
@@ -190,7 +195,7 @@ static int rtrs_clt_sess_connect(struct rtrs_clt_sess *sess)
 	list_for_each_entry(path, &sess->paths, entry) {
 		rtrs_clt_path_start(path);
 		left = list_is_last(&path->entry, &sess->paths) ?
-		       max(0L, (long)(end - jiffies)) : RTRS_CLT_HEAD_START;
+		       max(0L, (long)(end - jiffies)) : head_start;
 		if (wait_event_killable_timeout(sess->link_wait,
 						rtrs_clt_sess_is_decided(sess, path),
 						left) < 0)
@@ -276,7 +281,7 @@ struct rtrs_clt_sess *rtrs_clt_open(struct rtrs_clt_ops *ops,
 	}
 	err = rtrs_clt_sess_add_paths(sess, paths, path_cnt);
 	if (!err)
-		err = rtrs_clt_sess_connect(sess);
+		err = rtrs_clt_sess_connect(sess, path_cnt);
 	if (!err)
 		err = rtrs_clt_sess_publish(sess);
 	if (err)
