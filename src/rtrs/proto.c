@@ -295,12 +295,19 @@ static int rtrs_get_hostname(const u8 *p, u32 features,
 	size_t len, i;
 
 	memset(hostname, 0, RTRS_HOSTNAME_LEN + 1);
-	memcpy(hostname, p, rtrs_info_extra(features));
+	if (features & RTRS_FEATURE_HOSTNAMES)
+		memcpy(hostname, p, RTRS_HOSTNAME_LEN);
 	len = strlen(hostname);
 	for (i = 0; i < RTRS_HOSTNAME_LEN; i++)
 		if (i < len ? rtrs_is_control(hostname[i]) : hostname[i])
 			return -EINVAL;
 	return 0;
+}
+
+/* Where the generation is, behind the base message: last, if there is one. */
+static size_t rtrs_generation_off(u32 features)
+{
+	return rtrs_info_extra(features) - RTRS_GENERATION_LEN;
 }
 
 /**
@@ -367,13 +374,14 @@ EXPORT_SYMBOL_GPL(rtrs_parse_info_req);
  * @desc: memory, in the order of the chunks
  * @sg_cnt: number of @desc
  * @hostname: name of this host, see rtrs_build_info_req()
+ * @generation: of the session; not used unless @features has RTRS_FEATURE_FENCE
  *
  * Context: any.
  */
 void rtrs_build_info_rsp(void *buf, u32 features, const struct rtrs_desc *desc,
-			 u16 sg_cnt, const char *hostname)
+			 u16 sg_cnt, const char *hostname, u64 generation)
 {
-	u8 *p = buf;
+	u8 *p = buf, *extra = p + RTRS_INFO_RSP_LEN(sg_cnt);
 	u16 i;
 
 	memset(p, 0, RTRS_INFO_RSP_LEN(sg_cnt) + rtrs_info_extra(features));
@@ -382,7 +390,9 @@ void rtrs_build_info_rsp(void *buf, u32 features, const struct rtrs_desc *desc,
 	for (i = 0; i < sg_cnt; i++)
 		rtrs_put_desc(p + INFO_RSP_OFF_DESC + i * DESC_LEN, &desc[i]);
 	if (features & RTRS_FEATURE_HOSTNAMES)
-		rtrs_put_hostname(p + RTRS_INFO_RSP_LEN(sg_cnt), hostname);
+		rtrs_put_hostname(extra, hostname);
+	if (features & RTRS_FEATURE_FENCE)
+		put_unaligned_le64(generation, extra + rtrs_generation_off(features));
 }
 EXPORT_SYMBOL_GPL(rtrs_build_info_rsp);
 
@@ -413,6 +423,7 @@ static int rtrs_split_desc(const struct rtrs_desc *desc, u32 chunk_size,
  * @chunk_size: bytes of a chunk, not 0
  * @chunks: result, one for each chunk; undefined after an error
  * @hostname: result, likewise: name of the server's host, see rtrs_parse_info_req()
+ * @generation: result, likewise: of the session, 0 if the server does not tell
  *
  * A descriptor covers one chunk or several consecutive ones; together they
  * cover each chunk once.
@@ -424,9 +435,9 @@ static int rtrs_split_desc(const struct rtrs_desc *desc, u32 chunk_size,
 int rtrs_parse_info_rsp(const void *buf, size_t len, u32 features,
 			u16 queue_depth, u32 chunk_size,
 			struct rtrs_chunk_desc *chunks,
-			char hostname[RTRS_HOSTNAME_LEN + 1])
+			char hostname[RTRS_HOSTNAME_LEN + 1], u64 *generation)
 {
-	const u8 *p = buf;
+	const u8 *p = buf, *extra;
 	u32 done = 0;
 	u16 sg_cnt, i;
 
@@ -451,7 +462,10 @@ int rtrs_parse_info_rsp(const void *buf, size_t len, u32 features,
 	}
 	if (done != queue_depth)
 		return -EINVAL;
-	return rtrs_get_hostname(p + RTRS_INFO_RSP_LEN(sg_cnt), features,
-				 hostname);
+	extra = p + RTRS_INFO_RSP_LEN(sg_cnt);
+	*generation = 0;
+	if (features & RTRS_FEATURE_FENCE)
+		*generation = get_unaligned_le64(extra + rtrs_generation_off(features));
+	return rtrs_get_hostname(extra, features, hostname);
 }
 EXPORT_SYMBOL_GPL(rtrs_parse_info_rsp);

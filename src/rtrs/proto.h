@@ -24,10 +24,13 @@
 #define RTRS_INFO_REQ_LEN	272
 #define RTRS_INFO_RSP_LEN(sgs)	(8 + 16 * (size_t)(sgs))
 #define RTRS_HOSTNAME_LEN	64	/* behind both, see rtrs_info_extra() */
+#define RTRS_GENERATION_LEN	8	/* likewise */
 #define RTRS_WRITE_HDR_LEN	4
 #define RTRS_READ_HDR_LEN(sgs)	(8 + 16 * (size_t)(sgs))
 #define RTRS_IO_HDR_MAX		RTRS_READ_HDR_LEN(1)
 #define RTRS_RKEY_RSP_LEN	8
+#define RTRS_FENCE_REQ_LEN	24	/* user message of a FENCE */
+#define RTRS_FENCE_ENTRY_LEN	2	/* of its answer, for each chunk */
 
 #define RTRS_UUID_LEN		16
 #define RTRS_NAME_LEN		255	/* session name, its NUL included */
@@ -49,11 +52,13 @@
 #define RTRS_FEATURE_ORDERLY_END (1u << 2)	/* the server says that it lost nothing */
 #define RTRS_FEATURE_EXCLUSIVE_CHUNKS (1u << 3)	/* a chunk is used on one path at a time */
 #define RTRS_FEATURE_HOSTNAMES	(1u << 4)	/* each side says its host's name */
+#define RTRS_FEATURE_FENCE	(1u << 5)	/* the server fences a dead path on request */
 #define RTRS_FEATURES		(RTRS_FEATURE_PROMPT_HB | \
 				 RTRS_FEATURE_INSTANCE | \
 				 RTRS_FEATURE_ORDERLY_END | \
 				 RTRS_FEATURE_EXCLUSIVE_CHUNKS | \
-				 RTRS_FEATURE_HOSTNAMES)
+				 RTRS_FEATURE_HOSTNAMES | \
+				 RTRS_FEATURE_FENCE)
 
 /* Timing of a peer without RTRS_FEATURE_PROMPT_HB */
 #define RTRS_SLOW_HB_INTERVAL_MS	5000
@@ -63,10 +68,13 @@
  * enum rtrs_dir - direction of a transfer, as the client sees it
  * @RTRS_DIR_WRITE: data flows from client to server
  * @RTRS_DIR_READ: data flows from server to client
+ * @RTRS_DIR_FENCE: the same, but the request is the transport's own: the server is to
+ *	fence a dead path, see struct rtrs_fence_req
  */
 enum rtrs_dir {
 	RTRS_DIR_WRITE	= 2,
 	RTRS_DIR_READ	= 3,
+	RTRS_DIR_FENCE	= 5,
 };
 
 /**
@@ -183,6 +191,31 @@ struct rtrs_rkey_rsp {
 	u32	key;
 };
 
+/**
+ * struct rtrs_fence_req - user message of a FENCE
+ * @path_uuid: path whose incarnations the server shall end
+ * @recon_cnt: the last of these; later ones are left alone
+ * @first: chunk that the first entry of the answer is about
+ */
+struct rtrs_fence_req {
+	u8	path_uuid[RTRS_UUID_LEN];
+	u16	recon_cnt;
+	u16	first;
+};
+
+/**
+ * struct rtrs_fence_entry - what the answer to a FENCE says of a chunk
+ * @busy: an operation is being executed there
+ * @turn: how many operations have ended there since the session's generation began,
+ *	modulo 2
+ * @err: 0 or the errno of the last of them
+ */
+struct rtrs_fence_entry {
+	bool	busy;
+	bool	turn;
+	int	err;
+};
+
 void rtrs_build_conn_req(void *buf, const struct rtrs_conn_req *req);
 int rtrs_parse_conn_req(const void *buf, size_t len, struct rtrs_conn_req *req);
 
@@ -201,7 +234,8 @@ int rtrs_check_geometry(u32 queue_depth, u32 max_io_size, u32 max_hdr_size);
  */
 static inline size_t rtrs_info_extra(u32 features)
 {
-	return features & RTRS_FEATURE_HOSTNAMES ? RTRS_HOSTNAME_LEN : 0;
+	return (features & RTRS_FEATURE_HOSTNAMES ? RTRS_HOSTNAME_LEN : 0) +
+	       (features & RTRS_FEATURE_FENCE ? RTRS_GENERATION_LEN : 0);
 }
 
 bool rtrs_name_valid(const char *name);
@@ -212,17 +246,24 @@ int rtrs_parse_info_req(const void *buf, size_t len, u32 features,
 			char hostname[RTRS_HOSTNAME_LEN + 1]);
 
 void rtrs_build_info_rsp(void *buf, u32 features, const struct rtrs_desc *desc,
-			 u16 sg_cnt, const char *hostname);
+			 u16 sg_cnt, const char *hostname, u64 generation);
 int rtrs_parse_info_rsp(const void *buf, size_t len, u32 features,
 			u16 queue_depth, u32 chunk_size,
 			struct rtrs_chunk_desc *chunks,
-			char hostname[RTRS_HOSTNAME_LEN + 1]);
+			char hostname[RTRS_HOSTNAME_LEN + 1], u64 *generation);
 
 size_t rtrs_build_write_hdr(void *buf, u16 usr_len);
 size_t rtrs_build_read_hdr(void *buf, u16 usr_len, bool need_inval,
 			   const struct rtrs_desc *desc);
 int rtrs_parse_io_hdr(const void *chunk, u32 chunk_size, u32 off,
 		      struct rtrs_io_req *req);
+
+size_t rtrs_build_fence_hdr(void *buf, const struct rtrs_desc *desc);
+void rtrs_build_fence_req(void *buf, const struct rtrs_fence_req *req);
+int rtrs_parse_fence_req(const void *buf, size_t len, u16 queue_depth,
+			 struct rtrs_fence_req *req);
+void rtrs_build_fence_entry(void *buf, const struct rtrs_fence_entry *entry);
+void rtrs_parse_fence_entry(const void *buf, struct rtrs_fence_entry *entry);
 
 void rtrs_build_rkey_rsp(void *buf, const struct rtrs_rkey_rsp *rsp);
 int rtrs_parse_rkey_rsp(const void *buf, size_t len, u16 queue_depth,

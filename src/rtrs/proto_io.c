@@ -25,6 +25,14 @@
 #define RKEY_OFF_BUF_ID		2
 #define RKEY_OFF_KEY		4
 
+#define FENCE_OFF_PATH_UUID	0
+#define FENCE_OFF_RECON_CNT	16
+#define FENCE_OFF_FIRST		18
+
+#define FENCE_ENTRY_ERR_MASK	RTRS_MAX_ERRNO
+#define FENCE_ENTRY_TURN	(1u << 14)
+#define FENCE_ENTRY_BUSY	(1u << 15)
+
 #define FLAG_NEED_INVAL		(1u << 0)	/* in a READ */
 
 #define IMM_PAYLOAD_MASK	((1u << RTRS_IMM_PAYLOAD_BITS) - 1)
@@ -75,7 +83,26 @@ size_t rtrs_build_read_hdr(void *buf, u16 usr_len, bool need_inval,
 }
 EXPORT_SYMBOL_GPL(rtrs_build_read_hdr);
 
-/* What only a READ has; @len is what lies between header and chunk end. */
+/**
+ * rtrs_build_fence_hdr() - build the header of a FENCE
+ * @buf: where to, RTRS_IO_HDR_MAX bytes
+ * @desc: where the answer goes; its key stays valid
+ *
+ * The user message before it is that of rtrs_build_fence_req().
+ *
+ * Context: any.
+ * Return: bytes built.
+ */
+size_t rtrs_build_fence_hdr(void *buf, const struct rtrs_desc *desc)
+{
+	size_t len = rtrs_build_read_hdr(buf, RTRS_FENCE_REQ_LEN, false, desc);
+
+	put_unaligned_le16(RTRS_DIR_FENCE, (u8 *)buf + MSG_OFF_TYPE);
+	return len;
+}
+EXPORT_SYMBOL_GPL(rtrs_build_fence_hdr);
+
+/* What only a READ or a FENCE has; @len is what lies between header and chunk end. */
 static int rtrs_parse_read_hdr(const u8 *p, size_t len, struct rtrs_io_req *req)
 {
 	if (len < RTRS_READ_HDR_LEN(0))
@@ -127,6 +154,7 @@ int rtrs_parse_io_hdr(const void *chunk, u32 chunk_size, u32 off,
 	case RTRS_DIR_WRITE:
 		return 0;
 	case RTRS_DIR_READ:
+	case RTRS_DIR_FENCE:
 		return rtrs_parse_read_hdr(p, len, req);
 	default:
 		return -EINVAL;
@@ -235,6 +263,12 @@ static int rtrs_wire_errno(int err)
 	}
 }
 
+/* The number for an errno of either sign that 9 bits can say, 0 for success. */
+static u16 rtrs_errno_to_wire(int err)
+{
+	return -rtrs_wire_errno(err);
+}
+
 /**
  * rtrs_imm_io_rsp() - immediate data of a response
  * @msg_id: the chunk of the request
@@ -249,7 +283,7 @@ u32 rtrs_imm_io_rsp(u16 msg_id, int err, bool inval)
 {
 	u32 type = rtrs_imm(inval ? RTRS_IMM_IO_RSP_INV : RTRS_IMM_IO_RSP);
 
-	return type | (u32)-rtrs_wire_errno(err) << IMM_ERRNO_SHIFT | msg_id;
+	return type | (u32)rtrs_errno_to_wire(err) << IMM_ERRNO_SHIFT | msg_id;
 }
 EXPORT_SYMBOL_GPL(rtrs_imm_io_rsp);
 
@@ -285,3 +319,79 @@ void rtrs_parse_io_rsp_imm(u32 imm, u32 *msg_id, int *err)
 	*err = -(int)((imm & IMM_PAYLOAD_MASK) >> IMM_ERRNO_SHIFT);
 }
 EXPORT_SYMBOL_GPL(rtrs_parse_io_rsp_imm);
+
+/**
+ * rtrs_build_fence_req() - build the user message of a FENCE
+ * @buf: where to, RTRS_FENCE_REQ_LEN bytes
+ * @req: what to say
+ *
+ * Context: any.
+ */
+void rtrs_build_fence_req(void *buf, const struct rtrs_fence_req *req)
+{
+	u8 *p = buf;
+
+	memset(p, 0, RTRS_FENCE_REQ_LEN);
+	memcpy(p + FENCE_OFF_PATH_UUID, req->path_uuid, RTRS_UUID_LEN);
+	put_unaligned_le16(req->recon_cnt, p + FENCE_OFF_RECON_CNT);
+	put_unaligned_le16(req->first, p + FENCE_OFF_FIRST);
+}
+EXPORT_SYMBOL_GPL(rtrs_build_fence_req);
+
+/**
+ * rtrs_parse_fence_req() - parse the user message of a FENCE
+ * @buf: the message
+ * @len: bytes at @buf
+ * @queue_depth: chunks of the session
+ * @req: result, undefined after an error
+ *
+ * Context: any.
+ * Return: 0, or -EINVAL: another length, or no such chunk.
+ */
+int rtrs_parse_fence_req(const void *buf, size_t len, u16 queue_depth,
+			 struct rtrs_fence_req *req)
+{
+	u8 p[RTRS_FENCE_REQ_LEN];
+
+	if (len != sizeof(p))
+		return -EINVAL;
+	memcpy(p, buf, sizeof(p));
+
+	memcpy(req->path_uuid, p + FENCE_OFF_PATH_UUID, RTRS_UUID_LEN);
+	req->recon_cnt = get_unaligned_le16(p + FENCE_OFF_RECON_CNT);
+	req->first = get_unaligned_le16(p + FENCE_OFF_FIRST);
+	return req->first < queue_depth ? 0 : -EINVAL;
+}
+EXPORT_SYMBOL_GPL(rtrs_parse_fence_req);
+
+/**
+ * rtrs_build_fence_entry() - build what the answer to a FENCE says of a chunk
+ * @buf: where to, RTRS_FENCE_ENTRY_LEN bytes
+ * @entry: what to say; of the errno what 9 bits can say, as in a response
+ *
+ * Context: any.
+ */
+void rtrs_build_fence_entry(void *buf, const struct rtrs_fence_entry *entry)
+{
+	put_unaligned_le16((entry->busy ? FENCE_ENTRY_BUSY : 0) |
+			   (entry->turn ? FENCE_ENTRY_TURN : 0) |
+			   rtrs_errno_to_wire(entry->err), buf);
+}
+EXPORT_SYMBOL_GPL(rtrs_build_fence_entry);
+
+/**
+ * rtrs_parse_fence_entry() - parse what the answer to a FENCE says of a chunk
+ * @buf: RTRS_FENCE_ENTRY_LEN bytes
+ * @entry: result
+ *
+ * Context: any.
+ */
+void rtrs_parse_fence_entry(const void *buf, struct rtrs_fence_entry *entry)
+{
+	u16 word = get_unaligned_le16(buf);
+
+	entry->busy = word & FENCE_ENTRY_BUSY;
+	entry->turn = word & FENCE_ENTRY_TURN;
+	entry->err = -(int)(word & FENCE_ENTRY_ERR_MASK);
+}
+EXPORT_SYMBOL_GPL(rtrs_parse_fence_entry);

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which cases run where, and in which order."""
 
+import pytest
+
+from helpers import without_fences
 from labkit.kernels import COMBOS
 
 # What the data path, the life of sessions, or memory decide.  Each combo has them in one mode.
@@ -21,6 +24,13 @@ ONCE = COMBOS[0]
 # Files whose cases load the modules in a way of their own.
 LAST = ("test_any_geometry_of_the_server_works", "test_the_search_path_confines_clients",
         "test_the_server_survives_whatever_is_on_the_wire", "test_unloading_gives_all_memory_back")
+
+
+@pytest.fixture
+def no_fences(pair):
+    """A client that cannot ask the server for a fence, like one of an in-tree server."""
+    with without_fences(pair):
+        yield
 
 
 def pytest_collection_modifyitems(config, items):

@@ -8,6 +8,7 @@ from labkit.footprint import footprint, rdma_objects, sessions, wait_footprint
 from labkit.guest import FileError
 from labkit.pair import SERVER_DEVICES, wait_until
 from labkit.trouble import plug_cable, pull_cable
+from wire import FENCES
 
 MIB = 1 << 20
 NOTICED = 15    # a silent peer is noticed within 5 s; guests on a busy host are slower
@@ -94,6 +95,14 @@ def parameter(node, module, name, value):
         yield
     finally:
         node.write_file(path, before)
+
+
+@contextlib.contextmanager
+def without_fences(pair):
+    """The client asks no server what became of the requests of a dead path."""
+    offered = int(pair.client.read_file("/sys/module/rtrs_client/parameters/features"))
+    with parameter(pair.client, "rtrs_client", "features", offered & ~FENCES):
+        yield
 
 
 # -- what is there --------------------------------------------------------------------------

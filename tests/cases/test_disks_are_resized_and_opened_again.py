@@ -123,7 +123,7 @@ def test_a_device_smaller_than_it_was_made_is_not_opened(pair, disk):
 
 
 @pytest.mark.long
-def test_new_limits_wait_for_lost_requests_but_io_does_not(pair):
+def test_new_limits_wait_for_lost_requests_but_io_does_not(pair, no_fences):
     pair.server.null_blk(size_mb=4)
     disk = pair.map(links=2)
     assert not int(disk.queue("discard_max_bytes"))

@@ -169,7 +169,7 @@ def test_whoever_has_another_way_is_told_at_once(pair, backends):
 
 
 @pytest.mark.limit(300)
-def test_no_write_overtakes_one_that_failed_in_doubt(pair, freezable):
+def test_no_write_overtakes_one_that_failed_in_doubt(pair, no_fences, freezable):
     disk = pair.map(freezable, links=2, fast_io_fail_tmo=TMO)
     other = pair.map("nullb1")
     pair.client.settle()

@@ -17,8 +17,9 @@ from labkit import build
 from labkit.kernels import KERNELS
 from labkit.pair import wait_until
 from labkit.patience import patient
-from wire import (EXCLUSIVE_CHUNKS, HOSTNAMES, IO_RSP, PAGE, PROMPT, READ, UNKNOWN, WRITE, WireClient,
-                  block_io, closing, hello, hostname, info, opening, read_header, sniffed)
+from wire import (BUSY, EXCLUSIVE_CHUNKS, FENCE, FENCES, HOSTNAMES, IO_RSP, PAGE, PROMPT, READ, TURN,
+                  UNKNOWN, WRITE, WireClient, block_io, closing, hello, hostname, info, opening,
+                  read_header, sniffed)
 
 CHUNK, DEPTH, OFF_BITS = WireClient.CHUNK, WireClient.DEPTH, WireClient.OFF_BITS   # SMALL's
 SIZE_MB = 16
@@ -418,6 +419,63 @@ def test_paths_share_memory_if_the_client_promised_to_use_it_on_one(pair, wire, 
 def put(path, chunk, letter):
     """Begin the data of a chunk with a letter."""
     assert path.write(UNKNOWN << 28, letter * 64, *path.chunks[chunk]) is None
+
+
+FENCING = EXCLUSIVE_CHUNKS | FENCES
+
+
+def fence(asker, path, recon_cnt=1, first=1, end=b""):
+    """Ask over one path about another; the errno, and what the server says of eight chunks."""
+    address, key, _ = asker.room()
+    message = struct.pack("<16sHH4x", path, recon_cnt, first) + end
+    header = struct.pack("<HHHHQII", FENCE, len(message), 0, 1, address, key, 16)
+    assert asker.request(0, 16 + len(message), message + header, start=16) is None
+    return asker.status(0), struct.unpack_from("<8H", asker.room()[2])
+
+
+def test_a_fence_says_what_was_executed(pair, wire, two_paths):
+    other, device = two_paths(FENCING)
+    message = block_io(device, BLOCK_WRITE, PAGE)
+    tell(wire, 1, message, PAGE)
+    assert wire.status(1) == 0
+    tell(wire, 3, block_io(device + 1, BLOCK_WRITE, PAGE), PAGE)
+    assert wire.status(3) == errno.ENOENT
+    with frozen(pair):
+        for chunk in (2, 1):
+            tell(wire, chunk, message, PAGE)
+        # nobody's path has ended already
+        wait_until(lambda: all(word & BUSY for word in fence(other, bytes(16))[1][:2]), 20, "both run")
+        with ends(pair, "closing: the client gave it up"):
+            assert fence(other, wire.path) == (0, (BUSY | TURN, BUSY, TURN | errno.ENOENT) + 5 * (0,))
+    wait_until(lambda: fence(other, wire.path) == (0, (0, TURN, TURN | errno.ENOENT) + 5 * (0,)),
+               20, "what was executed has ended")
+    other.close()
+
+
+def test_a_fence_that_is_wrong_or_late_ends_nothing(pair, wire, two_paths):
+    other, device = two_paths(FENCING)
+    for wrong in {"first": DEPTH}, {"end": bytes(8)}:
+        assert fence(other, wire.path, **wrong)[0] == errno.EINVAL
+    assert fence(other, wire.path, recon_cnt=0)[0] == 0     # the path is of a later incarnation
+    tell(wire, 1, block_io(device, BLOCK_WRITE, PAGE), PAGE)
+    assert wire.status(1) == 0
+    other, _ = two_paths(EXCLUSIVE_CHUNKS)                  # nobody agreed on it
+    assert fence(other, wire.path)[0] == errno.EINVAL
+
+
+def test_a_session_has_a_generation(wire, two_paths):
+    other, _ = two_paths(0)
+
+    def told(client, features=FENCING, session=None):
+        client.features = features
+        return client.join(session).introduce(info(length=280 if features else 272)).told
+
+    first = told(wire)
+    assert len(first) == 8 and any(first)
+    assert told(other, session=wire.session) == first
+    assert told(wire, 0, other.session) == b""              # counts no answers: nobody knows them any more
+    assert told(wire, session=other.session) == bytes(8)
+    assert told(other) not in (first, bytes(8))
 
 
 def test_of_opens_that_are_repeated_one_waits(pair, wire, freezable):

@@ -11,13 +11,14 @@ from labkit.pair import wait_until
 
 PARAMETERS = "/sys/module/rtrs_raw/parameters"
 MAGIC, VERSION = 0x1bbd, 0x0200
-INFO_REQ, INFO_RSP, WRITE, READ, KEY = range(5)     # types of the transport's messages
+INFO_REQ, INFO_RSP, WRITE, READ, KEY, FENCE = range(6)      # types of the transport's messages
 NEED_INVAL = 1                                      # flag of a read
 IO_REQ, IO_RSP, IO_RSP_INV, UNKNOWN = 0, 1, 2, 5    # types of immediates
 HELLO, HELLO_RSP, OPEN, IO, CLOSE = 0, 1, 2, 4, 5   # types of messages of the block server
 # features: heartbeats are answered promptly; boots are numbered; a chunk is used on one path at a
-# time; hosts say their names
-PROMPT, INSTANCE, EXCLUSIVE_CHUNKS, HOSTNAMES = 1, 2, 8, 16
+# time; hosts say their names; dead paths are fenced
+PROMPT, INSTANCE, EXCLUSIVE_CHUNKS, HOSTNAMES, FENCES = 1, 2, 8, 16, 32
+BUSY, TURN = 1 << 15, 1 << 14       # what the answer to a fence says of a chunk
 ANSWERED = 20       # seconds; guests on a busy host are slow
 PAGE = 4096
 
@@ -146,7 +147,8 @@ class WireClient(Wire):
 
     def greet(self, session=None):
         """Go through the whole handshake; the chunks come of it."""
-        return self.join(session).introduce(info())
+        length = 272 + (8 if self.features & FENCES else 0)
+        return self.join(session).introduce(info(length=length))
 
     def introduce(self, request):
         """Send an info request; the chunks, and what follows their list, come of the answer."""

@@ -162,18 +162,20 @@ static unsigned int check_info_rsp(const struct capture *c, const struct msg *m)
 	struct rtrs_desc desc[QD];
 	u8 again[RTRS_INFO_RSP_LEN(QD)];
 	char hostname[RTRS_HOSTNAME_LEN + 1];
+	u64 generation = 1;
 	u16 i;
 
 	assert_int_equal(m->len, RTRS_INFO_RSP_LEN(sg_cnt));
 	assert_int_equal(rtrs_parse_info_rsp(m->bytes, m->len, 0, QD, CHUNK,
-					     chunks, hostname), 0);
+					     chunks, hostname, &generation), 0);
 	assert_string_equal(hostname, "");
+	assert_true(!generation);
 	for (i = 0; i < sg_cnt; i++) {
 		desc[i].addr = chunks[i].addr;
 		desc[i].key = chunks[i].key;
 		desc[i].len = CHUNK * (QD / sg_cnt);
 	}
-	rtrs_build_info_rsp(again, 0, desc, sg_cnt, "host");
+	rtrs_build_info_rsp(again, 0, desc, sg_cnt, "host", GENERATION);
 	assert_memory_equal(again, m->bytes, m->len);
 	return 1;
 }

@@ -87,18 +87,22 @@ static void info_messages(void **state)
 	static const struct rtrs_desc desc[] = {
 		{ 4096, 1, 5 * CHUNK }, { 1 << 20, 2, 3 * CHUNK },
 	};
-	u8 req[RTRS_INFO_REQ_LEN + RTRS_HOSTNAME_LEN];
-	u8 rsp[RTRS_INFO_RSP_LEN(2) + RTRS_HOSTNAME_LEN];
+	const size_t longest = rtrs_info_extra(RTRS_FEATURES);
+	u8 req[RTRS_INFO_REQ_LEN + RTRS_HOSTNAME_LEN + RTRS_GENERATION_LEN];
+	u8 rsp[RTRS_INFO_RSP_LEN(2) + RTRS_HOSTNAME_LEN + RTRS_GENERATION_LEN];
 	unsigned long i;
+	u64 generation;
+
+	assert_int_equal(sizeof(req), RTRS_INFO_REQ_LEN + longest);
 
 	rtrs_build_info_req(req, RTRS_FEATURES, "session", "host");
-	rtrs_build_info_rsp(rsp, RTRS_FEATURES, desc, 2, "host");
+	rtrs_build_info_rsp(rsp, RTRS_FEATURES, desc, 2, "host", GENERATION);
 	for (i = 0; i < rounds; i++) {
 		struct rtrs_chunk_desc *c = malloc(QD * sizeof(*c));
 		char *hostname = malloc(RTRS_HOSTNAME_LEN + 1);
 		char *name = malloc(RTRS_NAME_LEN);
 		u32 features = rnd() % 2 ? RTRS_FEATURES : 0;
-		size_t extra = RTRS_HOSTNAME_LEN - rtrs_info_extra(features);
+		size_t extra = longest - rtrs_info_extra(features);
 		size_t len;
 		u8 *msg = mutate(req, sizeof(req) - extra, &len);
 
@@ -108,7 +112,8 @@ static void info_messages(void **state)
 		}
 		free(msg);
 		msg = mutate(rsp, sizeof(rsp) - extra, &len);
-		if (!rtrs_parse_info_rsp(msg, len, features, QD, CHUNK, c, hostname))
+		if (!rtrs_parse_info_rsp(msg, len, features, QD, CHUNK, c,
+					 hostname, &generation))
 			assert_true(hostname_valid(hostname));
 		free(msg);
 		free(name);

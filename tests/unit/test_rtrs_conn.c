@@ -317,6 +317,7 @@ static void session_names(void **state)
 
 /* What parsers say of a host's name; those that have no use for it share it. */
 static char host[RTRS_HOSTNAME_LEN + 1];
+static u64 generation;
 
 static void info_req_round_trip(void **state)
 {
@@ -431,9 +432,9 @@ static void info_rsp_descriptors(void **state)
 		struct rtrs_chunk_desc *chunks;
 
 		chunks = malloc(t->qd * sizeof(*chunks));
-		rtrs_build_info_rsp(buf, 0, t->desc, t->sg_cnt, "host");
+		rtrs_build_info_rsp(buf, 0, t->desc, t->sg_cnt, "host", GENERATION);
 		if (rtrs_parse_info_rsp(buf, len, 0, t->qd, CHUNK, chunks,
-					host) != t->err)
+					host, &generation) != t->err)
 			fail_msg("%s", t->what);
 		free(chunks);
 		free(buf);
@@ -448,9 +449,9 @@ static void info_rsp_chunks_follow_each_other(void **state)
 	u8 buf[RTRS_INFO_RSP_LEN(2)];
 	struct rtrs_chunk_desc c[4];
 
-	rtrs_build_info_rsp(buf, 0, desc, 2, "host");
+	rtrs_build_info_rsp(buf, 0, desc, 2, "host", GENERATION);
 	assert_int_equal(rtrs_parse_info_rsp(buf, sizeof(buf), 0, 4, CHUNK, c,
-					     host), 0);
+					     host, &generation), 0);
 	assert_true(c[0].addr == BASE && c[0].key == 11);
 	assert_true(c[1].addr == BASE + CHUNK && c[1].key == 11);
 	assert_true(c[2].addr == BASE + 2 * CHUNK && c[2].key == 11);
@@ -466,22 +467,22 @@ static void info_rsp_short_or_of_other_type(void **state)
 	struct rtrs_chunk_desc c[2];
 	size_t len;
 
-	rtrs_build_info_rsp(buf, HOSTNAMES, desc, 2, "host");
+	rtrs_build_info_rsp(buf, HOSTNAMES, desc, 2, "host", GENERATION);
 	for (len = 0; len < sizeof(buf); len++) {
 		void *msg = unit_dup(buf, len);
 
 		assert_int_equal(rtrs_parse_info_rsp(msg, len, HOSTNAMES, 2,
-						     CHUNK, c, host), -EINVAL);
+						     CHUNK, c, host, &generation), -EINVAL);
 		assert_int_equal(rtrs_parse_info_rsp(msg, len, 0, 2, CHUNK, c,
-						     host),
+						     host, &generation),
 				 len < RTRS_INFO_RSP_LEN(2) ? -EINVAL : 0);
 		free(msg);
 	}
 	assert_int_equal(rtrs_parse_info_rsp(buf, len, HOSTNAMES, 2, CHUNK, c,
-					     host), 0);
-	assert_int_equal(rtrs_parse_info_rsp(buf, len, 0, 2, 0, c, host), -EINVAL);
+					     host, &generation), 0);
+	assert_int_equal(rtrs_parse_info_rsp(buf, len, 0, 2, 0, c, host, &generation), -EINVAL);
 	buf[0] = 0;
-	assert_int_equal(rtrs_parse_info_rsp(buf, len, 0, 2, CHUNK, c, host),
+	assert_int_equal(rtrs_parse_info_rsp(buf, len, 0, 2, CHUNK, c, host, &generation),
 			 -EINVAL);
 }
 
@@ -522,12 +523,60 @@ static void hostnames_on_the_wire(void **state)
 		assert_string_equal(host, tab[i].heard);
 
 		memset(rsp, 0xff, sizeof(rsp));
-		rtrs_build_info_rsp(rsp, HOSTNAMES, &desc, 1, tab[i].said);
+		rtrs_build_info_rsp(rsp, HOSTNAMES, &desc, 1, tab[i].said, GENERATION);
 		assert_memory_equal(rsp + 24, field, sizeof(field));
 		assert_int_equal(rtrs_parse_info_rsp(rsp, sizeof(rsp), HOSTNAMES,
-						     1, CHUNK, &c, host), 0);
+						     1, CHUNK, &c, host, &generation), 0);
 		assert_true(c.addr == BASE && c.key == 1);
 		assert_string_equal(host, tab[i].heard);
+	}
+}
+
+static void generations_on_the_wire(void **state)
+{
+	static const struct rtrs_desc desc = { BASE, 1, CHUNK };
+	static const u8 le[] = { 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11 };
+	static const u8 none[RTRS_GENERATION_LEN];
+	u8 buf[RTRS_INFO_REQ_LEN + RTRS_HOSTNAME_LEN + RTRS_GENERATION_LEN];
+	static const struct {
+		u32 features;
+		size_t off;
+	} tab[] = {
+		{ RTRS_FEATURE_FENCE, 0 },
+		{ RTRS_FEATURE_FENCE | HOSTNAMES, RTRS_HOSTNAME_LEN },
+	};
+	char name[RTRS_NAME_LEN];
+	struct rtrs_chunk_desc c;
+	size_t i, len;
+
+	for (i = 0; i < ARRAY_SIZE(tab); i++) {
+		memset(buf, 0xff, sizeof(buf));
+		assert_int_equal(rtrs_build_info_req(buf, tab[i].features, "cap",
+						     "host"), 0);
+		assert_memory_equal(buf + 272 + tab[i].off, none, sizeof(none));
+		len = RTRS_INFO_REQ_LEN + rtrs_info_extra(tab[i].features);
+		assert_int_equal(len, 272 + tab[i].off + 8);
+		assert_int_equal(rtrs_parse_info_req(buf, len, tab[i].features,
+						     name, host), 0);
+		assert_int_equal(rtrs_parse_info_req(buf, len - 1, tab[i].features,
+						     name, host), -EINVAL);
+
+		memset(buf, 0xff, sizeof(buf));
+		rtrs_build_info_rsp(buf, tab[i].features, &desc, 1, "host",
+				    GENERATION);
+		assert_memory_equal(buf + 24 + tab[i].off, le, sizeof(le));
+		len = RTRS_INFO_RSP_LEN(1) + rtrs_info_extra(tab[i].features);
+		assert_int_equal(rtrs_parse_info_rsp(buf, len, tab[i].features, 1,
+						     CHUNK, &c, host, &generation), 0);
+		assert_true(generation == GENERATION);
+		assert_string_equal(host, tab[i].off ? "host" : "");
+		assert_int_equal(rtrs_parse_info_rsp(buf, len - 1, tab[i].features,
+						     1, CHUNK, &c, host,
+						     &generation), -EINVAL);
+		/* who did not agree on it does not look there */
+		assert_int_equal(rtrs_parse_info_rsp(buf, len, 0, 1, CHUNK, &c,
+						     host, &generation), 0);
+		assert_true(!generation);
 	}
 }
 
@@ -559,10 +608,10 @@ static void hostnames_that_are_malformed(void **state)
 		if (rtrs_parse_info_req(req, sizeof(req), HOSTNAMES, name,
 					host) != tab[i].err)
 			fail_msg("row %zu of a request", i);
-		rtrs_build_info_rsp(rsp, HOSTNAMES, &desc, 1, "");
+		rtrs_build_info_rsp(rsp, HOSTNAMES, &desc, 1, "", GENERATION);
 		memcpy(rsp + 24, tab[i].field, RTRS_HOSTNAME_LEN);
 		if (rtrs_parse_info_rsp(rsp, sizeof(rsp), HOSTNAMES, 1, CHUNK, &c,
-					host) != tab[i].err)
+					host, &generation) != tab[i].err)
 			fail_msg("row %zu of a response", i);
 		/* who did not agree on it does not look there */
 		assert_int_equal(rtrs_parse_info_req(req, sizeof(req), 0, name,
@@ -597,6 +646,7 @@ int main(void)
 		cmocka_unit_test(info_rsp_short_or_of_other_type),
 		cmocka_unit_test(hostnames_on_the_wire),
 		cmocka_unit_test(hostnames_that_are_malformed),
+		cmocka_unit_test(generations_on_the_wire),
 	};
 
 	return cmocka_run_group_tests_name("rtrs connection", tests, NULL, NULL);

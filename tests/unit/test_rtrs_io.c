@@ -44,6 +44,10 @@ static const struct hdr_case hdr_cases[] = {
 	{ "read, 65535 descriptors", 4096 + 32, 3, 32, 1, 65535, 4096, -EINVAL, 0 },
 	{ "read, big-endian 1", 4096 + 32, 3, 32, 1, 0x0100, 4096, -EINVAL, 0 },
 	{ "flush", 32, 3, 32, 0, 0, 0, 0, 0 },
+	{ "fence", 1024 + 24, 5, 24, 0, 1, 1024, 0, 1024 },
+	{ "fence, 2 descriptors", 1024 + 24, 5, 24, 0, 2, 1024, -EINVAL, 0 },
+	{ "fence that wants more than the room", 1024 + 24, 5, 24, 0, 1, 1025, -EINVAL, 0 },
+	{ "type 6", 4096, 6, 32, 0, 0, 0, -EINVAL, 0 },
 	{ "read at the last place", CHUNK - 24, 3, 32, 1, 1, 512, 0, CHUNK - 56 },
 	{ "read one byte too late", CHUNK - 23, 3, 32, 1, 1, 512, -EINVAL, 0 },
 	{ "flush at the last place", CHUNK - 8, 3, 32, 0, 0, 0, 0, CHUNK - 40 },
@@ -296,6 +300,89 @@ static void heartbeat_immediates(void **state)
 	assert_int_equal(rtrs_imm_type(0x9fffffff), RTRS_IMM_HB_ACK);
 }
 
+static void fence_requests(void **state)
+{
+	static const u8 wire[RTRS_FENCE_REQ_LEN] = {
+		1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,
+		0x34, 0x12, 0x02, 0x01,
+	};
+	struct rtrs_fence_req req = { .recon_cnt = 0x1234, .first = 0x102 };
+	struct rtrs_fence_req again;
+	u8 buf[RTRS_FENCE_REQ_LEN];
+	size_t len;
+
+	memcpy(req.path_uuid, wire, RTRS_UUID_LEN);
+	memset(buf, 0xff, sizeof(buf));
+	rtrs_build_fence_req(buf, &req);
+	assert_memory_equal(buf, wire, sizeof(wire));
+	assert_int_equal(rtrs_parse_fence_req(buf, sizeof(buf), 0x103, &again), 0);
+	assert_memory_equal(again.path_uuid, wire, RTRS_UUID_LEN);
+	assert_int_equal(again.recon_cnt, 0x1234);
+	assert_int_equal(again.first, 0x102);
+	/* chunks of which there are not so many, and other lengths */
+	assert_int_equal(rtrs_parse_fence_req(buf, sizeof(buf), 0x102, &again),
+			 -EINVAL);
+	for (len = 0; len < 2 * sizeof(buf); len++) {
+		u8 *msg = calloc(1, len ? len : 1);
+
+		assert_int_equal(rtrs_parse_fence_req(msg, len, 512, &again),
+				 len == sizeof(buf) ? 0 : -EINVAL);
+		free(msg);
+	}
+}
+
+static void fence_headers(void **state)
+{
+	const struct rtrs_desc desc = { 0x1000, 7, 1024 };
+	u8 chunk[2048];
+	struct rtrs_io_req r;
+
+	assert_int_equal(rtrs_build_fence_hdr(chunk + 1024 + 24, &desc),
+			 RTRS_READ_HDR_LEN(1));
+	assert_int_equal(rtrs_parse_io_hdr(chunk, sizeof(chunk), 1024 + 24, &r), 0);
+	assert_int_equal(r.dir, RTRS_DIR_FENCE);
+	assert_int_equal(r.usr_len, RTRS_FENCE_REQ_LEN);
+	assert_int_equal(r.data_len, 1024);
+	assert_false(r.need_inval);
+	assert_memory_equal(&r.desc, &desc, sizeof(desc));
+}
+
+static void fence_entries(void **state)
+{
+	static const struct {
+		struct rtrs_fence_entry e;
+		u16 wire;
+		int err;
+	} tab[] = {
+		{ { false, false, 0 }, 0, 0 },
+		{ { true, false, 0 }, 0x8000, 0 },
+		{ { false, true, 0 }, 0x4000, 0 },
+		{ { true, true, -EIO }, 0xc005, -EIO },
+		{ { false, true, -ENOSPC }, 0x401c, -ENOSPC },
+		{ { false, false, EIO }, 0x0005, -EIO },
+		{ { false, false, -RTRS_MAX_ERRNO }, 0x01ff, -RTRS_MAX_ERRNO },
+		/* as in a response, none of these becomes success */
+		{ { false, true, -ERESTARTSYS }, 0x4000 | EINTR, -EINTR },
+		{ { false, true, -4000 }, 0x4000 | EIO, -EIO },
+	};
+	struct rtrs_fence_entry e;
+	u8 buf[RTRS_FENCE_ENTRY_LEN];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(tab); i++) {
+		rtrs_build_fence_entry(buf, &tab[i].e);
+		assert_int_equal(get_unaligned_le16(buf), tab[i].wire);
+		rtrs_parse_fence_entry(buf, &e);
+		assert_int_equal(e.busy, tab[i].e.busy);
+		assert_int_equal(e.turn, tab[i].e.turn);
+		assert_int_equal(e.err, tab[i].err);
+	}
+	/* bits without a meaning have none */
+	put_unaligned_le16(0x3e00, buf);
+	rtrs_parse_fence_entry(buf, &e);
+	assert_false(e.busy || e.turn || e.err);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -312,6 +399,9 @@ int main(void)
 		cmocka_unit_test(only_success_looks_like_success),
 		cmocka_unit_test(kernel_internal_errnos_get_a_public_number),
 		cmocka_unit_test(heartbeat_immediates),
+		cmocka_unit_test(fence_requests),
+		cmocka_unit_test(fence_headers),
+		cmocka_unit_test(fence_entries),
 	};
 
 	return cmocka_run_group_tests_name("rtrs data path", tests, NULL, NULL);

@@ -22,6 +22,9 @@
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
+/* Of a session, in an info response that has one */
+#define GENERATION	0x1122334455667788ULL
+
 /*
  * A copy in memory of exactly that size, so that the address sanitizer sees
  * the first byte read behind a message. To be freed.

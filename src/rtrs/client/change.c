@@ -126,7 +126,7 @@ static int rtrs_clt_path_check_unneeded(struct rtrs_clt_path *path)
 
 	if (!nr)
 		return 0;
-	rtrs_clt_err(path, "cannot be removed: %u requests whose outcome nobody knows wait until it is connected again\n",
+	rtrs_clt_err(path, "cannot be removed: %u requests wait until the server says what became of them, or the path is connected again\n",
 		     nr);
 	return -EBUSY;
 }

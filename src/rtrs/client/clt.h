@@ -12,9 +12,12 @@
  *			to its registrations
  *	in doubt	said of a request whose path died before the answer: the server may
  *			have executed it, may still execute it, or never got it
- *	fence		the end of that: the server has accepted the path's next
- *			incarnation, which it does only when it has finished with everything
- *			that came on the last one
+ *	fence		the end of that: the server has finished with everything that came on
+ *			the incarnation. It says so when it is asked over another path, see
+ *			fence.c; one that cannot be asked accepts the path's next incarnation
+ *			only then.
+ *	generation	the life of the server's object for the session. It counts what it
+ *			executes in each chunk, and begins anew with the next generation.
  *	cancel		tell the consumer -ECANCELED before there is an answer or a fence;
  *			what then waits for these in the chunk is an orphan
  *
@@ -141,6 +144,10 @@ enum rtrs_clt_path_state {
  * @dst_if: the same for @dst
  * @uuid: identity on the wire
  * @recon_cnt: number of the incarnation
+ * @dead_cnt: the last incarnation of which nothing exists any more; what is in doubt is
+ *	of this one or earlier
+ * @fence_round: the last round of fence_work that asked for a fence of this path; of
+ *	that work only
  * @change_lock: one change by an administrator at a time; see change.c
  * @leaving: the path is not in sess->paths any more; under sess->paths_lock
  * @joining: added to an open session, and not shown yet: its addresses must be those of
@@ -179,6 +186,7 @@ enum rtrs_clt_path_state {
  * @info_len: bytes of the info response
  * @info_done: the info response came
  * @hostname: of the server, from the info response; empty if the server does not tell
+ * @generation: of the session on the server, likewise; 0 if the server does not tell
  * @regs: what is registered for the request of each chunk
  * @slot_mrs: registrations of the reply slots
  * @nr_slot_mrs: their number
@@ -199,6 +207,8 @@ struct rtrs_clt_path {
 	char				dst_if[IFNAMSIZ];
 	u8				uuid[RTRS_UUID_LEN];
 	u16				recon_cnt;
+	u16				dead_cnt;
+	unsigned int			fence_round;
 	struct mutex			change_lock;
 	bool				leaving;
 	bool				joining;
@@ -229,6 +239,7 @@ struct rtrs_clt_path {
 	u32				info_len;
 	bool				info_done;
 	char				hostname[RTRS_HOSTNAME_LEN + 1];
+	u64				generation;
 	struct rtrs_clt_reg		*regs;
 	struct ib_mr			**slot_mrs;
 	unsigned int			nr_slot_mrs;
@@ -248,6 +259,31 @@ struct rtrs_clt_pool {
 	struct sbitmap		map;
 	wait_queue_head_t	wait;
 	u16			first;
+};
+
+/* Chunks that the answer to one FENCE is about */
+#define RTRS_CLT_FENCE_CHUNKS	512
+
+/**
+ * struct rtrs_clt_fence - the FENCE that a session sends, one at a time; see fence.c
+ * @work: asks for whatever is in doubt; everything else is of this work only
+ * @round: number of its run
+ * @delay: until it asks again for what is still executed, jiffies
+ * @left: something is
+ * @done: the answer came, or will not come
+ * @err: 0 or an errno
+ * @len: bytes of the answer
+ * @answer: entries of the chunks
+ */
+struct rtrs_clt_fence {
+	struct delayed_work	work;
+	unsigned int		round;
+	unsigned long		delay;
+	bool			left;
+	struct completion	done;
+	int			err;
+	size_t			len;
+	u8			answer[RTRS_CLT_FENCE_CHUNKS * RTRS_FENCE_ENTRY_LEN];
 };
 
 /** enum rtrs_clt_steal - may a tag take the chunk of an idle one; see permit.c */
@@ -281,7 +317,7 @@ enum rtrs_clt_steal {
  *	@paths_lock
  * @paths_lock: also serialises the first connect, and protects @maps; no memory
  *	is waited for under it once the session is open
- * @link_lock: protects the next eight
+ * @link_lock: protects the next eleven
  * @nr_up: connected paths
  * @downs: how often @nr_up fell to zero
  * @opened: the consumer has the session, so events may be reported
@@ -289,6 +325,11 @@ enum rtrs_clt_steal {
  * @told_downs: @downs when the consumer was last told that the session is connected
  * @instance: of the server, see instance.c
  * @ended: the server said that it ends in order
+ * @generation: of the session on the server, 0 if it is unknown. Changes, like the next
+ *	two, only while no path is up.
+ * @nr_generations: how many there were
+ * @turn: what @turn of a request is in a chunk that this generation has not used; 0 if
+ *	the generation is unknown. Read without the lock.
  * @hostname: for sysfs: of the server that the path led to that came up last; empty
  *	if that one did not tell
  * @link_wait: woken when one of these, a path's state, @closing or @nr_leaving changes
@@ -315,6 +356,9 @@ enum rtrs_clt_steal {
  *	failover.c
  * @io: permits for I/O outside @tags
  * @admin: permits of the admin connection
+ * @fences: permits of that, too, which nothing but a FENCE takes: whatever hangs, it
+ *	has one
+ * @fence: see there
  */
 struct rtrs_clt_sess {
 	struct device		dev;
@@ -342,6 +386,9 @@ struct rtrs_clt_sess {
 	unsigned int		told_downs;
 	u64			instance;
 	bool			ended;
+	u64			generation;
+	u32			nr_generations;
+	u32			turn;
 	char			hostname[RTRS_HOSTNAME_LEN + 1];
 	wait_queue_head_t	link_wait;
 	struct work_struct	link_work;
@@ -364,6 +411,8 @@ struct rtrs_clt_sess {
 	atomic_t		nr_unfenced;
 	struct rtrs_clt_pool	io;
 	struct rtrs_clt_pool	admin;
+	struct rtrs_clt_pool	fences;
+	struct rtrs_clt_fence	fence;
 };
 
 #define rtrs_clt_info(path, fmt, ...) \
@@ -423,6 +472,32 @@ static inline struct rtrs_clt_path *rtrs_clt_path_of(struct kobject *kobj)
 	return container_of(kobj, struct rtrs_clt_path, kobj);
 }
 
+/*
+ * Is it another generation of the session than the one that a request was answered in
+ * last? If one of them is unknown nobody knows, and this is true.
+ */
+static inline bool rtrs_clt_turn_differs(u32 a, u32 b)
+{
+	return !(a >> 1) || (a ^ b) >> 1;
+}
+
+/*
+ * Can the server be asked for a fence, as far as connection 0 of this path tells? Without
+ * the promise of bit 3 it would not know whose request is in a chunk.
+ */
+static inline bool rtrs_clt_path_can_fence(const struct rtrs_clt_path *path)
+{
+	const u32 needs = RTRS_FEATURE_FENCE | RTRS_FEATURE_EXCLUSIVE_CHUNKS;
+
+	return (path->features & path->rsp.features & needs) == needs;
+}
+
+/* These two are the transport's own to say; from a server they are just errors. */
+static inline int rtrs_clt_wire_err(int err)
+{
+	return err == -ECONNABORTED || err == -ECANCELED ? -EIO : err;
+}
+
 /* The connection of a path that a permit's request is sent on */
 static inline struct rtrs_clt_con *
 rtrs_clt_path_con(struct rtrs_clt_path *path, const struct rtrs_permit *permit)
@@ -441,6 +516,7 @@ rtrs_clt_path_con(struct rtrs_clt_path *path, const struct rtrs_permit *permit)
 /* main.c */
 extern struct workqueue_struct *rtrs_clt_hb_wq;
 extern struct workqueue_struct *rtrs_clt_link_wq;
+extern struct workqueue_struct *rtrs_clt_fence_wq;
 unsigned int rtrs_clt_param_nr_queues(void);
 unsigned int rtrs_clt_param_read_copybreak(void);
 struct rtrs_hb_timing rtrs_clt_param_hb_timing(void);
@@ -476,6 +552,7 @@ void rtrs_clt_permits_free(struct rtrs_clt_sess *sess);
 struct rtrs_permit *rtrs_clt_permit(struct rtrs_clt_sess *sess, u16 id);
 void rtrs_clt_permit_release(struct rtrs_clt_sess *sess,
 			     struct rtrs_permit *permit);
+struct rtrs_permit *rtrs_clt_get_fence_permit(struct rtrs_clt_sess *sess);
 void rtrs_clt_permit_let_go(struct rtrs_permit *permit);
 
 /* mem.c */
@@ -521,7 +598,12 @@ void rtrs_clt_req_post_inv(struct rtrs_clt_req *req);
 void rtrs_clt_unsignalled_done(struct ib_cq *cq, struct ib_wc *wc);
 
 /* failover.c */
+void rtrs_clt_req_take_turn(struct rtrs_clt_req *req);
 void rtrs_clt_req_fence(struct rtrs_clt_req *req);
+bool rtrs_clt_req_settle(struct rtrs_clt_req *req, struct rtrs_clt_path *path,
+			 const struct rtrs_fence_entry *entry);
+struct rtrs_clt_path *rtrs_clt_req_look(struct rtrs_clt_sess *sess,
+					struct rtrs_clt_req *req);
 bool rtrs_clt_permit_cancel_doubt(struct rtrs_clt_sess *sess,
 				  struct rtrs_permit *permit, const void *priv);
 void rtrs_clt_path_doubt_requests(struct rtrs_clt_path *path);
@@ -533,6 +615,14 @@ bool rtrs_clt_con_has_inval(const struct rtrs_clt_con *con,
 			    const struct rtrs_clt_req *req);
 void rtrs_clt_recv_done(struct ib_cq *cq, struct ib_wc *wc);
 void rtrs_clt_recv_rx_done(struct ib_cq *cq, struct ib_wc *wc);
+
+/* post.c */
+int rtrs_clt_post_fence(struct rtrs_clt_path *path, struct rtrs_permit *permit,
+			const struct rtrs_clt_req_ops *ops,
+			const struct rtrs_fence_req *msg, size_t answer_len);
+
+/* fence.c */
+void rtrs_clt_fence_work(struct work_struct *work);
 
 /* poll.c */
 void rtrs_clt_con_poll_if_polled(struct rtrs_clt_con *con);

@@ -87,6 +87,7 @@ static int rtrs_clt_path_connect_admin(struct rtrs_clt_path *path)
 	if (err)
 		return err;
 	/* the server takes a path back only after it drained its past */
+	path->generation = 0;
 	rtrs_clt_path_fence_requests(path);
 	rtrs_clt_path_note_link(path);
 	path->off_bits = rtrs_off_bits(path->rsp.queue_depth);
@@ -150,6 +151,8 @@ int rtrs_clt_path_connect(struct rtrs_clt_path *path)
 	err = rtrs_clt_info_exchange(path);
 	if (err)
 		return err;
+	/* it may have turned out that the server cannot be asked */
+	rtrs_clt_path_fence_requests(path);
 	err = rtrs_clt_path_post_recvs(path);
 	if (err)
 		return err;

@@ -7,11 +7,30 @@
  * confirmed with its result: queue pairs in error and a protection domain of
  * its own make all its keys worthless. One that was not is in doubt: the server
  * may be executing it, so neither it nor its chunk may be used again, not even on
- * another path that is up, before the next incarnation proves the old one drained
- * (fence). Only then is the request confirmed with -ECONNABORTED. A consumer that
- * cannot wait cancels the request; the chunk is not free before the fence. Requests of
- * the admin connection are cancelled at once: the sender waits, and what it waits for
- * has to be asked again anyway.
+ * another path that is up, before a fence proves that the server has finished with the
+ * path. What the consumer is told then depends on what is known:
+ *
+ *   executed		a write, or anything else without data of the server's, is
+ *			confirmed with its result. It must not be sent again: another
+ *			write may have changed the blocks since.
+ *   not executed, or a read, or nobody knows	-ECONNABORTED: the consumer may send
+ *			it again
+ *
+ * A consumer that cannot wait cancels the request; the chunk is not free before the
+ * fence. Requests of the admin connection are cancelled at once: the sender waits, and
+ * what it waits for has to be asked again anyway.
+ *
+ * A fence is one of these:
+ *
+ *   - the server was asked for it over another path, or over the path's next
+ *     incarnation, and says what was executed: see fence.c
+ *   - the session on the server is of another generation than it was when the path
+ *     died: an old one ends when nothing of it is executed any more. Whether something
+ *     was, nobody knows.
+ *   - the server accepted the path's next incarnation, and is none that could be asked,
+ *     or was none when the path died. It had to finish with the last one. Whether the
+ *     request was executed nobody knows, so it may be executed twice, which is as much
+ *     as the protocol of in-tree servers has.
  *
  * A write whose consumer left before the fence may be executed at any time until
  * the fence, also after a later write of the same blocks that another path
@@ -45,24 +64,139 @@ static void rtrs_clt_req_clear_unfenced(struct rtrs_clt_req *req)
 	atomic_dec(&req->path->sess->nr_unfenced);
 }
 
-/* The server is done with a request in doubt, or that nobody waits for. */
-void rtrs_clt_req_fence(struct rtrs_clt_req *req)
+/**
+ * rtrs_clt_req_take_turn() - the server has answered one more request of a chunk
+ * @req: request that is not idle
+ *
+ * Context: among the completion handlers of its connection.
+ */
+void rtrs_clt_req_take_turn(struct rtrs_clt_req *req)
+{
+	u32 first = READ_ONCE(req->path->sess->turn);
+
+	req->turn = (rtrs_clt_turn_differs(req->turn, first) ? first : req->turn) ^ 1;
+}
+
+/*
+ * The server is done with a request in doubt, or that nobody waits for: @err is for
+ * whoever does. The doubt_lock is held, and given up here.
+ */
+static void rtrs_clt_req_end_doubt(struct rtrs_clt_req *req, int err,
+				   unsigned long flags)
+	__releases(&req->path->sess->doubt_lock)
 {
 	struct rtrs_clt_sess *sess = req->path->sess;
-	enum rtrs_clt_req_state state;
-	struct rtrs_clt_req_ops ops;
-	unsigned long flags;
+	const enum rtrs_clt_req_state state = req->state;
+	const struct rtrs_clt_req_ops ops = req->ops;
 
-	spin_lock_irqsave(&sess->doubt_lock, flags);
-	state = req->state;
-	ops = req->ops;
 	rtrs_clt_req_clear_unfenced(req);
 	rtrs_clt_req_release(req);
 	spin_unlock_irqrestore(&sess->doubt_lock, flags);
 	if (state == RTRS_CLT_REQ_OWED)
 		rtrs_clt_permit_release(sess, rtrs_clt_req_permit(req));
 	if (state == RTRS_CLT_REQ_DOUBT)
-		ops.conf_fn(ops.priv, -ECONNABORTED);
+		ops.conf_fn(ops.priv, err);
+}
+
+/**
+ * rtrs_clt_req_fence() - the late answer to a request came that nobody waits for
+ * @req: request in state ORPHAN or OWED
+ *
+ * Context: among the completion handlers of its connection.
+ */
+void rtrs_clt_req_fence(struct rtrs_clt_req *req)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&req->path->sess->doubt_lock, flags);
+	rtrs_clt_req_end_doubt(req, 0, flags);
+}
+
+/*
+ * Does a request wait for a fence of this path? Requests that nobody waits for may also
+ * be of an incarnation that lives. The doubt_lock is held, without which no request
+ * leaves these states.
+ */
+static bool rtrs_clt_req_is_dead_of(const struct rtrs_clt_req *req,
+				    const struct rtrs_clt_path *path)
+{
+	lockdep_assert_held(&path->sess->doubt_lock);
+	return req->state != RTRS_CLT_REQ_IDLE &&
+	       req->state != RTRS_CLT_REQ_POSTED && req->path == path &&
+	       (s16)(req->recon_cnt - READ_ONCE(path->dead_cnt)) <= 0;
+}
+
+/* The data of a read came to nobody. Everything else need not be done again. */
+static bool rtrs_clt_req_wants_data(const struct rtrs_clt_req *req)
+{
+	return req->dir == DMA_FROM_DEVICE && req->data_len;
+}
+
+/**
+ * rtrs_clt_req_settle() - the server said what is in a chunk
+ * @req: request of the chunk
+ * @path: path that was fenced
+ * @entry: what the server said
+ *
+ * Nothing happens to requests of other paths, or of a later incarnation.
+ *
+ * Context: process; conf_fn() is called from here.
+ * Return: true if the request is still executed, so that the server has to be asked again.
+ */
+bool rtrs_clt_req_settle(struct rtrs_clt_req *req, struct rtrs_clt_path *path,
+			 const struct rtrs_fence_entry *entry)
+{
+	struct rtrs_clt_sess *sess = path->sess;
+	unsigned long flags;
+	bool dead, executed;
+
+	spin_lock_irqsave(&sess->doubt_lock, flags);
+	dead = rtrs_clt_req_is_dead_of(req, path) &&
+	       !rtrs_clt_turn_differs(req->turn, READ_ONCE(sess->turn));
+	if (!dead || entry->busy) {
+		spin_unlock_irqrestore(&sess->doubt_lock, flags);
+		return dead;
+	}
+	executed = (req->turn & 1) != entry->turn;
+	req->turn ^= executed;
+	rtrs_clt_req_end_doubt(req, executed && !rtrs_clt_req_wants_data(req) ?
+				    rtrs_clt_wire_err(entry->err) : -ECONNABORTED,
+			       flags);
+	return false;
+}
+
+/**
+ * rtrs_clt_req_look() - what does a request wait for?
+ * @sess: session
+ * @req: any of its requests
+ *
+ * Ends the request if it waits for a fence, and the session is of another generation by
+ * now.
+ *
+ * Context: process; conf_fn() may be called from here.
+ * Return: the dead path that the server has to be asked about, with a reference, or NULL.
+ */
+struct rtrs_clt_path *rtrs_clt_req_look(struct rtrs_clt_sess *sess,
+					struct rtrs_clt_req *req)
+{
+	u32 turn = READ_ONCE(sess->turn);
+	struct rtrs_clt_path *path = NULL;
+	unsigned long flags;
+
+	/* most of them, without the lock */
+	if (READ_ONCE(req->state) <= RTRS_CLT_REQ_POSTED)
+		return NULL;
+	spin_lock_irqsave(&sess->doubt_lock, flags);
+	if (rtrs_clt_req_is_dead_of(req, req->path) && req->turn >> 1 && turn >> 1) {
+		if (rtrs_clt_turn_differs(req->turn, turn)) {
+			rtrs_clt_req_end_doubt(req, -ECONNABORTED, flags);
+			return NULL;
+		}
+		path = req->path;
+		kobject_get(&path->kobj);
+	}
+	spin_unlock_irqrestore(&sess->doubt_lock, flags);
+	return path;
 }
 
 static bool rtrs_clt_req_is_unwanted(struct rtrs_clt_req *req)
@@ -71,8 +205,21 @@ static bool rtrs_clt_req_is_unwanted(struct rtrs_clt_req *req)
 	       READ_ONCE(req->cancel_seq) == req->seq;
 }
 
+/*
+ * The path is still counted in sess->nr_up, so the session is of the generation in which
+ * the request was posted.
+ */
+static void rtrs_clt_req_note_generation(struct rtrs_clt_req *req)
+{
+	u32 first = READ_ONCE(req->path->sess->turn);
+
+	if (rtrs_clt_turn_differs(req->turn, first))
+		req->turn = first;
+}
+
 static void rtrs_clt_req_doubt(struct rtrs_clt_req *req)
 {
+	rtrs_clt_req_note_generation(req);
 	if (rtrs_clt_req_is_unwanted(req)) {
 		rtrs_clt_req_set_unfenced(req);
 		rtrs_clt_req_orphan(req);
@@ -149,6 +296,7 @@ static void rtrs_clt_req_lose_answer(struct rtrs_clt_req *req)
 	unsigned long flags;
 
 	spin_lock_irqsave(&sess->doubt_lock, flags);
+	rtrs_clt_req_note_generation(req);
 	rtrs_clt_req_set_unfenced(req);
 	spin_unlock_irqrestore(&sess->doubt_lock, flags);
 }
@@ -180,17 +328,40 @@ static void rtrs_clt_req_recover(struct rtrs_clt_req *req)
 void rtrs_clt_path_doubt_requests(struct rtrs_clt_path *path)
 {
 	rtrs_clt_path_visit_reqs(path, rtrs_clt_req_recover);
+	WRITE_ONCE(path->dead_cnt, path->recon_cnt);
+	/* as above: else nothing of it can be in doubt */
+	if (path->chunks)
+		mod_delayed_work(rtrs_clt_fence_wq, &path->sess->fence.work, 0);
+}
+
+/*
+ * The server took the path back. One that can be asked says more than that nothing is
+ * executed any more, so it is asked when the path is up.
+ */
+static void rtrs_clt_req_taken_back(struct rtrs_clt_req *req)
+{
+	struct rtrs_clt_path *path = req->path;
+	struct rtrs_clt_sess *sess = path->sess;
+	unsigned long flags;
+
+	spin_lock_irqsave(&sess->doubt_lock, flags);
+	if (rtrs_clt_req_is_dead_of(req, path) &&
+	    (!(req->turn >> 1) || !rtrs_clt_path_can_fence(path))) {
+		rtrs_clt_req_end_doubt(req, -ECONNABORTED, flags);
+		return;
+	}
+	spin_unlock_irqrestore(&sess->doubt_lock, flags);
 }
 
 /**
  * rtrs_clt_path_fence_requests() - nothing in doubt is executing any more
- * @path: path that the server took back
+ * @path: path that the server took back, of which connection 0 is accepted
  *
  * Context: process.
  */
 void rtrs_clt_path_fence_requests(struct rtrs_clt_path *path)
 {
-	rtrs_clt_path_visit_reqs(path, rtrs_clt_req_fence);
+	rtrs_clt_path_visit_reqs(path, rtrs_clt_req_taken_back);
 }
 
 /**

@@ -77,7 +77,7 @@ static int rtrs_clt_info_wait(struct rtrs_clt_path *path)
  * @path: path with all connections established
  *
  * Context: process; up to 30 s.
- * Return: 0 with path->chunks and path->hostname filled; -ECONNRESET if the server
+ * Return: 0 with path->chunks, path->hostname and path->generation filled; -ECONNRESET if the server
  * refused the session name or broke the path; -ETIMEDOUT; -EINVAL for a malformed
  * answer; -ENOMEM.
  */
@@ -106,10 +106,14 @@ int rtrs_clt_info_exchange(struct rtrs_clt_path *path)
 				   path->info_rx.size, DMA_FROM_DEVICE);
 	err = rtrs_parse_info_rsp(path->info_rx.buf, path->info_len, features, qd,
 				  path->rsp.max_io_size + path->rsp.max_hdr_size,
-				  path->chunks, path->hostname);
+				  path->chunks, path->hostname,
+				  &path->generation);
 	if (err)
 		rtrs_clt_err_rl(path, "malformed info response of %u bytes\n",
 				path->info_len);
+	/* somebody else's requests may be counted in the chunks, see fence.c */
+	if (!path->generation)
+		path->rsp.features &= ~RTRS_FEATURE_FENCE;
 	return err;
 }
 

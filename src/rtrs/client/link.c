@@ -99,18 +99,43 @@ static bool rtrs_clt_sess_takes_path(const struct rtrs_clt_path *path)
 	       (sess->instance && path->rsp.instance == sess->instance);
 }
 
+/* Does it lead to the session's object on the server that the others lead to? */
+static bool rtrs_clt_generation_fits(const struct rtrs_clt_path *path)
+{
+	const struct rtrs_clt_sess *sess = path->sess;
+
+	return !sess->nr_up || !path->generation || !sess->generation ||
+	       path->generation == sess->generation;
+}
+
+/*
+ * A path is about to come up, and to be answered. The first one decides; of a later one
+ * the generation may be unknown.
+ */
+static void rtrs_clt_generation_take(const struct rtrs_clt_path *path)
+{
+	struct rtrs_clt_sess *sess = path->sess;
+
+	if (sess->nr_up || path->generation == sess->generation)
+		return;
+	sess->generation = path->generation;
+	WRITE_ONCE(sess->turn, path->generation ? ++sess->nr_generations << 1 : 0);
+}
+
 /* Return: false if it has to be tried again after the session went down. */
 static bool rtrs_clt_sess_try_path_up(struct rtrs_clt_path *path, bool *up)
 {
 	struct rtrs_clt_sess *sess = path->sess;
-	bool wait, fits;
+	bool wait, fits, takes;
 
 	spin_lock_irq(&sess->link_lock);
 	wait = rtrs_clt_sess_is_going_down(sess) &&
 	       READ_ONCE(path->state) == RTRS_CLT_CONNECTING;
-	fits = rtrs_clt_instance_fits(path);
-	if (!wait && fits && rtrs_clt_sess_takes_path(path) &&
-	    rtrs_clt_path_set(path, RTRS_CLT_CONNECTED)) {
+	fits = rtrs_clt_instance_fits(path) && rtrs_clt_generation_fits(path);
+	takes = !wait && fits && rtrs_clt_sess_takes_path(path);
+	if (takes)
+		rtrs_clt_generation_take(path);
+	if (takes && rtrs_clt_path_set(path, RTRS_CLT_CONNECTED)) {
 		rtrs_clt_instance_take(path);
 		strscpy(sess->hostname, path->hostname);
 		sess->nr_up++;
@@ -141,6 +166,7 @@ bool rtrs_clt_sess_path_up(struct rtrs_clt_path *path)
 
 	wait_event(sess->link_wait, rtrs_clt_sess_try_path_up(path, &up));
 	queue_work(rtrs_clt_link_wq, &sess->link_work);
+	mod_delayed_work(rtrs_clt_fence_wq, &sess->fence.work, 0);
 	return up;
 }
 

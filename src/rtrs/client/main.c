@@ -34,6 +34,7 @@ MODULE_PARM_DESC(features,
 
 struct workqueue_struct *rtrs_clt_hb_wq;	/* heartbeats, which nothing may delay */
 struct workqueue_struct *rtrs_clt_link_wq;	/* link events */
+struct workqueue_struct *rtrs_clt_fence_wq;	/* fences */
 
 unsigned int rtrs_clt_param_nr_queues(void)
 {
@@ -75,11 +76,16 @@ static int __init rtrs_clt_init(void)
 	rtrs_clt_link_wq = alloc_workqueue("rtrs_client_link", flags, 0);
 	if (!rtrs_clt_link_wq)
 		goto err_destroy_hb_wq;
+	rtrs_clt_fence_wq = alloc_workqueue("rtrs_client_fence", flags, 0);
+	if (!rtrs_clt_fence_wq)
+		goto err_destroy_link_wq;
 	err = class_register(&rtrs_clt_class);
 	if (err)
-		goto err_destroy_link_wq;
+		goto err_destroy_fence_wq;
 	return 0;
 
+err_destroy_fence_wq:
+	destroy_workqueue(rtrs_clt_fence_wq);
 err_destroy_link_wq:
 	destroy_workqueue(rtrs_clt_link_wq);
 err_destroy_hb_wq:
@@ -90,6 +96,7 @@ err_destroy_hb_wq:
 static void __exit rtrs_clt_exit(void)
 {
 	class_unregister(&rtrs_clt_class);
+	destroy_workqueue(rtrs_clt_fence_wq);
 	destroy_workqueue(rtrs_clt_link_wq);
 	destroy_workqueue(rtrs_clt_hb_wq);
 }

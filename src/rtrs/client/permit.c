@@ -4,8 +4,8 @@
  *
  * The chunks of a session are split once, when the first connection tells how
  * many there are: the last few are reserved for the admin connection, so that
- * held I/O can never starve the message that would release it; all others are
- * for I/O. With fewer than two chunks there is no such split and the session is
+ * held I/O can never starve the message that would release it; two of these take
+ * nothing but a FENCE, if there are enough. All others are for I/O. With fewer than two chunks there is no such split and the session is
  * refused. Admin messages that the server does not answer, for its device is
  * frozen, keep their chunks; with none left the next ones get those of I/O.
  *
@@ -49,6 +49,7 @@
 #include "clt.h"
 
 #define RTRS_CLT_MAX_RESERVE	8	/* admin permits, and likewise spares */
+#define RTRS_CLT_NR_FENCES	2	/* of the admin permits, if there are so many */
 
 /*
  * Permits of a dead path rest until it is back; with all of them at rest a
@@ -62,6 +63,12 @@ static unsigned int rtrs_clt_nr_admin(const struct rtrs_clt_sess *sess)
 	return clamp(sess->queue_depth / 8, 1, RTRS_CLT_MAX_RESERVE);
 }
 
+static unsigned int rtrs_clt_nr_fences(const struct rtrs_clt_sess *sess)
+{
+	return rtrs_clt_nr_admin(sess) < RTRS_CLT_MAX_RESERVE ? 0 :
+								RTRS_CLT_NR_FENCES;
+}
+
 static unsigned int rtrs_clt_nr_spares(const struct rtrs_clt_sess *sess)
 {
 	return min(sess->queue_depth / 16, RTRS_CLT_MAX_RESERVE);
@@ -72,11 +79,20 @@ struct rtrs_permit *rtrs_clt_permit(struct rtrs_clt_sess *sess, u16 id)
 	return sess->permits + id * sess->permit_sz;
 }
 
-static int rtrs_clt_pool_init(struct rtrs_clt_pool *pool, u16 first,
+static int rtrs_clt_pool_init(struct rtrs_clt_sess *sess,
+			      struct rtrs_clt_pool *pool, u16 first,
 			      unsigned int nr)
 {
+	struct rtrs_permit *permit;
+	u16 id;
+
 	pool->first = first;
 	init_waitqueue_head(&pool->wait);
+	for (id = first; id < first + nr; id++) {
+		permit = rtrs_clt_permit(sess, id);
+		permit->id = id;
+		permit->pool = pool;
+	}
 	return sbitmap_init_node(&pool->map, nr, -1, GFP_KERNEL, NUMA_NO_NODE,
 				 false, true);
 }
@@ -89,10 +105,9 @@ static int rtrs_clt_pool_init(struct rtrs_clt_pool *pool, u16 first,
  */
 int rtrs_clt_permits_alloc(struct rtrs_clt_sess *sess)
 {
-	unsigned int nr_admin = rtrs_clt_nr_admin(sess);
-	unsigned int nr_io = sess->queue_depth - nr_admin;
-	struct rtrs_permit *permit;
-	unsigned int i;
+	unsigned int nr_fences = rtrs_clt_nr_fences(sess);
+	unsigned int nr_admin = rtrs_clt_nr_admin(sess) - nr_fences;
+	unsigned int nr_io = sess->queue_depth - nr_admin - nr_fences;
 
 	/* no two of them share a cache line: they are of different CPUs */
 	sess->permit_sz = ALIGN(sizeof(struct rtrs_permit) + sess->pdu_sz,
@@ -100,17 +115,16 @@ int rtrs_clt_permits_alloc(struct rtrs_clt_sess *sess)
 	sess->permits = kvcalloc(sess->queue_depth, sess->permit_sz, GFP_KERNEL);
 	if (!sess->permits)
 		return -ENOMEM;
-	if (rtrs_clt_pool_init(&sess->io, 0, nr_io))
+	if (rtrs_clt_pool_init(sess, &sess->io, 0, nr_io))
 		goto err_free_permits;
-	if (rtrs_clt_pool_init(&sess->admin, nr_io, nr_admin))
+	if (rtrs_clt_pool_init(sess, &sess->admin, nr_io, nr_admin))
 		goto err_free_io;
-	for (i = 0; i < sess->queue_depth; i++) {
-		permit = rtrs_clt_permit(sess, i);
-		permit->id = i;
-		permit->reserved = i >= nr_io;
-	}
+	if (rtrs_clt_pool_init(sess, &sess->fences, nr_io + nr_admin, nr_fences))
+		goto err_free_admin;
 	return 0;
 
+err_free_admin:
+	sbitmap_free(&sess->admin.map);
 err_free_io:
 	sbitmap_free(&sess->io.map);
 err_free_permits:
@@ -125,6 +139,7 @@ void rtrs_clt_permits_free(struct rtrs_clt_sess *sess)
 		return;
 	if (READ_ONCE(sess->steal) != RTRS_CLT_STEAL_OFF)
 		rcu_barrier();
+	sbitmap_free(&sess->fences.map);
 	sbitmap_free(&sess->admin.map);
 	sbitmap_free(&sess->io.map);
 	kvfree(sess->tags);
@@ -141,8 +156,7 @@ void rtrs_clt_permits_free(struct rtrs_clt_sess *sess)
 void rtrs_clt_permit_release(struct rtrs_clt_sess *sess,
 			     struct rtrs_permit *permit)
 {
-	struct rtrs_clt_pool *pool = permit->reserved ? &sess->admin :
-							&sess->io;
+	struct rtrs_clt_pool *pool = permit->pool;
 
 	/* whoever finds the bit clear sees the chunk free */
 	smp_mb__before_atomic();
@@ -339,6 +353,26 @@ static struct rtrs_permit *rtrs_clt_get_admin(struct rtrs_clt_sess *sess)
 
 	if (permit)
 		permit->admin = true;
+	return permit;
+}
+
+/**
+ * rtrs_clt_get_fence_permit() - take a permit for a FENCE
+ * @sess: session
+ *
+ * Context: any.
+ * Return: the permit, or NULL if there is none, because of fences whose path died
+ * before their answer, and of whatever else has no answer.
+ */
+struct rtrs_permit *rtrs_clt_get_fence_permit(struct rtrs_clt_sess *sess)
+{
+	struct rtrs_permit *permit = NULL;
+
+	if (rtrs_clt_nr_fences(sess))
+		permit = rtrs_clt_pool_get(sess, &sess->fences);
+	if (!permit)
+		return rtrs_clt_get_admin(sess);
+	permit->admin = true;
 	return permit;
 }
 

@@ -213,6 +213,24 @@ static void rtrs_clt_req_add_hdr(struct rtrs_clt_req *req, int nents,
 	ib_dma_sync_single_for_device(path->dev, sge->addr, len, DMA_TO_DEVICE);
 }
 
+/* Where the message goes in the chunk, and what the server needs to find it there. */
+static void rtrs_clt_req_aim(struct rtrs_clt_req *req, int nents, size_t usr_len)
+{
+	const struct rtrs_clt_path *path = req->path;
+	u16 id = rtrs_clt_req_permit(req)->id;
+	const struct rtrs_chunk_desc *chunk = &path->chunks[id];
+	struct ib_rdma_wr *write = &req->write;
+
+	write->wr.num_sge = nents + 1;
+	write->wr.ex.imm_data = cpu_to_be32(rtrs_imm_io_req(path->off_bits, id,
+							    req->data_len +
+							    usr_len));
+	write->remote_addr = chunk->addr;
+	if (req->dir == DMA_FROM_DEVICE)
+		write->remote_addr += req->data_len;
+	write->rkey = chunk->key;
+}
+
 /**
  * rtrs_clt_req_build() - build the work requests of a request
  * @req: request that is stamped
@@ -226,11 +244,8 @@ static void rtrs_clt_req_add_hdr(struct rtrs_clt_req *req, int nents,
 static int rtrs_clt_req_build(struct rtrs_clt_req *req, const struct kvec *vec,
 			      size_t nr, size_t usr_len)
 {
-	struct rtrs_clt_path *path = req->path;
 	u16 id = rtrs_clt_req_permit(req)->id;
-	const struct rtrs_chunk_desc *chunk = &path->chunks[id];
-	void *buf = rtrs_clt_arena_buf(&path->sess->hdrs, id);
-	struct ib_rdma_wr *write = &req->write;
+	void *buf = rtrs_clt_arena_buf(&req->path->sess->hdrs, id);
 	void *hdr = buf;
 	int nents, len;
 
@@ -242,14 +257,7 @@ static int rtrs_clt_req_build(struct rtrs_clt_req *req, const struct kvec *vec,
 	if (len < 0)
 		return len;
 	rtrs_clt_req_add_hdr(req, nents, buf, usr_len + len);
-	write->wr.num_sge = nents + 1;
-	write->wr.ex.imm_data = cpu_to_be32(rtrs_imm_io_req(path->off_bits, id,
-							    req->data_len +
-							    usr_len));
-	write->remote_addr = chunk->addr;
-	if (req->dir == DMA_FROM_DEVICE)
-		write->remote_addr += req->data_len;
-	write->rkey = chunk->key;
+	rtrs_clt_req_aim(req, nents, usr_len);
 	return 0;
 }
 
@@ -330,12 +338,10 @@ static int rtrs_clt_req_post(struct rtrs_clt_req *req)
 	return 0;
 }
 
-static int rtrs_clt_req_send(struct rtrs_clt_req *req, const struct kvec *vec,
-			     size_t nr, size_t usr_len)
+/* @err: how building ended */
+static int rtrs_clt_req_send(struct rtrs_clt_req *req, int err)
 {
-	int err = rtrs_clt_req_build(req, vec, nr, usr_len);
-
-	if (!err)
+	if (likely(!err))
 		err = rtrs_clt_req_take_room(req);
 	if (likely(!err))
 		return rtrs_clt_req_post(req);
@@ -387,8 +393,50 @@ int rtrs_clt_request(int dir, struct rtrs_clt_req_ops *ops,
 	}
 	rtrs_clt_req_prepare(&permit->req, ops, dir, data_len, sg, sg_cnt);
 	rtrs_clt_req_stamp(&permit->req, path);
-	err = rtrs_clt_req_send(&permit->req, vec, nr, usr_len);
+	err = rtrs_clt_req_build(&permit->req, vec, nr, usr_len);
+	err = rtrs_clt_req_send(&permit->req, err);
 	rcu_read_unlock();
 	return err;
 }
 EXPORT_SYMBOL_GPL(rtrs_clt_request);
+
+static void rtrs_clt_req_build_fence(struct rtrs_clt_req *req,
+				     const struct rtrs_fence_req *msg)
+{
+	struct rtrs_clt_path *path = req->path;
+	u16 id = rtrs_clt_req_permit(req)->id;
+	void *buf = rtrs_clt_arena_buf(&path->sess->hdrs, id);
+	struct rtrs_desc desc = path->regs[id].slot;
+	size_t len;
+
+	desc.len = req->data_len;
+	req->slot = true;
+	rtrs_build_fence_req(buf, msg);
+	len = RTRS_FENCE_REQ_LEN + rtrs_build_fence_hdr(buf + RTRS_FENCE_REQ_LEN,
+							&desc);
+	rtrs_clt_req_add_hdr(req, 0, buf, len);
+	rtrs_clt_req_aim(req, 0, RTRS_FENCE_REQ_LEN);
+}
+
+/**
+ * rtrs_clt_post_fence() - send a FENCE
+ * @path: path to send it on, not the one that it is about
+ * @permit: permit the caller holds, of the admin connection
+ * @ops: completion, with a copy() for the answer
+ * @msg: what to ask
+ * @answer_len: bytes of the answer, at most RTRS_CLT_SLOT_SIZE
+ *
+ * Context: any, inside the RCU read section in which the path was seen connected.
+ * Return: as rtrs_clt_request().
+ */
+int rtrs_clt_post_fence(struct rtrs_clt_path *path, struct rtrs_permit *permit,
+			const struct rtrs_clt_req_ops *ops,
+			const struct rtrs_fence_req *msg, size_t answer_len)
+{
+	struct rtrs_clt_req *req = &permit->req;
+
+	rtrs_clt_req_prepare(req, ops, READ, answer_len, NULL, 0);
+	rtrs_clt_req_stamp(req, path);
+	rtrs_clt_req_build_fence(req, msg);
+	return rtrs_clt_req_send(req, 0);
+}

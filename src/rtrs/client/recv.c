@@ -168,12 +168,6 @@ static void rtrs_clt_req_copy_slot(struct rtrs_clt_req *req)
 				      DMA_FROM_DEVICE);
 }
 
-/* These two are the transport's own to say; from a server they are just errors. */
-static int rtrs_clt_wire_err(int err)
-{
-	return err == -ECONNABORTED || err == -ECANCELED ? -EIO : err;
-}
-
 static void rtrs_clt_con_response(struct rtrs_clt_con *con, u32 imm,
 				  const struct ib_wc *wc, const void *payload)
 {
@@ -197,6 +191,7 @@ static void rtrs_clt_con_response(struct rtrs_clt_con *con, u32 imm,
 		return;
 	}
 	req->answered = true;
+	rtrs_clt_req_take_turn(req);
 	if (unlikely(rtrs_clt_req_is_orphan(req))) {
 		rtrs_clt_req_fence(req);
 		return;

@@ -23,6 +23,7 @@
 
 struct rtrs_clt_con;
 struct rtrs_clt_path;
+struct rtrs_clt_pool;
 
 /** enum rtrs_clt_key - what has to happen to a request's registration */
 enum rtrs_clt_key {
@@ -67,6 +68,8 @@ enum rtrs_clt_req_state {
  *	request, before it is posted.
  * @cancel_seq: @seq of the request that is to be cancelled. Written by anybody,
  *	compared by the completion handlers.
+ * @turn: bit 0: how many requests of this chunk the server has answered, modulo 2,
+ *	since the session's generation began that the other bits number; see fence.c
  * @died: jiffies when the path died under it; valid in state DOUBT
  * @unfenced: counted in sess->nr_unfenced
  * @canceled: its key is being invalidated for a cancellation. Of the completion
@@ -102,6 +105,7 @@ struct rtrs_clt_req {
 	enum rtrs_clt_req_state		state;
 	unsigned long			seq;
 	unsigned long			cancel_seq;
+	u32				turn;
 	unsigned long			died;
 	bool				unfenced;
 	bool				canceled;
@@ -132,7 +136,7 @@ struct rtrs_clt_req {
  * @id: the chunk
  * @queue: I/O connection to send on
  * @admin: to be sent on the admin connection
- * @reserved: only for those; constant
+ * @pool: where it returns to; constant
  * @held: the holder of a tag has it, from rtrs_clt_tag_permit() to the end of
  *	the request; see permit.c
  * @req: the request that occupies the chunk unless it is idle. A request may
@@ -143,8 +147,8 @@ struct rtrs_permit {
 	u16			id;
 	u16			queue;
 	bool			admin;
-	bool			reserved;
 	bool			held;
+	struct rtrs_clt_pool	*pool;
 	struct rtrs_clt_req	req;
 	u8			pdu[] __aligned(8);
 };

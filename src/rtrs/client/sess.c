@@ -110,6 +110,8 @@ rtrs_clt_sess_alloc(struct rtrs_clt_ops *ops, const char *sessname, u16 port,
 	spin_lock_init(&sess->link_lock);
 	init_waitqueue_head(&sess->link_wait);
 	INIT_WORK(&sess->link_work, rtrs_clt_sess_link_work);
+	INIT_DELAYED_WORK(&sess->fence.work, rtrs_clt_fence_work);
+	init_completion(&sess->fence.done);
 	sess->told_up = true;
 	device_initialize(&sess->dev);
 	sess->dev.class = &rtrs_clt_class;
@@ -220,6 +222,7 @@ static void rtrs_clt_sess_destroy(struct rtrs_clt_sess *sess)
 	list_for_each_entry(path, &sess->paths, entry)
 		rtrs_clt_path_end_close(path);
 	cancel_work_sync(&sess->link_work);
+	cancel_delayed_work_sync(&sess->fence.work);
 	synchronize_rcu();
 	list_for_each_entry_safe(path, next, &sess->paths, entry)
 		rtrs_clt_path_free(path);

@@ -406,6 +406,9 @@ int rtrs_srv_chunks_build_info(struct rtrs_srv_path *path)
 	u32 i;
 	int err;
 
+	/* the client does not count what it is answered in chunks, see fence.c */
+	if (!rtrs_srv_path_fences(path))
+		WRITE_ONCE(path->sess->generation, 0);
 	desc = kvmalloc_objs(*desc, path->nr_mrs);
 	if (!desc)
 		return -ENOMEM;
@@ -420,7 +423,8 @@ int rtrs_srv_chunks_build_info(struct rtrs_srv_path *path)
 	/* no module can take uts_sem: the host may be renamed meanwhile */
 	if (!err)
 		rtrs_build_info_rsp(path->info_rsp.buf, path->features, desc,
-				    path->nr_mrs, init_utsname()->nodename);
+				    path->nr_mrs, init_utsname()->nodename,
+				    READ_ONCE(path->sess->generation));
 	kvfree(desc);
 	return err;
 }

@@ -10,7 +10,8 @@
  *	key is revoked		rtrs_srv_op_inv_done(), with always_invalidate=Y: from
  *				here on the client cannot change the chunk
  *	header, user message	rtrs_srv_op_process(): copied, then looked at
- *	consumer		ops->rdma_ev() ... rtrs_srv_resp_rdma()
+ *	consumer		ops->rdma_ev() ... rtrs_srv_resp_rdma(); of the
+ *				transport's own there is the fence, see fence.c
  *	response is posted	rtrs_srv_op_respond(): the operation ends, see send.c
  *
  * An orderly end, see end.c. A path that is ENDING begins no operation, and answers
@@ -68,6 +69,24 @@ static int rtrs_srv_op_parse(struct rtrs_srv_op *op)
 				 sess->chunk_size, op->off, &op->req);
 }
 
+/*
+ * A fence waits for other paths, so a work of its own does that. The data area is for
+ * the answer.
+ */
+static int rtrs_srv_op_queue_fence(struct rtrs_srv_op *op)
+{
+	struct rtrs_srv_path *path = op->path;
+	unsigned long flags;
+
+	if (!rtrs_srv_path_fences(path))
+		return -EINVAL;
+	spin_lock_irqsave(&path->state_lock, flags);
+	list_add_tail(&op->waiting, &path->fences);
+	spin_unlock_irqrestore(&path->state_lock, flags);
+	queue_work(path->sess->ctx->fence_wq, &path->fence_work);
+	return 0;
+}
+
 /* The consumer sees a copy of the user message, which nobody can change. */
 static int rtrs_srv_op_deliver(struct rtrs_srv_op *op)
 {
@@ -79,6 +98,8 @@ static int rtrs_srv_op_deliver(struct rtrs_srv_op *op)
 	    req->data_len > rtrs_srv_sess_max_io(sess))
 		return -EINVAL;
 	memcpy(op->chunk->usr, data + req->data_len, req->usr_len);
+	if (unlikely(req->dir == RTRS_DIR_FENCE))
+		return rtrs_srv_op_queue_fence(op);
 	return sess->ctx->ops.rdma_ev(op->path->link->priv, op, data, req->data_len,
 				      op->chunk->usr, req->usr_len);
 }

@@ -42,11 +42,16 @@ static int rtrs_srv_ctx_create_wqs(struct rtrs_srv_ctx *ctx)
 	ctx->io_wq = alloc_workqueue("rtrs_srv_io", flags, 0);
 	if (!ctx->io_wq)
 		goto err_destroy_wq;
+	ctx->fence_wq = alloc_workqueue("rtrs_srv_fence", flags, 0);
+	if (!ctx->fence_wq)
+		goto err_destroy_io_wq;
 	ctx->hb_wq = alloc_workqueue("rtrs_srv_hb", flags | WQ_HIGHPRI, 0);
 	if (!ctx->hb_wq)
-		goto err_destroy_io_wq;
+		goto err_destroy_fence_wq;
 	return 0;
 
+err_destroy_fence_wq:
+	destroy_workqueue(ctx->fence_wq);
 err_destroy_io_wq:
 	destroy_workqueue(ctx->io_wq);
 err_destroy_wq:
@@ -85,6 +90,7 @@ static void rtrs_srv_ctx_free(struct rtrs_srv_ctx *ctx)
 	destroy_workqueue(ctx->info_wq);
 	destroy_workqueue(ctx->wq);
 	destroy_workqueue(ctx->io_wq);
+	destroy_workqueue(ctx->fence_wq);
 	destroy_workqueue(ctx->hb_wq);
 	mutex_destroy(&ctx->listen_mutex);
 	mutex_destroy(&ctx->mutex);

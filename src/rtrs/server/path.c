@@ -2,8 +2,9 @@
 /*
  * Paths: creation, handshake, heartbeat, teardown.
  *
- * A path that enters CLOSING queues close_work. When no operation is left, free_work
- * follows, so that nothing waits for a device that may be frozen. The two own the path
+ * A path that enters CLOSING queues close_work, which drains the queue pairs. When no
+ * operation is left, free_work follows, so that nothing waits for a device that may be
+ * frozen. The two own the path
  * from there on: nothing else frees any part of it. What may still be running then, and
  * how they get rid of it:
  *	a CM request that adds a connection	takes path->mutex, sees CLOSING
@@ -34,6 +35,8 @@ static void rtrs_srv_path_release(struct kobject *kobj)
 	struct rtrs_srv_path *path = container_of(kobj, struct rtrs_srv_path,
 						  kobj);
 
+	/* whoever has a reference may ask whether operations are left; see fence.c */
+	percpu_ref_exit(&path->inflight);
 	mutex_destroy(&path->mutex);
 	kfree(path);
 }
@@ -150,7 +153,7 @@ static void rtrs_srv_path_disconnect(struct rtrs_srv_path *path)
 			rtrs_srv_con_disconnect(path->cons[cid]);
 }
 
-/* Nothing is posted any more; what was posted completes soon. */
+/* What was posted completes soon. */
 static void rtrs_srv_path_drain(struct rtrs_srv_path *path)
 {
 	u32 cid;
@@ -166,13 +169,14 @@ static void rtrs_srv_path_stop_io(struct rtrs_srv_path *path)
 	percpu_ref_get(&path->inflight);
 	percpu_ref_kill(&path->inflight);
 	rtrs_srv_ops_abandon(path);
+	rtrs_srv_path_drain(path);
+	complete_all(&path->drained);
 	percpu_ref_put(&path->inflight);
 }
 
 /* Undo rtrs_srv_path_create(), but for the struct itself. */
 static void rtrs_srv_path_free_parts(struct rtrs_srv_path *path)
 {
-	percpu_ref_exit(&path->inflight);
 	ib_dealloc_pd(path->pd);
 	kvfree(path->cons);
 }
@@ -203,13 +207,18 @@ static void rtrs_srv_path_close_work(struct work_struct *work)
 	rtrs_srv_path_stop_io(path);
 }
 
-/* The rest: no operation is left, and none will begin. */
+/*
+ * The rest: no operation is left, and none will begin. The last ones may have posted
+ * after close_work had drained the queue pairs.
+ */
 static void rtrs_srv_path_free_work(struct work_struct *work)
 {
 	struct rtrs_srv_path *path = container_of(work, struct rtrs_srv_path,
 						  free_work);
 
 	rtrs_srv_path_drain(path);
+	/* the last operation may have been a fence that was answered just now */
+	cancel_work_sync(&path->fence_work);
 	rtrs_srv_sess_link_down(path);
 
 	rtrs_srv_path_destroy_cons(path);
@@ -267,6 +276,9 @@ static void rtrs_srv_path_init(struct rtrs_srv_path *path,
 	spin_lock_init(&path->state_lock);
 	mutex_init(&path->mutex);
 	init_completion(&path->reg_done);
+	init_completion(&path->drained);
+	INIT_LIST_HEAD(&path->fences);
+	INIT_WORK(&path->fence_work, rtrs_srv_path_fence_work);
 	rtrs_hb_init(&path->hb, sess->ctx->hb_wq, &rtrs_srv_path_hb_ops);
 	INIT_DELAYED_WORK(&path->handshake, rtrs_srv_path_handshake_expired);
 	INIT_WORK(&path->info_work, rtrs_srv_path_info_work);

@@ -401,6 +401,9 @@ static void rtrs_srv_op_plan_resp(struct rtrs_srv_op *op, int status, size_t len
  */
 void rtrs_srv_op_respond(struct rtrs_srv_op *op, int status, size_t len)
 {
+	/* also if the path is dead: its client asks by a fence what became of it */
+	op->chunk->turn ^= true;
+	op->chunk->err = status;
 	op->phase = RTRS_SRV_OP_RESP;
 	rtrs_srv_op_plan_resp(op, status, len);
 	rtrs_srv_op_submit(op);

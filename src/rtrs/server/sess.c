@@ -15,6 +15,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/export.h>
+#include <linux/random.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -39,6 +40,7 @@ struct rtrs_srv_sess *rtrs_srv_sess_create(struct rtrs_srv_ctx *ctx,
 		return ERR_PTR(-ENOMEM);
 	sess->ctx = ctx;
 	memcpy(sess->uuid, uuid, RTRS_UUID_LEN);
+	sess->generation = get_random_u64() ?: 1;
 	INIT_LIST_HEAD(&sess->paths);
 	mutex_init(&sess->link_mutex);
 	sess->chunk_size = p->chunk_size;

@@ -8,7 +8,7 @@
  *	completions, CM events, devices that come and go: by the RDMA core
  *	the heartbeat's callbacks, struct rtrs_hb_ops: by rtrs-core; see path.c
  *	works, which a lower file queues: info_work, see info.c; close_work, see path.c;
- *	op->work, see io.c
+ *	fence_work, see fence.c; op->work, see io.c
  *	path->inflight, when the last operation of a path has ended: see path.c
  *	struct rtrs_srv_ops: the consumer's
  *
@@ -46,6 +46,7 @@
 #define RTRS_SRV_PEER_PART	4	/* and this part of that for one peer */
 #define RTRS_SRV_HANDSHAKE_MAX	4	/* handshake_timeout_ms a path may take */
 #define RTRS_SRV_DRAIN_WAIT	(3 * HZ)
+#define RTRS_SRV_FENCE_WAIT	(3 * HZ)	/* for a path to be drained */
 #define RTRS_SRV_BACKLOG	64
 #define RTRS_SRV_CON_SLACK	32	/* work requests beside those of operations */
 #define RTRS_SRV_SEND_WR	240	/* in flight on a connection at most */
@@ -102,6 +103,7 @@ struct rtrs_srv_params {
  *	client or another path.
  * @io_wq: operations that had to wait for their chunk. Not @wq: closing one
  *	path may wait for an operation of another.
+ * @fence_wq: fences, which wait for paths to be drained
  * @hb_wq: heartbeats, which nothing else may delay
  * @next_vector: completion vector of the next connection
  * @handshake_mem: bytes that unfinished handshakes may take; constant
@@ -127,6 +129,7 @@ struct rtrs_srv_ctx {
 	struct workqueue_struct	*info_wq;
 	struct workqueue_struct	*wq;
 	struct workqueue_struct	*io_wq;
+	struct workqueue_struct	*fence_wq;
 	struct workqueue_struct	*hb_wq;
 	atomic_t		next_vector;
 	u64			handshake_mem;
@@ -154,6 +157,9 @@ struct rtrs_srv_dev {
  *	beginnings at once
  * @owner: the operation that is executed, NULL if there is none
  * @held: operations that wait for it to end, oldest first
+ * @turn: how many operations ended here with a result, modulo 2; this and the next are
+ *	written by the owner before it is no longer busy
+ * @err: the result of the last of them, 0 or an errno
  */
 struct rtrs_srv_chunk {
 	struct page		*page;
@@ -161,6 +167,8 @@ struct rtrs_srv_chunk {
 	spinlock_t		lock;
 	struct rtrs_srv_op	*owner;
 	struct list_head	held;
+	bool			turn;
+	int			err;
 };
 
 /**
@@ -168,6 +176,8 @@ struct rtrs_srv_chunk {
  * @ctx: owner
  * @entry: in ctx->sessions; under ctx->mutex
  * @uuid: identity
+ * @generation: another one than that of any earlier session of this uuid; 0 from the
+ *	first path on that cannot ask for fences
  * @name: taken while @nr_named, else for the log only; written under ctx->mutex
  * @paths: struct rtrs_srv_path; under ctx->mutex
  * @nr_paths: their number; under ctx->mutex
@@ -191,6 +201,7 @@ struct rtrs_srv_sess {
 	struct rtrs_srv_ctx	*ctx;
 	struct list_head	entry;
 	u8			uuid[RTRS_UUID_LEN];
+	u64			generation;
 	char			name[RTRS_NAME_LEN];
 	struct list_head	paths;
 	unsigned int		nr_paths;
@@ -262,7 +273,7 @@ enum rtrs_srv_path_state {
  * @peer: the client's address
  * @name: "client@server" for the log
  * @state: see above; changed under @state_lock, read anywhere
- * @state_lock: also held to queue @info_work
+ * @state_lock: also held to queue @info_work, and protects @fences
  * @mutex: held while a connection is added
  * @cons: @con_num pointers; filled under @mutex while CONNECTING, constant
  *	after that
@@ -290,6 +301,10 @@ enum rtrs_srv_path_state {
  * @handshake: gives a path up that does not get CONNECTED
  * @info_work: answers the info request
  * @deadline: of the whole handshake, in jiffies
+ * @fences: operations that ask for a fence of another path
+ * @fence_work: does what they ask for
+ * @drained: close_work is through: the client reaches no memory any more, and no
+ *	operation begins
  * @end_cqe: completion of RTRS_IMM_END
  * @close_work: stops everything
  * @free_work: frees everything
@@ -340,6 +355,9 @@ struct rtrs_srv_path {
 	struct delayed_work		handshake;
 	struct work_struct		info_work;
 	unsigned long			deadline;
+	struct list_head		fences;
+	struct work_struct		fence_work;
+	struct completion		drained;
 	struct ib_cqe			end_cqe;
 	struct work_struct		close_work;
 	struct work_struct		free_work;
@@ -400,7 +418,7 @@ enum rtrs_srv_op_phase {
  * @held: in chunk->held
  * @work: runs an operation that was held
  * @phase: what to post
- * @waiting: in con->waiting
+ * @waiting: in con->waiting, or in path->fences
  * @status: of the response, 0 or an errno
  * @rsp_len: bytes of data in it
  * @rsp_inval: it invalidates the client's key
@@ -466,6 +484,14 @@ static inline struct rtrs_srv_con *rtrs_srv_con_of(const struct ib_cq *cq)
 static inline u32 rtrs_srv_sess_max_io(const struct rtrs_srv_sess *sess)
 {
 	return sess->chunk_size - sess->hdr_size;
+}
+
+/* Without the promise of bit 3 another path's request may be in a chunk. */
+static inline bool rtrs_srv_path_fences(const struct rtrs_srv_path *path)
+{
+	const u32 needs = RTRS_FEATURE_FENCE | RTRS_FEATURE_EXCLUSIVE_CHUNKS;
+
+	return (path->features & needs) == needs;
 }
 
 static inline bool rtrs_srv_path_connected(const struct rtrs_srv_path *path)
@@ -563,6 +589,9 @@ void rtrs_srv_sess_link_down(struct rtrs_srv_path *path);
 
 /* info.c */
 void rtrs_srv_path_info_work(struct work_struct *work);
+
+/* fence.c */
+void rtrs_srv_path_fence_work(struct work_struct *work);
 
 /* path.c */
 struct rtrs_srv_path *rtrs_srv_path_create(struct rtrs_srv_sess *sess,
