@@ -3,6 +3,7 @@
 
 import contextlib
 import re
+from typing import NamedTuple
 
 from labkit.footprint import footprint, rdma_objects, sessions, wait_footprint
 from labkit.guest import FileError
@@ -17,6 +18,7 @@ RESUMED = 60    # attempts to reconnect are at most 45 s apart, and one may just
 FROZEN = "frozen"   # a device-mapper device of the server
 SMALL = {"sess_queue_depth": 64, "max_chunk_size": 256 * 1024}     # 52 tags and 4 spares
 
+SESSION = "/sys/class/rtrs-client/s"
 TRACING = "/sys/kernel/tracing"
 ISSUED = re.compile(r"block_rq_issue: (\S+) (\S+) \d+ \(.*?\) (\d+) \+ (\d+) ")
 
@@ -113,13 +115,36 @@ def qps(node, link=0):
     return rdma_objects(node)[f"rxe{link}"]["qp"]
 
 
-def map_twice(pair, device="nullb0"):
+def map_twice(pair, device="nullb0", **keys):
     """Map a disk over both links, and wait until both paths are connected."""
-    idle = [qps(pair.client, link) for link in (0, 1)]
-    disk = pair.map(device, links=2)
-    wait_until(lambda: qps(pair.client, 1) - idle[1] == qps(pair.client, 0) - idle[0] > 1, 15,
-               "both paths have their connections")
+    disk = pair.map(device, links=2, **keys)
+    wait_until(lambda: pair.client.run(f"cat {SESSION}/paths/*/state").out == 2 * "connected\n", 15,
+               "both paths are connected")
     return disk
+
+
+# -- paths ----------------------------------------------------------------------------------
+
+
+class Traffic(NamedTuple):
+    """What the file rdma says of a path."""
+
+    reads: int
+    read_bytes: int
+    writes: int
+    write_bytes: int
+    in_flight: int
+    failovers: int = 0      # the server does not say
+
+
+def path_file(pair, name, link=0):
+    """A file of the path over a link, of the session s of the client."""
+    return f"{SESSION}/paths/{pair.paths()[link]}/{name}"
+
+
+def traffic(pair, link=0):
+    """The traffic of the client's path over a link."""
+    return Traffic(*map(int, pair.client.read_file(path_file(pair, "stats/rdma", link)).split()))
 
 
 # -- the network ----------------------------------------------------------------------------

@@ -56,6 +56,7 @@
 #include <linux/workqueue.h>
 
 #include "../core/core.h"
+#include "account.h"
 #include "con.h"
 #include "req.h"
 
@@ -195,6 +196,7 @@ enum rtrs_clt_path_state {
  * @map: the session's memory as @dev sees it, NULL while there is nothing to undo
  *	for rtrs_clt_path_unmap_mem()
  * @hb: heartbeat
+ * @stats: of all incarnations
  */
 struct rtrs_clt_path {
 	struct kobject			kobj;
@@ -247,6 +249,7 @@ struct rtrs_clt_path {
 	unsigned int			slots_registered;
 	struct rtrs_clt_map		*map;
 	struct rtrs_hb			hb;
+	struct rtrs_clt_stats		stats;
 };
 
 /**
@@ -535,6 +538,21 @@ bool rtrs_clt_wc_failed(struct rtrs_clt_path *path, const struct ib_wc *wc,
 			const char *what);
 struct rtrs_clt_path *rtrs_clt_path_select(struct rtrs_clt_sess *sess);
 
+/* account.c: see account.h */
+
+/* permit.c */
+int rtrs_clt_permits_alloc(struct rtrs_clt_sess *sess);
+void rtrs_clt_permits_free(struct rtrs_clt_sess *sess);
+struct rtrs_permit *rtrs_clt_permit(struct rtrs_clt_sess *sess, u16 id);
+void rtrs_clt_permit_release(struct rtrs_clt_sess *sess,
+			     struct rtrs_permit *permit);
+struct rtrs_permit *rtrs_clt_get_fence_permit(struct rtrs_clt_sess *sess);
+void rtrs_clt_permit_let_go(struct rtrs_permit *permit);
+
+/* sysfs_stats.c */
+extern struct kobj_attribute rtrs_clt_cur_latency;
+extern const struct attribute_group rtrs_clt_stats_group;
+
 /* sysfs.c */
 extern struct class rtrs_clt_class;
 extern const struct attribute_group *rtrs_clt_path_groups[];
@@ -545,15 +563,6 @@ void rtrs_clt_path_note_link(struct rtrs_clt_path *path);
 /* addrs.c */
 bool rtrs_clt_path_is_twice(const struct rtrs_clt_path *path,
 			    const struct sockaddr_storage *src);
-
-/* permit.c */
-int rtrs_clt_permits_alloc(struct rtrs_clt_sess *sess);
-void rtrs_clt_permits_free(struct rtrs_clt_sess *sess);
-struct rtrs_permit *rtrs_clt_permit(struct rtrs_clt_sess *sess, u16 id);
-void rtrs_clt_permit_release(struct rtrs_clt_sess *sess,
-			     struct rtrs_permit *permit);
-struct rtrs_permit *rtrs_clt_get_fence_permit(struct rtrs_clt_sess *sess);
-void rtrs_clt_permit_let_go(struct rtrs_permit *permit);
 
 /* mem.c */
 void *rtrs_clt_arena_buf(const struct rtrs_clt_arena *arena, u16 id);

@@ -227,6 +227,7 @@ static void rtrs_clt_req_doubt(struct rtrs_clt_req *req)
 	}
 	rtrs_clt_req_unmap(req);
 	req->died = jiffies;
+	atomic_inc(&req->path->stats.failovers);
 	rtrs_clt_req_set_state(req, RTRS_CLT_REQ_DOUBT);
 }
 

@@ -91,6 +91,7 @@ static void rtrs_clt_path_is_up(struct rtrs_clt_path *path)
 
 	WRITE_ONCE(path->up, true);
 	path->up_since = get_jiffies_64();
+	atomic_inc(&path->stats.connected);
 	rtrs_clt_info(path, "connected, device %s port %u, %u connections\n",
 		      path->dev->name, path->cons[0].c.cm_id->port_num,
 		      path->sess->nr_cons);
@@ -120,6 +121,7 @@ static bool rtrs_clt_path_lacks_memory(const struct rtrs_clt_path *path, int err
 
 static void rtrs_clt_path_failed(struct rtrs_clt_path *path, int err)
 {
+	atomic_inc(&path->stats.failed);
 	/* only attempts that may have reached the server are limited, and get rarer */
 	if (!rtrs_clt_path_lacks_memory(path, err))
 		path->attempts++;
@@ -303,7 +305,11 @@ static void rtrs_clt_path_set_addr(struct rtrs_clt_path *path,
 
 static void rtrs_clt_path_release(struct kobject *kobj)
 {
-	kfree(container_of(kobj, struct rtrs_clt_path, kobj));
+	struct rtrs_clt_path *path = container_of(kobj, struct rtrs_clt_path,
+						  kobj);
+
+	rtrs_clt_stats_exit(&path->stats);
+	kfree(path);
 }
 
 static const struct kobj_type rtrs_clt_path_ktype = {
@@ -327,11 +333,11 @@ struct rtrs_clt_path *rtrs_clt_path_alloc(struct rtrs_clt_sess *sess,
 
 	if (!path)
 		return ERR_PTR(-ENOMEM);
+	if (rtrs_clt_stats_init(&path->stats))
+		goto err_free_path;
 	path->wq = alloc_ordered_workqueue("rtrs_client_path", WQ_MEM_RECLAIM);
-	if (!path->wq) {
-		kfree(path);
-		return ERR_PTR(-ENOMEM);
-	}
+	if (!path->wq)
+		goto err_exit_stats;
 	kobject_init(&path->kobj, &rtrs_clt_path_ktype);
 	path->sess = sess;
 	uuid_gen(&uuid);
@@ -346,6 +352,12 @@ struct rtrs_clt_path *rtrs_clt_path_alloc(struct rtrs_clt_sess *sess,
 	path->torn_down = true;
 	rtrs_hb_init(&path->hb, rtrs_clt_hb_wq, &rtrs_clt_path_hb_ops);
 	return path;
+
+err_exit_stats:
+	rtrs_clt_stats_exit(&path->stats);
+err_free_path:
+	kfree(path);
+	return ERR_PTR(-ENOMEM);
 }
 
 /**

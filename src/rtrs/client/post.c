@@ -41,8 +41,8 @@ static size_t rtrs_clt_usr_len(const struct kvec *vec, size_t nr)
 
 static void rtrs_clt_req_prepare(struct rtrs_clt_req *req,
 				 const struct rtrs_clt_req_ops *ops, int dir,
-				 size_t data_len, struct scatterlist *sg,
-				 unsigned int sg_cnt)
+				 size_t usr_len, size_t data_len,
+				 struct scatterlist *sg, unsigned int sg_cnt)
 {
 	req->answered = false;
 	req->invalidated = false;
@@ -54,6 +54,7 @@ static void rtrs_clt_req_prepare(struct rtrs_clt_req *req,
 	req->ops = *ops;
 	req->sg = sg;
 	req->sg_cnt = sg_cnt;
+	req->usr_len = usr_len;
 	req->data_len = data_len;
 	req->dir = dir == READ ? DMA_FROM_DEVICE : DMA_TO_DEVICE;
 	/* whoever sees the number sees the request it belongs to */
@@ -322,6 +323,7 @@ static int rtrs_clt_req_post(struct rtrs_clt_req *req)
 	int err;
 
 	rtrs_clt_req_set_signal(req, signalled);
+	rtrs_clt_req_sent(req);
 	/* after number and connection, see cancel.c */
 	smp_store_release(&req->state, RTRS_CLT_REQ_POSTED);
 	err = ib_post_send(con->c.qp, req->registered ? &req->reg.wr :
@@ -391,7 +393,8 @@ int rtrs_clt_request(int dir, struct rtrs_clt_req_ops *ops,
 		rtrs_clt_permit_let_go(permit);
 		return -ENOTCONN;
 	}
-	rtrs_clt_req_prepare(&permit->req, ops, dir, data_len, sg, sg_cnt);
+	rtrs_clt_req_prepare(&permit->req, ops, dir, usr_len, data_len, sg,
+			     sg_cnt);
 	rtrs_clt_req_stamp(&permit->req, path);
 	err = rtrs_clt_req_build(&permit->req, vec, nr, usr_len);
 	err = rtrs_clt_req_send(&permit->req, err);
@@ -435,7 +438,8 @@ int rtrs_clt_post_fence(struct rtrs_clt_path *path, struct rtrs_permit *permit,
 {
 	struct rtrs_clt_req *req = &permit->req;
 
-	rtrs_clt_req_prepare(req, ops, READ, answer_len, NULL, 0);
+	rtrs_clt_req_prepare(req, ops, READ, RTRS_FENCE_REQ_LEN, answer_len,
+			     NULL, 0);
 	rtrs_clt_req_stamp(req, path);
 	rtrs_clt_req_build_fence(req, msg);
 	return rtrs_clt_req_send(req, 0);

@@ -196,6 +196,7 @@ static void rtrs_clt_con_response(struct rtrs_clt_con *con, u32 imm,
 		rtrs_clt_req_fence(req);
 		return;
 	}
+	rtrs_clt_req_received(req);
 	if (req->slot && !err)
 		rtrs_clt_req_copy_slot(req);
 	req->err = rtrs_clt_wire_err(err);

@@ -85,6 +85,8 @@ enum rtrs_clt_req_state {
  * @registered: its data has a registration of its own, and room in the send queue
  *	for the invalidation is reserved
  * @send_wr: room in the send queue that the completion of its send gives back
+ * @usr_len: bytes of the user message
+ * @cpu: that posted it
  * @dir: DMA direction of @sg
  * @ops: consumer
  * @sg: consumer's data
@@ -117,6 +119,8 @@ struct rtrs_clt_req {
 	bool				slot;
 	bool				registered;
 	u16				send_wr;
+	u16				usr_len;
+	int				cpu;
 	enum dma_data_direction		dir;
 	struct rtrs_clt_req_ops		ops;
 	struct scatterlist		*sg;

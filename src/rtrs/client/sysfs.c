@@ -4,7 +4,8 @@
  *
  *	/sys/class/rtrs-client/SESSION/srv_hostname
  *	/sys/class/rtrs-client/SESSION/paths/SRC@DST/{state,src_addr,dst_addr,
- *						      hca_name,hca_port}
+ *						      hca_name,hca_port}, and stats/,
+ *	see sysfs_stats.c
  *
  * What an administrator changes is in control.c, and so is when all these files are
  * there. Each is part of the struct that it shows, which is freed with the last
@@ -113,6 +114,7 @@ static struct attribute *rtrs_clt_path_attrs[] = {
 	&rtrs_clt_src_addr.attr,
 	&rtrs_clt_dst_addr.attr,
 	&rtrs_clt_state.attr,
+	&rtrs_clt_cur_latency.attr,
 	NULL
 };
 
@@ -122,6 +124,7 @@ static const struct attribute_group rtrs_clt_path_group = {
 
 const struct attribute_group *rtrs_clt_path_groups[] = {
 	&rtrs_clt_path_group,
+	&rtrs_clt_stats_group,
 	NULL
 };
 

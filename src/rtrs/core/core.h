@@ -8,8 +8,10 @@
 
 #include <linux/atomic.h>
 #include <linux/if.h>
+#include <linux/percpu.h>
 #include <linux/printk.h>
 #include <linux/ratelimit.h>
+#include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/workqueue.h>
 #include <rdma/ib_verbs.h>
@@ -251,6 +253,42 @@ int rtrs_iu_post_recv(struct rtrs_con *con, struct rtrs_iu *iu);
 int rtrs_iu_post_send(struct rtrs_con *con, struct rtrs_iu *iu, size_t len);
 
 /**
+ * struct rtrs_io_count - requests, READ and WRITE
+ * @nr: their number
+ * @bytes: of their data and of the consumer's messages
+ */
+struct rtrs_io_count {
+	u64			nr[2];
+	u64			bytes[2];
+};
+
+/**
+ * struct rtrs_io_stats - counters of a path's requests, see stats.c
+ * @now: what each CPU counted
+ * @base: what that was in all at the last reset
+ * @lock: for readers and resets
+ */
+struct rtrs_io_stats {
+	struct rtrs_io_count __percpu *now;
+	struct rtrs_io_count	base;
+	spinlock_t		lock;
+};
+
+/* stats.c */
+int rtrs_io_stats_init(struct rtrs_io_stats *stats);
+void rtrs_io_stats_exit(struct rtrs_io_stats *stats);
+void rtrs_io_stats_read(struct rtrs_io_stats *stats, struct rtrs_io_count *sum);
+void rtrs_io_stats_reset(struct rtrs_io_stats *stats);
+
+/* Count a request. Any context. */
+static inline void rtrs_io_stats_add(const struct rtrs_io_stats *stats, int dir,
+				     u32 bytes)
+{
+	this_cpu_inc(stats->now->nr[dir]);
+	this_cpu_add(stats->now->bytes[dir], bytes);
+}
+
+/**
  * struct rtrs_hb_timing - when a silent peer is given up
  * @interval_ms: time between ticks
  * @missed_max: ticks without any sign of the peer before it is given up
@@ -285,6 +323,8 @@ struct rtrs_hb_ops {
  * @con: admin connection, NULL while it is stopped
  * @timing: how patient it is
  * @missed: ticks without a sign of the peer by now
+ * @sent: when the last heartbeat was posted, ns
+ * @latency: how long the last one that was answered took, ns; 0 if none was
  * @hurried: a shorter time than @timing is in force, see rtrs_hb_hurry()
  * @msg_cqe: completion of heartbeats
  * @ack_cqe: completion of answers
@@ -296,6 +336,8 @@ struct rtrs_hb {
 	struct rtrs_con		*con;
 	struct rtrs_hb_timing	timing;
 	unsigned int		missed;
+	u64			sent;
+	s64			latency;
 	bool			hurried;
 	struct ib_cqe		msg_cqe;
 	struct ib_cqe		ack_cqe;

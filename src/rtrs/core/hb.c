@@ -15,6 +15,7 @@
  * lock: the tick does nothing if a sign of life came between.
  */
 #include <linux/export.h>
+#include <linux/ktime.h>
 
 #include "core.h"
 
@@ -66,6 +67,8 @@ static void rtrs_hb_post(struct rtrs_hb *hb, struct rtrs_con *con,
 
 	if (test_and_set_bit(type, &con->hb_posted))
 		return;
+	if (type == RTRS_IMM_HB_MSG)
+		WRITE_ONCE(hb->sent, ktime_get_ns());
 	if (ib_post_send(con->qp, &wr.wr, NULL)) {
 		clear_bit(type, &con->hb_posted);
 		hb->ops->error(hb);
@@ -129,6 +132,7 @@ void rtrs_hb_start(struct rtrs_hb *hb, struct rtrs_con *con, u32 features,
 	hb->timing = features & RTRS_FEATURE_PROMPT_HB ? *timing : slow;
 	WRITE_ONCE(hb->missed, 0);
 	WRITE_ONCE(hb->hurried, false);
+	WRITE_ONCE(hb->latency, 0);
 	/* whoever finds it sees the rest */
 	smp_store_release(&hb->con, con);
 	queue_delayed_work(hb->wq, &hb->work,
@@ -191,5 +195,7 @@ void rtrs_hb_received(struct rtrs_hb *hb, struct rtrs_con *con,
 	rtrs_hb_alive(hb);
 	if (type == RTRS_IMM_HB_MSG)
 		rtrs_hb_post(hb, con, RTRS_IMM_HB_ACK);
+	else
+		WRITE_ONCE(hb->latency, ktime_get_ns() - READ_ONCE(hb->sent));
 }
 EXPORT_SYMBOL_GPL(rtrs_hb_received);

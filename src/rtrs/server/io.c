@@ -100,6 +100,8 @@ static int rtrs_srv_op_deliver(struct rtrs_srv_op *op)
 	memcpy(op->chunk->usr, data + req->data_len, req->usr_len);
 	if (unlikely(req->dir == RTRS_DIR_FENCE))
 		return rtrs_srv_op_queue_fence(op);
+	rtrs_io_stats_add(&op->path->stats, rtrs_srv_op_dir(op),
+			  req->data_len + req->usr_len);
 	return sess->ctx->ops.rdma_ev(op->path->link->priv, op, data, req->data_len,
 				      op->chunk->usr, req->usr_len);
 }

@@ -38,6 +38,7 @@ static void rtrs_srv_path_release(struct kobject *kobj)
 	/* whoever has a reference may ask whether operations are left; see fence.c */
 	percpu_ref_exit(&path->inflight);
 	mutex_destroy(&path->mutex);
+	rtrs_io_stats_exit(&path->stats);
 	kfree(path);
 }
 
@@ -338,7 +339,8 @@ struct rtrs_srv_path *rtrs_srv_path_create(struct rtrs_srv_sess *sess,
 		return ERR_PTR(-ENOMEM);
 	rtrs_srv_path_init(path, sess, dev, req);
 	rtrs_srv_path_set_addrs(path, cm_id);
-	err = rtrs_srv_path_alloc_parts(path);
+	err = rtrs_io_stats_init(&path->stats) ?:
+	      rtrs_srv_path_alloc_parts(path);
 	if (err) {
 		rtrs_srv_path_put(path);
 		return ERR_PTR(err);

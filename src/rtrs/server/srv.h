@@ -297,6 +297,7 @@ enum rtrs_srv_path_state {
  * @inflight: operations begun and not ended; killed by close_work, and when it
  *	is zero then @free_work is queued
  * @link: the link that the path accepts requests for; NULL before and after that
+ * @stats: of requests that were given to the consumer
  * @hb: heartbeat
  * @handshake: gives a path up that does not get CONNECTED
  * @info_work: answers the info request
@@ -351,6 +352,7 @@ struct rtrs_srv_path {
 	struct percpu_ref		inflight;
 
 	struct rtrs_srv_link		*link;
+	struct rtrs_io_stats		stats;
 	struct rtrs_hb			hb;
 	struct delayed_work		handshake;
 	struct work_struct		info_work;
@@ -573,6 +575,9 @@ void rtrs_srv_sess_enter(struct rtrs_srv_path *path);
 void rtrs_srv_sess_leave(struct rtrs_srv_path *path);
 void rtrs_srv_ctx_close_paths(struct rtrs_srv_ctx *ctx,
 			      const struct rtrs_srv_dev *dev, const char *why);
+
+/* sysfs_stats.c */
+extern const struct attribute_group rtrs_srv_stats_group;
 
 /* sysfs.c */
 extern struct class rtrs_srv_class;

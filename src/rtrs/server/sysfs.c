@@ -3,7 +3,8 @@
  * What an administrator sees of a session and its paths:
  *
  *	/sys/class/rtrs-server/SESSION/clt_hostname
- *	/sys/class/rtrs-server/SESSION/paths/CLIENT@SERVER/
+ *	/sys/class/rtrs-server/SESSION/paths/CLIENT@SERVER/, stats/ below it (see
+ *		sysfs_stats.c)
  *
  * A path is shown as long as it counts for the name of its session, and the session as
  * long as it has such a path: nobody else has that name then. So whatever the files of
@@ -138,6 +139,7 @@ static const struct attribute_group rtrs_srv_path_group = {
 
 const struct attribute_group *rtrs_srv_path_groups[] = {
 	&rtrs_srv_path_group,
+	&rtrs_srv_stats_group,
 	NULL
 };
 
