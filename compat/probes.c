@@ -87,6 +87,10 @@ static void __maybe_unused p_scpy(void)
 static void (*p_koi)(struct kobject *, const struct kobj_type *)
 	__maybe_unused = kobject_init;
 
+/* 5.11, "RDMA: Lift ibdev_to_node from rds to common code" */
+#line 1 "probe:HAVE_IBDEV_TO_NODE"
+static int (*p_ibn)(struct ib_device *) __maybe_unused = ibdev_to_node;
+
 /*
  * 5.13, "sbitmap: maintain allocation round_robin in sbitmap" and "sbitmap:
  * move allocation hint into sbitmap"

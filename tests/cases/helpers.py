@@ -147,6 +147,12 @@ def traffic(pair, link=0):
     return Traffic(*map(int, pair.client.read_file(path_file(pair, "stats/rdma", link)).split()))
 
 
+def busy_link(pair):
+    """The link whose path has a request under way, as soon as there is one."""
+    wait_until(lambda: any(traffic(pair, link).in_flight for link in (0, 1)), what="a request is out")
+    return 0 if traffic(pair, 0).in_flight else 1
+
+
 # -- the network ----------------------------------------------------------------------------
 
 

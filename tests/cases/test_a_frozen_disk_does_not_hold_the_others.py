@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from helpers import (FROZEN, MIB, NOTICED, RESUMED, SMALL, TRACING, device_number, direct_read, errno_of,
-                     footprint, frozen, in_flight, loop_that_hangs, make_loop, map_twice,
+from helpers import (FROZEN, MIB, NOTICED, RESUMED, SMALL, TRACING, busy_link, device_number,
+                     direct_read, errno_of, footprint, frozen, in_flight, loop_that_hangs, make_loop, map_twice,
                      plug_cable, progress, pull_cable, qps, served_file, tracing, verified_fio,
                      wait_footprint, wait_in, wait_logged, wait_state, without_udev)
 from labkit.pair import CTL, SERVER_DEVICES, wait_until
@@ -436,7 +436,7 @@ def test_a_client_that_died_finds_its_other_disks_free(pair, backends):
 def test_a_write_in_doubt_takes_no_other_path(pair, backends, fences, request):
     if not fences:
         request.getfixturevalue("no_fences")
-    idle = qps(pair.client)
+    idle = [qps(pair.client, link) for link in (0, 1)]
     disk, other = map_twice(pair, f"mapper/{FROZEN}"), pair.map("nullb1")
     with tracing(pair.server, "block/block_bio_queue"):
         with frozen(pair):
@@ -445,15 +445,16 @@ def test_a_write_in_doubt_takes_no_other_path(pair, backends, fences, request):
             wait_until(lambda: times_written(pair), what="the server writes")
             time.sleep(PAUSE)       # it tries once without waiting, then has a worker wait
             written = times_written(pair)
-            pull_cable(pair.client, 0)
-            wait_until(lambda: qps(pair.client, 0) == idle, NOTICED, "the path is lost")
+            link = busy_link(pair)
+            pull_cable(pair.client, link)
+            wait_until(lambda: qps(pair.client, link) == idle[link], NOTICED, "the path is lost")
             verified_fio(other, size="1m")
             assert times_written(pair) == written, "the old write could come after the new one"
         verified_fio(other, size="1m")
         if fences:
             job.wait()              # over the other path the server says that it was written
         assert times_written(pair) == written and job.done() == fences
-        plug_cable(pair.client, 0)
+        plug_cable(pair.client, link)
         job.wait()
         assert (times_written(pair) == written) == fences
     assert pair.server.run(f"head -c5 /dev/mapper/{FROZEN}").out == "doubt"

@@ -3,8 +3,8 @@
 
 import pytest
 
-from helpers import (direct_read, direct_write, plug_cable, pull_cable, sessions, served_file,
-                     verified_fio, wait_logged, wait_state, NOTICED, RESUMED)
+from helpers import (busy_link, direct_read, direct_write, plug_cable, pull_cable, sessions,
+                     served_file, verified_fio, wait_logged, wait_state, NOTICED, RESUMED)
 from labkit.pair import wait_until
 
 SECTORS = 8192     # of 4 MiB
@@ -131,16 +131,17 @@ def test_new_limits_wait_for_lost_requests_but_io_does_not(pair, no_fences):
     for link in (0, 1):
         pull_cable(pair.client, link)
     job = pair.client.start(f"dd if={disk.path} of=/dev/null bs=4k count=1 iflag=direct", 120)
+    link = busy_link(pair)
     wait_state(disk, "closed", NOTICED)
     wait_until(lambda: not sessions(pair, "nullb0"), NOTICED, "the server knows, too")
     pair.server.remove_null_blk()
     pair.server.null_blk(size_mb=4, discard=1)
-    plug_cable(pair.client, 1)
+    plug_cable(pair.client, 1 - link)
     wait_state(disk, "open", RESUMED)
     verified_fio(disk, size="2m", timeout=60)
     assert not job.done(), "it is not known yet whether the server still has it"
     assert not int(disk.queue("discard_max_bytes"))
-    plug_cable(pair.client, 0)
+    plug_cable(pair.client, link)
     job.wait()
     wait_until(lambda: int(disk.queue("discard_max_bytes")), RESUMED, "the limits are new")
     verified_fio(disk)

@@ -3,10 +3,28 @@
  * What is counted of a path, and noted of its requests when they are posted and answered.
  *
  * What is counted for each request is counted by each CPU on its own.
+ *
+ * The time is looked at only while somebody wants to know it: a policy that goes by
+ * round trips. A request that was posted before that has no time.
  */
+#include <linux/jump_label.h>
+#include <linux/ktime.h>
 #include <linux/percpu.h>
 
 #include "clt.h"
+
+static DEFINE_STATIC_KEY_FALSE(rtrs_clt_timing);
+
+/* Somebody wants round trips to be measured from now on. Process context. */
+void rtrs_clt_timing_get(void)
+{
+	static_branch_inc(&rtrs_clt_timing);
+}
+
+void rtrs_clt_timing_put(void)
+{
+	static_branch_dec(&rtrs_clt_timing);
+}
 
 /**
  * rtrs_clt_stats_init() - make the counters of a path
@@ -43,6 +61,30 @@ void rtrs_clt_stats_exit(struct rtrs_clt_stats *stats)
 void rtrs_clt_req_sent(struct rtrs_clt_req *req)
 {
 	req->cpu = raw_smp_processor_id();
+	req->depth = atomic_inc_return(&req->con->inflight);
+	req->sent_at = static_branch_unlikely(&rtrs_clt_timing) ?
+		       ktime_get_ns() : 0;
+}
+
+/**
+ * rtrs_clt_req_unsent() - a request could not be posted, or nobody waits for it any more
+ * @req: request
+ *
+ * Context: the poster, or a completion handler of the connection.
+ */
+void rtrs_clt_req_unsent(struct rtrs_clt_req *req)
+{
+	atomic_dec(&req->con->inflight);
+}
+
+static void rtrs_clt_req_measure(struct rtrs_clt_req *req)
+{
+	unsigned int class = rtrs_latency_class(req->dir == DMA_TO_DEVICE,
+						req->data_len);
+	u64 now = ktime_get_ns();
+
+	rtrs_latency_add(&req->con->latency[class], now - req->sent_at,
+			 req->depth, now);
 }
 
 static void rtrs_clt_req_migrated(const struct rtrs_clt_req *req)
@@ -61,9 +103,12 @@ static void rtrs_clt_req_migrated(const struct rtrs_clt_req *req)
  */
 void rtrs_clt_req_received(struct rtrs_clt_req *req)
 {
+	atomic_dec(&req->con->inflight);
 	rtrs_io_stats_add(&req->path->stats.io,
 			  req->dir == DMA_TO_DEVICE ? WRITE : READ,
 			  req->data_len + req->usr_len);
 	if (req->cpu != raw_smp_processor_id())
 		rtrs_clt_req_migrated(req);
+	if (static_branch_unlikely(&rtrs_clt_timing) && req->sent_at)
+		rtrs_clt_req_measure(req);
 }

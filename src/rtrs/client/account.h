@@ -43,7 +43,10 @@ struct rtrs_clt_stats {
 
 int rtrs_clt_stats_init(struct rtrs_clt_stats *stats);
 void rtrs_clt_stats_exit(struct rtrs_clt_stats *stats);
+void rtrs_clt_timing_get(void);
+void rtrs_clt_timing_put(void);
 void rtrs_clt_req_sent(struct rtrs_clt_req *req);
+void rtrs_clt_req_unsent(struct rtrs_clt_req *req);
 void rtrs_clt_req_received(struct rtrs_clt_req *req);
 
 #endif

@@ -58,6 +58,7 @@
 #include "../core/core.h"
 #include "account.h"
 #include "con.h"
+#include "policy.h"
 #include "req.h"
 
 #define RTRS_CLT_MAX_PATHS	128	/* of a session */
@@ -315,6 +316,8 @@ enum rtrs_clt_steal {
  * @nr_queues: I/O connections that raise interrupts
  * @nr_poll: I/O connections that are polled by the consumer
  * @nr_cons: all connections of a path
+ * @policy: which path a request takes
+ * @turns: what each CPU did last, for @policy
  * @paths: RCU list; changed under @paths_lock, and not any more once @closing is set
  * @nr_leaving: paths that were taken from @paths and still have their files; under
  *	@paths_lock
@@ -378,6 +381,8 @@ struct rtrs_clt_sess {
 	unsigned int		nr_queues;
 	unsigned int		nr_poll;
 	unsigned int		nr_cons;
+	const struct rtrs_clt_policy *policy;
+	struct rtrs_clt_turn __percpu *turns;
 	struct list_head	paths;
 	unsigned int		nr_leaving;
 	struct mutex		paths_lock;
@@ -503,7 +508,8 @@ static inline int rtrs_clt_wire_err(int err)
 
 /* The connection of a path that a permit's request is sent on */
 static inline struct rtrs_clt_con *
-rtrs_clt_path_con(struct rtrs_clt_path *path, const struct rtrs_permit *permit)
+rtrs_clt_path_con(const struct rtrs_clt_path *path,
+		  const struct rtrs_permit *permit)
 {
 	return &path->cons[permit->admin ? 0 : 1 + permit->queue];
 }
@@ -536,9 +542,10 @@ bool rtrs_clt_path_close_idle(struct rtrs_clt_path *path);
 bool rtrs_clt_path_ask(struct rtrs_clt_path *path);
 bool rtrs_clt_wc_failed(struct rtrs_clt_path *path, const struct ib_wc *wc,
 			const char *what);
-struct rtrs_clt_path *rtrs_clt_path_select(struct rtrs_clt_sess *sess);
 
 /* account.c: see account.h */
+
+/* policy.c: see policy.h */
 
 /* permit.c */
 int rtrs_clt_permits_alloc(struct rtrs_clt_sess *sess);

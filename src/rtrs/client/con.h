@@ -3,9 +3,11 @@
 #ifndef RTRS_CLT_CON_H
 #define RTRS_CLT_CON_H
 
+#include <linux/atomic.h>
 #include <linux/spinlock.h>
 
 #include "../core/core.h"
+#include "latency.h"
 
 /* Receives that are posted at once, at most */
 #define RTRS_CLT_RECV_BATCH	16
@@ -57,6 +59,9 @@ struct rtrs_clt_con_handlers {
  *	Only the completion handler touches it.
  * @inval_seen: @inval_key is valid
  * @poll_lock: serialises the consumer's polling
+ * @inflight: requests that were posted and are not answered, without those that nobody
+ *	waits for any more
+ * @latency: how long those of each class take; of the completion handlers
  * @marked: the next completion of a probe is to look for marks, see cancel.c
  * @deadline: jiffies when the attempt to connect has to be over
  * @stage: how far the connection came; path->wait is woken. Of the CM handler.
@@ -88,6 +93,8 @@ struct rtrs_clt_con {
 	bool			closing;
 	spinlock_t		poll_lock;
 	bool			marked;
+	atomic_t		inflight;
+	struct rtrs_latency	latency[RTRS_LATENCY_NR_CLASSES];
 };
 
 #endif

@@ -330,6 +330,7 @@ static int rtrs_clt_req_post(struct rtrs_clt_req *req)
 							&req->write.wr, NULL);
 	if (unlikely(err)) {
 		rtrs_clt_path_error(req->path);
+		rtrs_clt_req_unsent(req);
 		rtrs_clt_req_unmap(req);
 		rtrs_clt_req_release(req);
 		return -ENOTCONN;
@@ -387,7 +388,7 @@ int rtrs_clt_request(int dir, struct rtrs_clt_req_ops *ops,
 		return -EMSGSIZE;
 	}
 	rcu_read_lock();
-	path = rtrs_clt_path_select(sess);
+	path = rtrs_clt_path_select(sess, permit, dir, data_len);
 	if (!path) {
 		rcu_read_unlock();
 		rtrs_clt_permit_let_go(permit);

@@ -146,6 +146,7 @@ void rtrs_clt_req_canceled(struct rtrs_clt_req *req)
 	req->key = req->key == RTRS_CLT_KEY_REMOTE ? RTRS_CLT_KEY_REVOKED :
 						     RTRS_CLT_KEY_NONE;
 	rtrs_clt_req_put_inv_room(req);
+	rtrs_clt_req_unsent(req);
 	rtrs_clt_req_orphan(req);
 }
 

@@ -87,6 +87,9 @@ enum rtrs_clt_req_state {
  * @send_wr: room in the send queue that the completion of its send gives back
  * @usr_len: bytes of the user message
  * @cpu: that posted it
+ * @depth: requests that were under way on the connection when it was posted, itself
+ *	included
+ * @sent_at: when it was posted, in ns; 0 if nobody wanted to know
  * @dir: DMA direction of @sg
  * @ops: consumer
  * @sg: consumer's data
@@ -121,6 +124,8 @@ struct rtrs_clt_req {
 	u16				send_wr;
 	u16				usr_len;
 	int				cpu;
+	u32				depth;
+	u64				sent_at;
 	enum dma_data_direction		dir;
 	struct rtrs_clt_req_ops		ops;
 	struct scatterlist		*sg;

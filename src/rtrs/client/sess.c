@@ -79,7 +79,10 @@ static void rtrs_clt_sess_leave(struct rtrs_clt_sess *sess)
 
 static void rtrs_clt_sess_release(struct device *dev)
 {
-	kfree(container_of(dev, struct rtrs_clt_sess, dev));
+	struct rtrs_clt_sess *sess = container_of(dev, struct rtrs_clt_sess, dev);
+
+	rtrs_clt_policy_exit(sess);
+	kfree(sess);
 }
 
 static struct rtrs_clt_sess *
@@ -92,6 +95,10 @@ rtrs_clt_sess_alloc(struct rtrs_clt_ops *ops, const char *sessname, u16 port,
 
 	if (!sess)
 		return NULL;
+	if (rtrs_clt_policy_init(sess)) {
+		kfree(sess);
+		return NULL;
+	}
 	sess->ops = *ops;
 	strscpy(sess->name, sessname);
 	uuid_gen(&uuid);

@@ -23,8 +23,6 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/rculist.h>
-
 #include "clt.h"
 
 static const u8 rtrs_clt_path_next[RTRS_CLT_NR_STATES] = {
@@ -183,24 +181,6 @@ bool rtrs_clt_path_ask(struct rtrs_clt_path *path)
 	}
 	spin_unlock_irqrestore(&path->state_lock, flags);
 	return asked;
-}
-
-/**
- * rtrs_clt_path_select() - choose a path for a request
- * @sess: session
- *
- * Context: inside an RCU read section, which the request has to be posted in.
- * Return: the first path that is connected, or NULL.
- */
-struct rtrs_clt_path *rtrs_clt_path_select(struct rtrs_clt_sess *sess)
-{
-	struct rtrs_clt_path *path;
-
-	list_for_each_entry_rcu(path, &sess->paths, entry)
-		/* pairs with the release when it got connected */
-		if (smp_load_acquire(&path->state) == RTRS_CLT_CONNECTED)
-			return path;
-	return NULL;
 }
 
 /**

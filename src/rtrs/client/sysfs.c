@@ -2,7 +2,7 @@
 /*
  * What an administrator sees of a session and its paths:
  *
- *	/sys/class/rtrs-client/SESSION/srv_hostname
+ *	/sys/class/rtrs-client/SESSION/srv_hostname, mpath_policy (see policy.c)
  *	/sys/class/rtrs-client/SESSION/paths/SRC@DST/{state,src_addr,dst_addr,
  *						      hca_name,hca_port}, and stats/,
  *	see sysfs_stats.c
@@ -41,6 +41,7 @@ static DEVICE_ATTR_RO(srv_hostname);
 
 static struct attribute *rtrs_clt_sess_attrs[] = {
 	&dev_attr_srv_hostname.attr,
+	&rtrs_clt_mpath_policy.attr,
 	NULL
 };
 ATTRIBUTE_GROUPS(rtrs_clt_sess);
