@@ -48,7 +48,7 @@ def test_docs_and_sysfs_have_the_same_files(pair):
     pair.server.null_blk(size_mb=4)
     disk = map_twice(pair)
     files = present(pair.client, "/sys/class/rtrs-client/s", "/sys/class/rnbd-client/ctl",
-                    f"/sys/block/{disk.name}/rnbd")
+                    f"/sys/block/{disk.name}/rnbd", "/sys/kernel/debug/rtrs-client/s")
     files |= present(pair.server, "/sys/class/rtrs-server/s", "/sys/class/rnbd-server/ctl")
     entries = {path: (pattern(path), mode) for path, mode in documented().items()}
     for path, mode in files.items():

@@ -10,6 +10,7 @@ from helpers import (FROZEN, MIB, NOTICED, RESUMED, completed, frozen, in_flight
 from labkit.pair import wait_until
 
 SIZE_MB = 8
+DEBUGFS = "/sys/kernel/debug/rtrs-client/s"
 BLOCK = 4096
 FILES = ("rdma", "reconnects", "cpu_migration_from", "cpu_migration_to", "reset_all")
 
@@ -109,6 +110,36 @@ def test_a_heartbeat_tells_how_long_it_took(pair, disk):
         wait_until(lambda path=path: pair.client.read_file(path) != "0 ns", 10,
                    "a heartbeat was answered")
         assert re.fullmatch(r"[1-9]\d* ns\n", pair.client.run(f"cat {path}").out)
+
+
+def histogram(pair, link=0):
+    """How many reads and writes of a path took which time, in microseconds."""
+    text = pair.client.read_file(f"{DEBUGFS}/{pair.paths()[link]}/latency")
+    head, *lines = text.splitlines()
+    assert head == "from_us reads writes"
+    return {int(start): (int(reads), int(writes)) for start, reads, writes in map(str.split, lines)}
+
+
+def test_a_histogram_has_each_request_while_it_is_on(pair, disk):
+    switches = [f"{DEBUGFS}/{path}/latency" for path in pair.paths()]
+    assert all(pair.client.read_file(path).startswith("Write 1 ") for path in switches)
+    for _ in range(2):      # the second time it begins anew
+        for path in switches:
+            pair.client.write_file(path, 1)
+        reset(pair)
+        pair.client.fio(disk.path, rw="randrw", number_ios=100, size=f"{SIZE_MB}m")
+        pair.client.settle()
+        for link in (0, 1):
+            seen = [sum(column) for column in zip(*histogram(pair, link).values())]
+            assert seen == list(traffic(pair, link)[:3:2])
+            # nobody answers within 8 us, and nothing took a minute
+            assert all(8 <= start < 60e6 for start in histogram(pair, link))
+    for path in switches:
+        pair.client.write_file(path, 0)
+    before = [histogram(pair, link) for link in (0, 1)]
+    pair.client.fio(disk.path, rw="randread", number_ios=50)
+    assert [histogram(pair, link) for link in (0, 1)] == before
+    assert pair.client.write_errno(switches[0], "many") == "EINVAL"
 
 
 def test_writing_1_resets_and_nothing_else_does(pair, disk):

@@ -5,7 +5,7 @@
  * What is counted for each request is counted by each CPU on its own.
  *
  * The time is looked at only while somebody wants to know it: a policy that goes by
- * round trips. A request that was posted before that has no time.
+ * round trips, or a histogram. A request that was posted before that has no time.
  */
 #include <linux/jump_label.h>
 #include <linux/ktime.h>
@@ -79,12 +79,13 @@ void rtrs_clt_req_unsent(struct rtrs_clt_req *req)
 
 static void rtrs_clt_req_measure(struct rtrs_clt_req *req)
 {
-	unsigned int class = rtrs_latency_class(req->dir == DMA_TO_DEVICE,
-						req->data_len);
+	int dir = req->dir == DMA_TO_DEVICE ? WRITE : READ;
+	unsigned int class = rtrs_latency_class(dir == WRITE, req->data_len);
 	u64 now = ktime_get_ns();
+	u64 ns = now - req->sent_at;
 
-	rtrs_latency_add(&req->con->latency[class], now - req->sent_at,
-			 req->depth, now);
+	rtrs_latency_add(&req->con->latency[class], ns, req->depth, now);
+	rtrs_clt_histogram_add(&req->path->histogram, dir, ns);
 }
 
 static void rtrs_clt_req_migrated(const struct rtrs_clt_req *req)

@@ -58,6 +58,7 @@
 #include "../core/core.h"
 #include "account.h"
 #include "con.h"
+#include "histogram.h"
 #include "policy.h"
 #include "req.h"
 
@@ -198,6 +199,7 @@ enum rtrs_clt_path_state {
  *	for rtrs_clt_path_unmap_mem()
  * @hb: heartbeat
  * @stats: of all incarnations
+ * @histogram: of round trips
  */
 struct rtrs_clt_path {
 	struct kobject			kobj;
@@ -251,6 +253,7 @@ struct rtrs_clt_path {
 	struct rtrs_clt_map		*map;
 	struct rtrs_hb			hb;
 	struct rtrs_clt_stats		stats;
+	struct rtrs_clt_histogram	histogram;
 };
 
 /**
@@ -301,6 +304,7 @@ enum rtrs_clt_steal {
  * struct rtrs_clt_sess - a session
  * @dev: the class device that shows it; the struct is freed with the last reference
  * @paths_dir: the directory of its paths, NULL while the device is not shown
+ * @debugfs: the same in debugfs
  * @entry: in the list of all sessions, see sess.c
  * @closing: the session is being closed, its name will be free; written under the
  *	lock of that list and @paths_lock
@@ -369,6 +373,7 @@ enum rtrs_clt_steal {
 struct rtrs_clt_sess {
 	struct device		dev;
 	struct kobject		*paths_dir;
+	struct dentry		*debugfs;
 	struct list_head	entry;
 	bool			closing;
 	struct rtrs_clt_ops	ops;
@@ -544,6 +549,8 @@ bool rtrs_clt_wc_failed(struct rtrs_clt_path *path, const struct ib_wc *wc,
 			const char *what);
 
 /* account.c: see account.h */
+
+/* histogram.c: see histogram.h */
 
 /* policy.c: see policy.h */
 

@@ -76,6 +76,7 @@ static int rtrs_clt_path_remove(struct rtrs_clt_path *path,
 	if (err)
 		return err;
 	sysfs_remove_file_self(&path->kobj, attr);
+	rtrs_clt_histogram_hide(path);
 	kobject_del(&path->kobj);
 	rtrs_clt_path_forget(path);
 	return 0;
@@ -150,6 +151,8 @@ static int rtrs_clt_path_publish(struct rtrs_clt_path *path)
 	err = sysfs_create_group(&path->kobj, &rtrs_clt_path_control_group);
 	if (err)
 		kobject_del(&path->kobj);
+	else
+		rtrs_clt_histogram_show(path, name);
 	return err;
 }
 
@@ -253,6 +256,7 @@ static int rtrs_clt_sess_publish_paths(struct rtrs_clt_sess *sess)
 	sess->paths_dir = kobject_create_and_add("paths", &sess->dev.kobj);
 	if (!sess->paths_dir)
 		return -ENOMEM;
+	rtrs_clt_debugfs_show(sess);
 	/* a path that is shown already may be removed */
 	mutex_lock(&sess->paths_lock);
 	list_for_each_entry(path, &sess->paths, entry) {
@@ -306,9 +310,12 @@ void rtrs_clt_sess_unpublish(struct rtrs_clt_sess *sess)
 		return;
 	sysfs_remove_group(&sess->dev.kobj, &rtrs_clt_sess_control_group);
 	list_for_each_entry(path, &sess->paths, entry)
-		if (path->kobj.state_in_sysfs)
+		if (path->kobj.state_in_sysfs) {
+			rtrs_clt_histogram_hide(path);
 			kobject_del(&path->kobj);
+		}
 	wait_event(sess->link_wait, !READ_ONCE(sess->nr_leaving));
+	rtrs_clt_debugfs_hide(sess);
 	if (sess->paths_dir) {
 		kobject_del(sess->paths_dir);
 		kobject_put(sess->paths_dir);

@@ -82,6 +82,7 @@ static int __init rtrs_clt_init(void)
 	err = class_register(&rtrs_clt_class);
 	if (err)
 		goto err_destroy_fence_wq;
+	rtrs_clt_debugfs_init();
 	return 0;
 
 err_destroy_fence_wq:
@@ -95,6 +96,7 @@ err_destroy_hb_wq:
 
 static void __exit rtrs_clt_exit(void)
 {
+	rtrs_clt_debugfs_exit();
 	class_unregister(&rtrs_clt_class);
 	destroy_workqueue(rtrs_clt_fence_wq);
 	destroy_workqueue(rtrs_clt_link_wq);

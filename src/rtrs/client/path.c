@@ -308,6 +308,7 @@ static void rtrs_clt_path_release(struct kobject *kobj)
 	struct rtrs_clt_path *path = container_of(kobj, struct rtrs_clt_path,
 						  kobj);
 
+	rtrs_clt_histogram_exit(&path->histogram);
 	rtrs_clt_stats_exit(&path->stats);
 	kfree(path);
 }
