@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Paths come to a session that is open, go from it, and are told to; I/O does not notice."""
 
+import contextlib
 import signal
 import time
 
 import pytest
 
 from helpers import (FROZEN, NOTICED, RESUMED, SMALL, direct_read, footprint, frozen, map_twice,
-                     plug_cable, progress, pull_cable, verified_fio, verified_load, wait_footprint,
-                     wait_in, wait_logged, wait_state)
+                     parameter, plug_cable, progress, pull_cable, verified_fio, verified_load,
+                     wait_footprint, wait_in, wait_logged, wait_state)
 from labkit.pair import wait_until
 from labkit.patience import patient
 from labkit.trouble import start_load
@@ -345,21 +346,32 @@ def test_files_may_be_written_while_what_they_change_goes(pair, before, links):
     wait_footprint(pair, before)
 
 
+def change_addresses(pair, what):
+    """Add addresses to both guests, or delete them."""
+    for node in pair.nodes:
+        node.run(f"for n in $(seq {MOST}); do ip addr {what} 10.1.$n.{node.number}/24 dev eth0; done")
+
+
+@contextlib.contextmanager
+def many_addresses(pair):
+    """One pair of addresses more than a session may have paths; those beside the usual one."""
+    change_addresses(pair, "add")
+    try:
+        yield [f"ip:10.1.{n}.1@ip:10.1.{n}.2" for n in range(1, MOST + 1)]
+    finally:
+        change_addresses(pair, "del")
+
+
 @pytest.mark.long
 @pytest.mark.limit(1200)
 def test_a_session_has_many_paths_and_no_more_than_that(pair):
     pair.reload_modules(sess_queue_depth=16)
     pair.server.null_blk(size_mb=8)
-    for node in pair.nodes:
-        node.run(f"for n in $(seq {MOST + 1}); do ip addr add 10.1.$n.{node.number}/24 dev eth0; done")
-    pair.client.write_file("/sys/module/rtrs_client/parameters/nr_io_queues", 1)
-    disk = pair.map()
-    for n in range(1, MOST):
-        assert add(pair, f"ip:10.1.{n}.1@ip:10.1.{n}.2") is None
-    assert add(pair, f"ip:10.1.{MOST}.1@ip:10.1.{MOST}.2") == "ENOSPC"
-    assert len(shown(pair)) == MOST
-    verified_fio(disk)
-    pair.client.write_file("/sys/module/rtrs_client/parameters/nr_io_queues", 0)
-    disk.unmap()
-    for node in pair.nodes:
-        node.run(f"for n in $(seq {MOST + 1}); do ip addr del 10.1.$n.{node.number}/24 dev eth0; done")
+    with many_addresses(pair) as paths, parameter(pair.client, "rtrs_client", "nr_io_queues", 1):
+        disk = pair.map()
+        for path in paths[:-1]:
+            assert add(pair, path) is None
+        assert add(pair, paths[-1]) == "ENOSPC"
+        assert len(shown(pair)) == MOST
+        verified_fio(disk)
+        disk.unmap()

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from helpers import (FROZEN, MIB, NOTICED, RESUMED, completed, frozen, in_flight, map_twice,
-                     path_file, plug_cable, pull_cable, traffic)
+                     path_file, plug_cable, pull_cable, tracing, traffic)
 from labkit.pair import wait_until
 
 SIZE_MB = 8
@@ -140,6 +140,20 @@ def test_a_histogram_has_each_request_while_it_is_on(pair, disk):
     pair.client.fio(disk.path, rw="randread", number_ios=50)
     assert [histogram(pair, link) for link in (0, 1)] == before
     assert pair.client.write_errno(switches[0], "many") == "EINVAL"
+
+
+def test_tracepoints_tell_of_each_request_and_of_paths(pair, disk):
+    with tracing(pair.client, "rtrs_clt/rtrs_clt_request_begin") as begun, \
+            tracing(pair.client, "rtrs_clt/rtrs_clt_request_end") as ended:
+        report = pair.client.fio(disk.path, rw="randwrite", number_ios=50, size=f"{SIZE_MB}m")
+    for what, seen in (("begin", begun), ("end", ended)):
+        line = rf"rtrs_clt_request_{what}: session=s path=(\S+) .*chunk=\d+ write len={BLOCK} "
+        paths = re.findall(line, seen[0])
+        assert len(paths) == report.total("write") and set(paths) == set(pair.paths())
+    with tracing(pair.client, "rtrs_clt/rtrs_clt_path_state") as changes:
+        pull_cable(pair.client)
+        wait_until(lambda: pair.client.read_file(path_file(pair, "state")) == "disconnected", NOTICED)
+    assert f"session=s path={pair.paths()[0]} from=connected to=reconnecting" in changes[0]
 
 
 def test_writing_1_resets_and_nothing_else_does(pair, disk):

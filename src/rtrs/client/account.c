@@ -12,6 +12,7 @@
 #include <linux/percpu.h>
 
 #include "clt.h"
+#include "trace.h"
 
 static DEFINE_STATIC_KEY_FALSE(rtrs_clt_timing);
 
@@ -64,6 +65,7 @@ void rtrs_clt_req_sent(struct rtrs_clt_req *req)
 	req->depth = atomic_inc_return(&req->con->inflight);
 	req->sent_at = static_branch_unlikely(&rtrs_clt_timing) ?
 		       ktime_get_ns() : 0;
+	trace_rtrs_clt_request_begin(req, rtrs_clt_req_permit(req)->id);
 }
 
 /**

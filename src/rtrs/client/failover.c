@@ -40,6 +40,7 @@
  * death of that path on; until then its late answer is still to come.
  */
 #include "clt.h"
+#include "trace.h"
 
 /*
  * Count a write as unfenced: its path is dead, and its consumer was told -ECANCELED or
@@ -89,6 +90,8 @@ static void rtrs_clt_req_end_doubt(struct rtrs_clt_req *req, int err,
 	const enum rtrs_clt_req_state state = req->state;
 	const struct rtrs_clt_req_ops ops = req->ops;
 
+	if (state == RTRS_CLT_REQ_DOUBT)
+		trace_rtrs_clt_request_end(req, rtrs_clt_req_permit(req)->id, err);
 	rtrs_clt_req_clear_unfenced(req);
 	rtrs_clt_req_release(req);
 	spin_unlock_irqrestore(&sess->doubt_lock, flags);
@@ -253,6 +256,7 @@ bool rtrs_clt_permit_cancel_doubt(struct rtrs_clt_sess *sess,
 	doubt = req->state == RTRS_CLT_REQ_DOUBT &&
 		(!priv || ops.priv == priv);
 	if (doubt) {
+		trace_rtrs_clt_request_end(req, permit->id, -ECANCELED);
 		rtrs_clt_req_set_unfenced(req);
 		/* see rtrs_clt_req_set_state() */
 		smp_store_release(&req->state, RTRS_CLT_REQ_ORPHAN);

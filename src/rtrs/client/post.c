@@ -29,6 +29,7 @@
 #include <linux/uio.h>
 
 #include "clt.h"
+#include "trace.h"
 
 static size_t rtrs_clt_usr_len(const struct kvec *vec, size_t nr)
 {
@@ -331,6 +332,8 @@ static int rtrs_clt_req_post(struct rtrs_clt_req *req)
 	if (unlikely(err)) {
 		rtrs_clt_path_error(req->path);
 		rtrs_clt_req_unsent(req);
+		trace_rtrs_clt_request_end(req, rtrs_clt_req_permit(req)->id,
+					   -ENOTCONN);
 		rtrs_clt_req_unmap(req);
 		rtrs_clt_req_release(req);
 		return -ENOTCONN;

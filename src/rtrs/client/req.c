@@ -26,6 +26,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include "clt.h"
+#include "trace.h"
 
 static void rtrs_clt_send_done(struct ib_cq *cq, struct ib_wc *wc);
 static void rtrs_clt_inv_done(struct ib_cq *cq, struct ib_wc *wc);
@@ -72,6 +73,7 @@ void rtrs_clt_req_confirm(struct rtrs_clt_req *req, int err)
 {
 	const struct rtrs_clt_req_ops ops = req->ops;
 
+	trace_rtrs_clt_request_end(req, rtrs_clt_req_permit(req)->id, err);
 	rtrs_clt_req_unmap(req);
 	rtrs_clt_req_release(req);
 	ops.conf_fn(ops.priv, err);
@@ -94,6 +96,8 @@ void rtrs_clt_req_orphan(struct rtrs_clt_req *req)
 {
 	const struct rtrs_clt_req_ops ops = req->ops;
 
+	trace_rtrs_clt_request_end(req, rtrs_clt_req_permit(req)->id,
+				   -ECANCELED);
 	rtrs_clt_req_unmap(req);
 	rtrs_clt_req_set_state(req, RTRS_CLT_REQ_ORPHAN);
 	ops.conf_fn(ops.priv, -ECANCELED);

@@ -24,6 +24,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include "clt.h"
+#include "trace.h"
 
 static const u8 rtrs_clt_path_next[RTRS_CLT_NR_STATES] = {
 	[RTRS_CLT_CONNECTING]	= BIT(RTRS_CLT_CONNECTED) |
@@ -47,6 +48,7 @@ static bool rtrs_clt_path_set_locked(struct rtrs_clt_path *path,
 	lockdep_assert_held(&path->state_lock);
 	if (!(rtrs_clt_path_next[path->state] & BIT(state)))
 		return false;
+	trace_rtrs_clt_path_state(path, state);
 	/* a poster that sees CONNECTED sees what was built before it */
 	smp_store_release(&path->state, state);
 	wake_up_all(&path->wait);
