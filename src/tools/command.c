@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "connect.h"
 #include "device.h"
 #include "export.h"
 #include "files.h"
@@ -11,6 +12,7 @@
 #include "overview.h"
 #include "path.h"
 #include "session.h"
+#include "settings.h"
 #include "version.h"
 
 static int command_run_help(char **words, int nr);
@@ -31,10 +33,23 @@ static const struct command commands[] = {
 	  device_remap },
 	{ "device list", "", "what is mapped", "b", 0, 0, device_list },
 	{ "device show", "DEVICE", "all about a mapped device", "b", 1, 1, device_show },
+	{ "device set", "DEVICE fast-io-fail-tmo|dev-loss-tmo SECONDS",
+	  "how long I/O waits for a lost server, and disks", "n", 3, 3, device_set },
+	{ "device accept", "DEVICE --identity ID", "take the server's other device for this one",
+	  "In", 1, 1, device_accept },
+	{ "device clear-lost-writes", "DEVICE --checked", "let flushes succeed again", "Cn", 1, 1,
+	  device_clear_lost_writes },
 	{ "session list", "", "sessions with servers and with clients", "", 0, 0, session_list },
 	{ "session show", "[SESSION]", "a session or all, with its paths and devices", "b", 0, 1,
 	  session_show },
+	{ "session set", "SESSION policy POLICY", "how I/O is spread over paths", "n", 3, 3,
+	  session_set },
 	{ "path list", "", "paths of sessions", "", 0, 0, path_list },
+	{ "path add", "SESSION SERVER", "another path for a session", "n", 2, 2, path_add },
+	{ "path remove", "SESSION PATH", "take a path from a session", "Fn", 2, 2, path_remove },
+	{ "path reconnect", "SESSION PATH", "connect a path at once", "n", 2, 2, path_reconnect },
+	{ "path disconnect", "SESSION PATH", "disconnect a path, until it is reconnected", "Fn",
+	  2, 2, path_disconnect },
 	{ "server list", "", "what this host serves", "b", 0, 0, export_list },
 	{ "server show", "[DEVICE]", "all about what this host serves", "b", 0, 1, export_show },
 	{ "server close", "DEVICE SESSION", "take a device away from a client", "n", 2, 2,
@@ -57,8 +72,10 @@ static const struct {
 	{ 'f', "    --fast-io-fail-tmo S", "seconds that I/O waits for a lost server, -1: for ever" },
 	{ 'l', "    --dev-loss-tmo S", "seconds after which a lost device is unmapped, -1: never" },
 	{ 'q', "    --poll-queues N", "connections for polled I/O, -1: one per CPU" },
-	{ 'F', "    --force", "also if the disk is open: its I/O fails" },
+	{ 'F', "    --force", "also if it is in use: its I/O fails, or waits" },
 	{ 'S', "    --shrink", "also if the disk becomes smaller" },
+	{ 'I', "    --identity ID", "the identity to be accepted, as rnbd show has it" },
+	{ 'C', "    --checked", "what is on the disk has been checked" },
 	{ 'n', "-n, --dry-run", "only say what would be written where" },
 	{ 'b', "-b, --bytes", "sizes in bytes" },
 	{ 'j', "-j, --json", "JSON, with sizes in bytes" },
@@ -207,6 +224,43 @@ static void command_complete_name(const struct words *words)
 	}
 }
 
+static void command_print_words(const struct words *words)
+{
+	size_t i;
+
+	for (i = 0; i < words->nr; i++)
+		printf("%s\n", words->word[i]);
+}
+
+static void command_complete_paths(const char *session)
+{
+	struct table all = path_table(), paths = path_table();
+
+	path_load(&all, PATH_CLIENT);
+	table_take_where(&paths, &all, PATH_SESSION, session);
+	command_print_column(&paths, PATH_NAME);
+}
+
+/* The second argument of a command, which the first one says more about. */
+static void command_complete_second(const struct command *command, const char *first)
+{
+	struct words names = { 0 };
+
+	if (command->run == path_remove || command->run == path_reconnect ||
+	    command->run == path_disconnect)
+		command_complete_paths(first);
+	else if (command->run == device_set || command->run == session_set)
+		settings_names(command->run == device_set, &names);
+	command_print_words(&names);
+}
+
+static bool command_is_of_session(const struct command *command)
+{
+	return command->run == session_show || command->run == session_set ||
+	       command->run == path_add || command->run == path_remove ||
+	       command->run == path_reconnect || command->run == path_disconnect;
+}
+
 static void command_complete_argument(const struct command *command, size_t nr)
 {
 	if (command->run == device_map)
@@ -219,9 +273,9 @@ static void command_complete_argument(const struct command *command, size_t nr)
 		command_complete_exports(EXPORT_DEVICE);
 	else if (command->run == command_run_help)
 		command_complete_name(&(struct words){ 0 });
-	else if (command->run != session_show)
+	else if (!command_is_of_session(command))
 		command_complete_devices();
-	if (command->run == session_show || command->run == overview_show)
+	if (command_is_of_session(command) || command->run == overview_show)
 		command_complete_sessions();
 }
 
@@ -260,6 +314,9 @@ int command_complete(char **words, int nr)
 		command_complete_options(command);
 	else if (nr > 1 && (!strcmp(words[nr - 1], "-s") || !strcmp(words[nr - 1], "--session")))
 		command_complete_sessions();
+	else if (command && typed.nr - used == 1 && command->run != device_map &&
+		 command->run != export_close)
+		command_complete_second(command, typed.word[used]);
 	else if (command)
 		command_complete_argument(command, typed.nr - used);
 	else

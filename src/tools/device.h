@@ -43,5 +43,7 @@ int device_unmap(char **words, int nr);
 int device_resize(char **words, int nr);
 int device_remap(char **words, int nr);
 int device_map(char **words, int nr);
+int device_accept(char **words, int nr);
+int device_clear_lost_writes(char **words, int nr);
 
 #endif

@@ -220,7 +220,7 @@ static int map_mapped_already(const struct map *map, const struct table *found)
 			    device[DEVICE_ACCESS].text, map->mode);
 	if (map_differs(options.fast_io_fail_tmo, &device[DEVICE_FAST_IO_FAIL_TMO]) ||
 	    map_differs(options.dev_loss_tmo, &device[DEVICE_DEV_LOSS_TMO]))
-		return fail(RNBD_OTHERWISE, "write them to the files below its rnbd/",
+		return fail(RNBD_OTHERWISE, "rnbd device set changes them",
 			    "%s, with other times", name);
 	return change_done(false, found, name);
 }

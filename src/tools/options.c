@@ -14,6 +14,11 @@ static const struct option options_known[] = {
 	{ "fast-io-fail-tmo",	required_argument,	NULL, 'f' },
 	{ "dev-loss-tmo",	required_argument,	NULL, 'l' },
 	{ "poll-queues",	required_argument,	NULL, 'q' },
+	{ "identity",		required_argument,	NULL, 'I' },
+	{ "interval",		required_argument,	NULL, 'i' },
+	{ "report",		required_argument,	NULL, 'R' },
+	{ "checked",		no_argument,		NULL, 'C' },
+	{ "once",		no_argument,		NULL, 'o' },
 	{ "force",		no_argument,		NULL, 'F' },
 	{ "shrink",		no_argument,		NULL, 'S' },
 	{ "json",		no_argument,		NULL, 'j' },
@@ -42,6 +47,21 @@ static bool options_set(int letter)
 		break;
 	case 'q':
 		options.poll_queues = optarg;
+		break;
+	case 'I':
+		options.identity = optarg;
+		break;
+	case 'i':
+		options.interval = optarg;
+		break;
+	case 'R':
+		options.report = optarg;
+		break;
+	case 'C':
+		options.checked = true;
+		break;
+	case 'o':
+		options.once = true;
 		break;
 	case 'F':
 		options.force = true;

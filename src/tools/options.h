@@ -29,15 +29,20 @@ struct options {
 	const char	*fast_io_fail_tmo;
 	const char	*dev_loss_tmo;
 	const char	*poll_queues;
+	const char	*identity;
+	const char	*interval;
+	const char	*report;
 	bool		force;
 	bool		shrink;
+	bool		checked;
+	bool		once;
 	bool		json;
 	bool		bytes;
 	bool		dry_run;
 	bool		help;
 };
 
-#define OPTIONS_MAX	16
+#define OPTIONS_MAX	32
 
 /* Set once, before anything else is done. */
 extern struct options options;

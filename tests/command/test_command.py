@@ -114,9 +114,9 @@ class Lists(Case):
         (self.system.root / "sys/class/rtrs-client/ctl").mkdir()
         sessions = self.json("session", "list")["sessions"]
         self.assertEqual([tuple(session.values()) for session in sessions],
-                         [("lost", "client", "ip:10.0.0.2", "disconnected", 1, 0, 0),
-                          ("s", "client", "ip:10.0.0.2", "degraded", 2, 1, 2),
-                          ("s", "server", "ip:10.0.0.9", "connected", 1, 1, 1)])
+                         [("lost", "client", "ip:10.0.0.2", "disconnected", 1, 0, 0, None),
+                          ("s", "client", "ip:10.0.0.2", "degraded", 2, 1, 2, None),
+                          ("s", "server", "ip:10.0.0.9", "connected", 1, 1, 1, None)])
         self.assertEqual(len(self.json("path", "list")["paths"]), 4)
         shown = self.json("session", "show", "s")
         self.assertEqual([len(shown[key]) for key in ("sessions", "paths", "devices", "exports")],
@@ -468,7 +468,7 @@ class Helps(Case):
         self.system.path("one")
         self.system.serve("dm-3", "far")
         self.assertIn("unmap", self.complete("un"))
-        self.assertEqual(self.complete("session", ""), ["list", "show"])
+        self.assertEqual(self.complete("session", ""), ["list", "show", "set"])
         self.assertEqual(self.complete("unmap", ""), ["rnbd0", "rnbd1", "vg0/data"])
         self.assertEqual(self.complete("map", "data", ""), ["from"])
         self.assertEqual(self.complete("map", "data", "from", "x", "r"), ["ro", "rw", "migration"])
