@@ -13,6 +13,7 @@
 #include "path.h"
 #include "session.h"
 #include "settings.h"
+#include "stat.h"
 #include "version.h"
 
 static int command_run_help(char **words, int nr);
@@ -54,6 +55,8 @@ static const struct command commands[] = {
 	{ "server show", "[DEVICE]", "all about what this host serves", "b", 0, 1, export_show },
 	{ "server close", "DEVICE SESSION", "take a device away from a client", "n", 2, 2,
 	  export_close },
+	{ "stat", "[NAME...]", "what devices, sessions and paths do, again and again", "iob", 0, 64,
+	  stat_run },
 	{ "version", "", "versions of this command and of the modules", "", 0, 0, version_run },
 	{ "help", "[COMMAND]", "this", "", 0, 2, command_run_help },
 	{ "device map", MAP_ARGUMENTS, "map a device of a server", MAP_OPTIONS, 1, 4, device_map },
@@ -76,6 +79,8 @@ static const struct {
 	{ 'S', "    --shrink", "also if the disk becomes smaller" },
 	{ 'I', "    --identity ID", "the identity to be accepted, as rnbd show has it" },
 	{ 'C', "    --checked", "what is on the disk has been checked" },
+	{ 'i', "    --interval S", "seconds of a measurement, 1 if not given; 0.1 to 3600" },
+	{ 'o', "    --once", "one measurement" },
 	{ 'n', "-n, --dry-run", "only say what would be written where" },
 	{ 'b', "-b, --bytes", "sizes in bytes" },
 	{ 'j', "-j, --json", "JSON, with sizes in bytes" },
@@ -275,7 +280,8 @@ static void command_complete_argument(const struct command *command, size_t nr)
 		command_complete_name(&(struct words){ 0 });
 	else if (!command_is_of_session(command))
 		command_complete_devices();
-	if (command_is_of_session(command) || command->run == overview_show)
+	if (command_is_of_session(command) || command->run == overview_show ||
+	    command->run == stat_run)
 		command_complete_sessions();
 }
 
