@@ -156,7 +156,7 @@ help:
 	@echo 'make install-dkms   put the source where dkms finds it, and udev rules, DESTDIR is the root'
 	@echo 'make deb            the Debian packages, in PACKAGES=$(PACKAGES)'
 	@echo 'make rpm            the same as .rpm'
-	@echo 'make tools          the command rnbd; needs libsmartcols-dev'
+	@echo 'make tools          the command rnbd; needs libsmartcols-dev, librdmacm-dev, libibverbs-dev'
 	@echo 'make install-tools  install it, its manual and completion below PREFIX=$(PREFIX)'
 	@echo 'make clean          remove what was built'
 	@echo 'make unit           unit tests of the wire code and of the command, in userspace'

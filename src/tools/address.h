@@ -3,8 +3,10 @@
 #ifndef RNBD_TOOL_ADDRESS_H
 #define RNBD_TOOL_ADDRESS_H
 
+#include "fail.h"
 #include "text.h"
 
+int address_find_list(const char *text, struct words *addresses, struct failure *failure);
 int address_read_list(const char *text, struct words *addresses);
 const char *address_destination(const char *address);
 

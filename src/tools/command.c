@@ -6,6 +6,7 @@
 #include "command.h"
 #include "connect.h"
 #include "device.h"
+#include "doctor.h"
 #include "export.h"
 #include "files.h"
 #include "options.h"
@@ -57,6 +58,8 @@ static const struct command commands[] = {
 	  export_close },
 	{ "stat", "[NAME...]", "what devices, sessions and paths do, again and again", "iob", 0, 64,
 	  stat_run },
+	{ "doctor", "[SERVER...]", "what may be wrong on this host, and what to do", "Rp", 0, 16,
+	  doctor_run },
 	{ "version", "", "versions of this command and of the modules", "", 0, 0, version_run },
 	{ "help", "[COMMAND]", "this", "", 0, 2, command_run_help },
 	{ "device map", MAP_ARGUMENTS, "map a device of a server", MAP_OPTIONS, 1, 4, device_map },
@@ -81,6 +84,7 @@ static const struct {
 	{ 'C', "    --checked", "what is on the disk has been checked" },
 	{ 'i', "    --interval S", "seconds of a measurement, 1 if not given; 0.1 to 3600" },
 	{ 'o', "    --once", "one measurement" },
+	{ 'R', "    --report FILE", "put all that a maintainer needs into a new file" },
 	{ 'n', "-n, --dry-run", "only say what would be written where" },
 	{ 'b', "-b, --bytes", "sizes in bytes" },
 	{ 'j', "-j, --json", "JSON, with sizes in bytes" },
@@ -201,6 +205,26 @@ static void command_complete_exports(size_t field)
 	command_print_column(&exports, field);
 }
 
+/* Addresses of the servers that there are sessions with, as they are typed. */
+static void command_complete_servers(void)
+{
+	struct table paths = path_table();
+	const char *last = "";
+	size_t i;
+
+	path_load(&paths, PATH_CLIENT);
+	for (i = 0; i < paths.nr_rows; i++) {
+		const struct table_value *server = &table_row(&paths, i)[PATH_DESTINATION];
+		const char *text = server->known ? server->text : "";
+
+		if (strncmp(text, "ip:", 3) || !strcmp(text, last) ||
+		    strcmp(text_shown(text), text))
+			continue;
+		printf("%s\n", text + 3);
+		last = text;
+	}
+}
+
 static void command_complete_sessions(void)
 {
 	struct words names = { 0 };
@@ -268,7 +292,9 @@ static bool command_is_of_session(const struct command *command)
 
 static void command_complete_argument(const struct command *command, size_t nr)
 {
-	if (command->run == device_map)
+	if (command->run == doctor_run || (command->run == device_map && nr == 2))
+		command_complete_servers();
+	else if (command->run == device_map)
 		printf("%s", nr == 1 ? "from\n" : nr == 3 ? "ro\nrw\nmigration\n" : "");
 	else if (command->run == export_close && nr == 1)
 		command_complete_exports(EXPORT_SESSION);

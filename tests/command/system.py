@@ -67,6 +67,7 @@ class System:
             if text is not None:
                 self.put(f"{disk}/rnbd/{file}", text if isinstance(text, bytes) else text + "\n")
         self.link(f"sys/block/{name}", disk)
+        self.link(f"sys/class/block/{name}", disk)
         links = f"{CLIENT}/devices"
         self.link(f"{links}/{device.replace('/', '!')}@{session}"[-200:], disk)
         self.put(f"dev/{name}")

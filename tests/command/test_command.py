@@ -472,6 +472,8 @@ class Helps(Case):
         self.assertEqual(self.complete("unmap", ""), ["rnbd0", "rnbd1", "vg0/data"])
         self.assertEqual(self.complete("map", "data", ""), ["from"])
         self.assertEqual(self.complete("map", "data", "from", "x", "r"), ["ro", "rw", "migration"])
+        self.assertEqual(self.complete("map", "data", "from", ""), ["10.0.0.2"])
+        self.assertEqual(self.complete("doctor", ""), ["10.0.0.2"])
         self.assertEqual(self.complete("map", "data", "--session", ""), ["one"])
         self.assertIn("--force", self.complete("unmap", "--"))
         self.assertNotIn("--force", self.complete("list", "--"))
