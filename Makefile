@@ -85,6 +85,7 @@ tools:
 install-tools: tools
 	@umask 022; install -D -m 755 src/tools/rnbd $(DESTDIR)$(PREFIX)/sbin/rnbd
 	@umask 022; install -D -m 644 src/tools/rnbd.8 $(SHARE)/man/man8/rnbd.8
+	@umask 022; install -D -m 644 src/tools/rnbd.4 $(SHARE)/man/man4/rnbd.4
 	@umask 022; install -D -m 644 src/tools/schema/rnbd-1.json $(SHARE)/rnbd/schema/rnbd-1.json
 	@umask 022; install -D -m 644 scripts/completion/rnbd \
 		$(SHARE)/bash-completion/completions/rnbd
@@ -157,7 +158,7 @@ help:
 	@echo 'make deb            the Debian packages, in PACKAGES=$(PACKAGES)'
 	@echo 'make rpm            the same as .rpm'
 	@echo 'make tools          the command rnbd; needs libsmartcols-dev, librdmacm-dev, libibverbs-dev'
-	@echo 'make install-tools  install it, its manual and completion below PREFIX=$(PREFIX)'
+	@echo 'make install-tools  install it, its manuals and completion below PREFIX=$(PREFIX)'
 	@echo 'make clean          remove what was built'
 	@echo 'make unit           unit tests of the wire code and of the command, in userspace'
 	@echo 'make lint           static checks: sparse, W=1, checkpatch, shellcheck, house rules'
