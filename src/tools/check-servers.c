@@ -22,10 +22,10 @@ static const struct {
 	const char	*remedy;
 } check_answers[] = {
 	[VERBS_ANSWERS] = { CHECK_OK, "answers to RDMA connections", NULL },
-	[VERBS_NO_RDMA] = { CHECK_PROBLEM, "cannot be asked: this host has no RDMA device, or no connection manager",
-			    "as root: modprobe rdma_ucm; and see the RDMA links above" },
+	[VERBS_NO_RDMA] = { CHECK_PROBLEM, "cannot be asked: programs of this host have no RDMA device, or no connection manager",
+			    "install ibverbs-providers (rdma-core), and as root: modprobe rdma_ucm; see the RDMA links above" },
 	[VERBS_NO_DEVICE] = { CHECK_PROBLEM, "has no RDMA device of this host on the way to it",
-			      "see rdma link show: the route has to lead over an interface of an RDMA device; and install ibverbs-providers (rdma-core)" },
+			      "see rdma link show: the route has to lead over an interface of an RDMA device" },
 	[VERBS_UNREACHABLE] = { CHECK_PROBLEM, "cannot be reached",
 				"check the address, and: ping" },
 	[VERBS_NO_LISTENER] = { CHECK_PROBLEM, "has RDMA, and nobody listens on the port",

@@ -262,7 +262,7 @@ class Servers(Doctor):
         line = self.find("server", "127.0.0.1", result="problem")
         self.assertTrue(line["found"].startswith("127.0.0.1, port 1234, "))
         if not Path("/sys/class/infiniband").exists():
-            self.assertIn("this host has no RDMA device", line["found"])
+            self.assertIn("have no RDMA device", line["found"])
         self.find("server", "127.0.0.1", "-p", "77", result="problem", text="127.0.0.1, port 77, ")
 
     def test_servers_of_the_sessions(self):
