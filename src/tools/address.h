@@ -6,8 +6,11 @@
 #include "fail.h"
 #include "text.h"
 
-int address_find_list(const char *text, struct words *addresses, struct failure *failure);
+#define ADDRESS_MAX	6	/* of a line of map_device */
+
+bool address_read(const char *text, struct words *addresses, struct failure *failure);
 int address_read_list(const char *text, struct words *addresses);
+bool address_is_same(const char *a, const char *b);
 const char *address_destination(const char *address);
 
 #endif

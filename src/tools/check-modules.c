@@ -4,7 +4,7 @@
 
 #include "check.h"
 #include "files.h"
-#include "module.h"
+#include "modules.h"
 #include "text.h"
 
 #define FILES	"module files"

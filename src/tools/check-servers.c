@@ -133,22 +133,26 @@ static void check_known_servers(struct words *addresses)
 	}
 }
 
+/* SERVER[,SERVER...] */
+static void check_read_servers(struct table *checks, const char *text, struct words *addresses)
+{
+	char *rest = text_format("%s", text), *word;
+	struct failure failure;
+
+	while ((word = strsep(&rest, ",")))
+		if (!address_read(word, addresses, &failure))
+			check_add(checks, ROUTE, CHECK_PROBLEM, failure.remedy, "%s", failure.what);
+}
+
 /* Those that are named, or those of the sessions of this host. */
 void check_servers(struct table *checks, char **servers, int nr)
 {
 	struct words addresses = { 0 };
-	struct failure failure;
 	size_t i;
 	int j;
 
-	for (j = 0; j < nr; j++) {
-		struct words its = { 0 };
-
-		if (address_find_list(servers[j], &its, &failure))
-			check_add(checks, ROUTE, CHECK_PROBLEM, failure.remedy, "%s", failure.what);
-		for (i = 0; i < its.nr; i++)
-			words_add(&addresses, its.word[i]);
-	}
+	for (j = 0; j < nr; j++)
+		check_read_servers(checks, servers[j], &addresses);
 	if (!nr)
 		check_known_servers(&addresses);
 	for (i = 0; i < addresses.nr; i++)

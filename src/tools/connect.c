@@ -23,6 +23,13 @@ struct connect_verb {
 	const char	*done;
 };
 
+/* Whether that is an address as it is typed, with or without "ip:". */
+static bool connect_is_address(const struct table_value *address, const char *typed)
+{
+	return address->known && (address_is_same(address->text, typed) ||
+				  address_is_same(address->text, text_format("ip:%s", typed)));
+}
+
 /* Those of the client's paths of a session that a name or an address means. */
 static void connect_match(const char *session, const char *side, const char *name,
 			  struct table *found)
@@ -36,8 +43,7 @@ static void connect_match(const char *session, const char *side, const char *nam
 
 		if (value_is(&path[PATH_SESSION], session) &&
 		    (value_is(&path[PATH_NAME], name) ||
-		     value_is(&path[PATH_DESTINATION], name) ||
-		     value_is(&path[PATH_DESTINATION], text_format("ip:%s", name))))
+		     connect_is_address(&path[PATH_DESTINATION], name)))
 			table_take(found, &all, i);
 	}
 }
@@ -88,8 +94,8 @@ static struct table connect_existing(const char *session, const char *address)
 	for (i = 0; i < all.nr_rows; i++) {
 		const struct table_value *path = table_row(&all, i);
 
-		if (!source || value_is(&path[PATH_SOURCE],
-					text_format("%.*s", (int)source, address)))
+		if (!source || connect_is_address(&path[PATH_SOURCE],
+						  text_format("%.*s", (int)source, address)))
 			table_take(&found, &all, i);
 	}
 	return found;

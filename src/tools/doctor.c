@@ -9,7 +9,7 @@
 #include "fail.h"
 #include "json.h"
 #include "options.h"
-#include "report.h"
+#include "collect.h"
 #include "text.h"
 
 static void doctor_print_check(FILE *out, const struct table_value *check)
@@ -34,8 +34,6 @@ static void doctor_print_json(const struct table *checks)
 {
 	json_open(NULL, '{');
 	json_number("version", RNBD_JSON_VERSION);
-	json_number("problems", check_count(checks, CHECK_PROBLEM));
-	json_number("warnings", check_count(checks, CHECK_WARNING));
 	json_rows(checks);
 	json_close('}');
 }
@@ -54,14 +52,14 @@ static void doctor_check(struct table *checks, char **servers, int nr)
 
 static int doctor_report(const struct table *checks)
 {
-	FILE *out = report_open(options.report);
+	FILE *out = collect_open(options.report);
 
 	if (!out)
 		return fail(RNBD_FAILED, "name a file that is not there yet",
 			    "cannot make %s: %s", options.report, strerror(errno));
-	report_write_head(out);
+	collect_write_head(out);
 	doctor_print(out, checks);
-	report_write_system(out);
+	collect_write_system(out);
 	if (ferror(out) | fclose(out))
 		return fail(RNBD_FAILED, "is there room?", "cannot write %s", options.report);
 	fprintf(stderr, "rnbd: %s can be sent to a maintainer; look through it before\n",

@@ -74,7 +74,7 @@ static const struct explain_reason explain_reasons[] = {
 	  "the kernel log says which" },
 	{ "reconnect", ENOTCONN, NETWORK, "it does not connect", "the kernel logs of both hosts say why" },
 	{ "reconnect", EBUSY, CLIENT, "it is being connected or closed at the moment", "try again" },
-	{ "set", EINVAL, CLIENT, "dev-loss-tmo would be less than fast-io-fail-tmo: disks would go before their I/O fails",
+	{ "time", EINVAL, CLIENT, "dev-loss-tmo would be less than fast-io-fail-tmo: disks would go before their I/O fails",
 	  "change the other one first" },
 	{ "policy", EINVAL, CLIENT, "there is no such policy",
 	  "round-robin, min-inflight and min-latency are known everywhere" },

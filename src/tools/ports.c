@@ -15,21 +15,54 @@ static const struct table_field port_fields[PORT_FIELDS] = {
 	[PORT_INTERFACES] = { "interfaces", NULL, NULL, TABLE_TEXT, NULL, false },
 };
 
-/* Each GID of a port belongs to an interface; most are of a few. */
-static char *port_interfaces(const char *dir)
+static void port_add_interface(struct table_value *port, const char *name)
+{
+	const char *all = port[PORT_INTERFACES].text;
+
+	if (name && *name && !strstr(all, text_format(" %s ", name)))
+		port[PORT_INTERFACES] = value_text(text_format("%s%s ", all, name));
+}
+
+/* With RoCE each GID of a port belongs to an interface; most are of a few. */
+static void port_add_roce(struct table_value *port, const char *dir)
 {
 	const char *home = text_format("%s/gid_attrs/ndevs", dir);
 	struct words gids = { 0 };
-	char *all = " ", *name;
 	size_t i;
 
 	files_list(home, &gids);
-	for (i = 0; i < gids.nr; i++) {
-		name = files_read(home, gids.word[i]);
-		if (name && *name && !strstr(all, text_format(" %s ", name)))
-			all = text_format("%s%s ", all, name);
+	for (i = 0; i < gids.nr; i++)
+		port_add_interface(port, files_read(home, gids.word[i]));
+}
+
+/* Whether an interface is made by an adapter's port: IP over InfiniBand, or iWARP. */
+static bool port_has_interface(const struct table_value *port, const char *dir)
+{
+	const char *device = text_format("%s/device/infiniband/%s", dir, port[PORT_DEVICE].text);
+	char *number = files_read(dir, "dev_port");
+	long long index, port_number;
+
+	return files_exist(device) && number && text_read_number(number, 0, 255, &index) &&
+	       text_read_number(port[PORT_NUMBER].text, 1, 255, &port_number) &&
+	       index + 1 == port_number;
+}
+
+/* One of a partition of InfiniBand names the interface of the whole port. */
+static void port_add_adapter(struct table_value *port)
+{
+	struct words names = { 0 };
+	size_t i;
+
+	files_list(files_path("/sys/class/net"), &names);
+	for (i = 0; i < names.nr; i++) {
+		const char *dir = files_path("/sys/class/net/%s", names.word[i]);
+		char *parent = files_read(dir, "parent");
+
+		if (port_has_interface(port, dir) ||
+		    (parent && *parent &&
+		     port_has_interface(port, files_path("/sys/class/net/%s", parent))))
+			port_add_interface(port, names.word[i]);
 	}
-	return all;
 }
 
 static void ports_load_device(struct table *ports, const char *device)
@@ -46,7 +79,9 @@ static void ports_load_device(struct table *ports, const char *device)
 		table_read(ports, port, dir);
 		port[PORT_DEVICE] = value_text(device);
 		port[PORT_NUMBER] = value_text(numbers.word[i]);
-		port[PORT_INTERFACES] = value_text(port_interfaces(dir));
+		port[PORT_INTERFACES] = value_text(" ");
+		port_add_roce(port, dir);
+		port_add_adapter(port);
 	}
 }
 

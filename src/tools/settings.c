@@ -69,7 +69,7 @@ int device_set(char **words, int nr)
 {
 	const struct setting *setting = settings_find_device(words[1]);
 	const char *text = strcmp(words[2], "never") ? words[2] : "-1";
-	struct change change = { .verb = "set", .text = text };
+	struct change change = { .verb = "time", .text = text };
 	struct table found = device_table();
 	struct table_value value = { .known = true };
 	const struct table_value *now, *session;

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "json.h"
-#include "module.h"
+#include "modules.h"
 #include "options.h"
 #include "table.h"
 #include "text.h"

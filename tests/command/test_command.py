@@ -14,7 +14,8 @@ import time
 import unittest
 from pathlib import Path
 
-from system import CLIENT, COMMAND, HERE, SERVER, Case, System, main
+from case import COMMAND, HERE, Case, main
+from system import CLIENT, SERVER, System
 
 
 class Lists(Case):

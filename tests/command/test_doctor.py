@@ -11,7 +11,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from system import COMMAND, HERE, Case, main
+from case import COMMAND, HERE, Case, main
 
 MODULES = ("rtrs_core", "rtrs_client", "rtrs_server", "rnbd_client", "rnbd_server")
 TOOLS = HERE / "../../src/tools"
@@ -75,18 +75,15 @@ class Doctor(Case):
                            "gid_attrs/ndevs/0": interface, "gid_attrs/ndevs/1": interface,
                            "gid_attrs/ndevs/2": ""}.items():
             self.system.put(f"{home}/{file}", text + "\n")
-        self.system.put(f"sys/class/net/{interface}/mtu", "1500\n")
+        if interface:
+            self.system.put(f"sys/class/net/{interface}/mtu", "1500\n")
 
-    def checks(self, *servers, problems=None):
+    def checks(self, *servers):
         """All lines, which are numbered."""
         out = self.rnbd_any("doctor", *servers, "--json")
         said = self.parse(out)
         self.assertEqual([check["number"] for check in said["checks"]],
                          list(range(1, len(said["checks"]) + 1)))
-        for word, count in (("problem", said["problems"]), ("warning", said["warnings"])):
-            self.assertEqual([check["result"] for check in said["checks"]].count(word), count)
-        if problems is not None:
-            self.assertEqual(said["problems"], problems, said["checks"])
         return said["checks"]
 
     def rnbd_any(self, *words):
@@ -121,7 +118,7 @@ class Modules(Doctor):
     """module files, versions, loaded modules, signatures"""
 
     def test_nothing_is_wrong(self):
-        checks = self.checks(problems=0)
+        checks = self.checks()
         self.assertEqual([(check["check"], check["result"]) for check in checks[:4]],
                          [("module files", "ok"), ("module versions", "ok"), ("loaded modules", "ok"),
                           ("signatures", "ok")])
@@ -257,6 +254,16 @@ class Servers(Doctor):
         self.find("route", "gid:fe80::2", result="skipped", text="is no IP address")
         self.find("route", "ip:nonsense", result="problem", text="is no address")
         self.find("route", "no..name", result="problem", text="cannot find the address of no..name")
+
+    def test_interfaces_of_infiniband(self):
+        self.port(layer="InfiniBand", interface="")
+        self.find("route", "127.0.0.1", result="problem", text="is no interface of an RDMA device")
+        self.system.put("sys/class/net/lo/parent", "ib0\n")
+        self.system.put("sys/class/net/ib0/dev_port", "0\n")
+        self.system.put("sys/class/net/ib0/device/infiniband/rxe0/ports")
+        self.find("route", "127.0.0.1", result="ok", text="by RDMA device rxe0 port 1")
+        self.system.put("sys/class/net/ib0/dev_port", "1\n")
+        self.find("route", "127.0.0.1", result="problem")
 
     def test_an_answer_is_asked_for(self):
         line = self.find("server", "127.0.0.1", result="problem")

@@ -4,7 +4,7 @@
 
 import re
 
-from system import HERE, Case, main
+from case import HERE, Case, main
 
 TOP = HERE / "../.."
 

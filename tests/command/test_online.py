@@ -4,7 +4,7 @@
 
 import errno
 
-from system import Case, main
+from case import Case, main
 
 DISK = "sys/block/rnbd0/rnbd"
 HOME = "sys/class/rtrs-client/s"
@@ -128,6 +128,8 @@ class Paths(Case):
     def test_a_path_that_is_there_is_not_added(self):
         for server in ("10.0.1.2", "10.0.1.1@10.0.1.2", "ip:10.0.1.1@ip:10.0.1.2"):
             self.assertFalse(self.json("path", "add", "s", server)["changed"])
+        self.system.path("s", "ip:fd00::1@ip:fd00::2", "disconnected")
+        self.assertFalse(self.json("path", "add", "s", "ip:fd00:0::2")["changed"])
         self.assertEqual(self.system.read(f"{HOME}/add_path"), "")
         self.assertFalse(self.json("path", "add", "s", "10.0.9.2", says=errno.EEXIST)["changed"])
         self.json("path", "add", "s", "10.0.9.9@10.0.1.2")

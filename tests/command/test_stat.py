@@ -16,7 +16,7 @@ import time
 
 import jsonschema
 
-from system import COMMAND, SCHEMA, Case, main
+from case import COMMAND, SCHEMA, Case, main
 
 HOME = "sys/class/rtrs-client/s"
 PATH = "ip:10.0.0.1@ip:10.0.0.2"

@@ -13,27 +13,27 @@
 #include "device.h"
 #include "files.h"
 #include "log.h"
-#include "module.h"
+#include "modules.h"
 #include "program.h"
-#include "report.h"
+#include "collect.h"
 #include "text.h"
 
-#define REPORT_DEPTH	6	/* of directories */
+#define COLLECT_DEPTH	6	/* of directories */
 
 /* A new file, which only its owner may read; NULL: errno says why not. */
-FILE *report_open(const char *file)
+FILE *collect_open(const char *file)
 {
 	int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
 	return fd < 0 ? NULL : fdopen(fd, "w");
 }
 
-static void report_section(FILE *out, const char *title)
+static void collect_section(FILE *out, const char *title)
 {
 	fprintf(out, "\n=== %s\n", title);
 }
 
-void report_write_head(FILE *out)
+void collect_write_head(FILE *out)
 {
 	struct utsname names = { 0 };
 	time_t now = time(NULL);
@@ -43,10 +43,10 @@ void report_write_head(FILE *out)
 	strftime(clock, sizeof(clock), "%F %T %z", localtime(&now));
 	fprintf(out, "rnbd " RNBD_VERSION ", %s\n", clock);
 	fprintf(out, "%s %s %s %s\n", names.sysname, names.release, names.version, names.machine);
-	report_section(out, "rnbd doctor");
+	collect_section(out, "rnbd doctor");
 }
 
-static void report_file(FILE *out, const char *dir, const char *name)
+static void collect_file(FILE *out, const char *dir, const char *name)
 {
 	char *text = files_read(dir, name);
 
@@ -55,7 +55,7 @@ static void report_file(FILE *out, const char *dir, const char *name)
 }
 
 /* Of an adapter: without what has hundreds of lines, and says nothing of a fault. */
-static bool report_leaves_out(const char *name)
+static bool collect_leaves_out(const char *name)
 {
 	static const char * const names[] = {
 		"power", "uevent", "gids", "gid_attrs", "pkeys", "subsystem", "device",
@@ -68,7 +68,7 @@ static bool report_leaves_out(const char *name)
 	return false;
 }
 
-static void report_link(FILE *out, const char *path)
+static void collect_link(FILE *out, const char *path)
 {
 	char target[4096];
 	ssize_t len = readlink(path, target, sizeof(target) - 1);
@@ -78,7 +78,7 @@ static void report_link(FILE *out, const char *path)
 }
 
 /* All files of a directory and of those in it, not of those that links lead to. */
-static void report_tree(FILE *out, const char *dir, int depth)
+static void collect_tree(FILE *out, const char *dir, int depth)
 {
 	struct words names = { 0 };
 	struct stat node;
@@ -88,75 +88,75 @@ static void report_tree(FILE *out, const char *dir, int depth)
 	for (i = 0; i < names.nr; i++) {
 		const char *path = text_format("%s/%s", dir, names.word[i]);
 
-		if (report_leaves_out(names.word[i]) || lstat(path, &node))
+		if (collect_leaves_out(names.word[i]) || lstat(path, &node))
 			continue;
 		if (S_ISDIR(node.st_mode) && depth)
-			report_tree(out, path, depth - 1);
+			collect_tree(out, path, depth - 1);
 		else if (S_ISREG(node.st_mode) && node.st_mode & 0444)
-			report_file(out, dir, names.word[i]);
+			collect_file(out, dir, names.word[i]);
 		else if (S_ISLNK(node.st_mode))
-			report_link(out, path);
+			collect_link(out, path);
 	}
 }
 
 /* What is in a class is links to devices. */
-static void report_class(FILE *out, const char *class)
+static void collect_class(FILE *out, const char *class)
 {
 	const char *dir = files_path("/sys/class/%s", class);
 	struct words names = { 0 };
 	size_t i;
 
-	report_section(out, text_format("/sys/class/%s", class));
+	collect_section(out, text_format("/sys/class/%s", class));
 	files_list(dir, &names);
 	for (i = 0; i < names.nr; i++)
-		report_tree(out, text_format("%s/%s", dir, names.word[i]), REPORT_DEPTH);
+		collect_tree(out, text_format("%s/%s", dir, names.word[i]), COLLECT_DEPTH);
 }
 
-static void report_disks(FILE *out)
+static void collect_disks(FILE *out)
 {
 	struct table devices = device_table();
 	size_t i;
 
-	report_section(out, "mapped disks");
+	collect_section(out, "mapped disks");
 	device_load(&devices);
 	for (i = 0; i < devices.nr_rows; i++) {
 		const struct table_value *device = table_row(&devices, i);
 
-		report_file(out, device_file(device, ""), "size");
-		report_file(out, device_file(device, ""), "stat");
-		report_file(out, device_file(device, ""), "inflight");
-		report_tree(out, device_file(device, "rnbd"), 0);
-		report_tree(out, device_file(device, "queue"), 0);
+		collect_file(out, device_file(device, ""), "size");
+		collect_file(out, device_file(device, ""), "stat");
+		collect_file(out, device_file(device, ""), "inflight");
+		collect_tree(out, device_file(device, "rnbd"), 0);
+		collect_tree(out, device_file(device, "queue"), 0);
 	}
 }
 
-static void report_modules(FILE *out)
+static void collect_modules(FILE *out)
 {
 	const char *files[MODULES];
 	size_t i;
 
 	module_files(files);
-	report_section(out, "modules");
+	collect_section(out, "modules");
 	for (i = 0; i < MODULES; i++) {
 		const char *dir = files_path("/sys/module/%s", module_names[i]);
 
 		fprintf(out, "%s: %s\n", module_names[i], files[i] ? files[i] : "no file");
 		if (!files_exist(dir))
 			continue;
-		report_file(out, dir, "version");
-		report_file(out, dir, "srcversion");
-		report_file(out, dir, "taint");
-		report_tree(out, text_format("%s/parameters", dir), 0);
+		collect_file(out, dir, "version");
+		collect_file(out, dir, "srcversion");
+		collect_file(out, dir, "taint");
+		collect_tree(out, text_format("%s/parameters", dir), 0);
 	}
 }
 
-static void report_program(FILE *out, const char *line)
+static void collect_program(FILE *out, const char *line)
 {
 	char *rest = text_format("%s", line), *words[16];
 	struct words lines = { 0 };
 	size_t i, nr = 0;
 
-	report_section(out, line);
+	collect_section(out, line);
 	while (nr < ARRAY_SIZE(words) - 1 && (words[nr] = strsep(&rest, " ")))
 		nr++;
 	words[nr] = NULL;
@@ -166,12 +166,12 @@ static void report_program(FILE *out, const char *line)
 		fprintf(out, "%s\n", text_shown(lines.word[i]));
 }
 
-static void report_log(FILE *out)
+static void collect_log(FILE *out)
 {
 	struct words lines = { 0 };
 	size_t i;
 
-	report_section(out, "kernel log of the modules");
+	collect_section(out, "kernel log of the modules");
 	if (!log_all(&lines))
 		fputs("(cannot be read)\n", out);
 	for (i = 0; i < lines.nr; i++)
@@ -179,7 +179,7 @@ static void report_log(FILE *out)
 }
 
 /* What the system says, behind the checks. */
-void report_write_system(FILE *out)
+void collect_write_system(FILE *out)
 {
 	static const char * const classes[] = {
 		"rnbd-client", "rnbd-server", "rtrs-client", "rtrs-server", "infiniband",
@@ -190,11 +190,11 @@ void report_write_system(FILE *out)
 	};
 	size_t i;
 
-	report_modules(out);
+	collect_modules(out);
 	for (i = 0; i < ARRAY_SIZE(classes); i++)
-		report_class(out, classes[i]);
-	report_disks(out);
-	report_log(out);
+		collect_class(out, classes[i]);
+	collect_disks(out);
+	collect_log(out);
 	for (i = 0; i < ARRAY_SIZE(programs); i++)
-		report_program(out, programs[i]);
+		collect_program(out, programs[i]);
 }

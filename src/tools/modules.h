@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The five modules: those that are loaded, and the files that modprobe would load. */
-#ifndef RNBD_TOOL_MODULE_H
-#define RNBD_TOOL_MODULE_H
+#ifndef RNBD_TOOL_MODULES_H
+#define RNBD_TOOL_MODULES_H
 
 #include "text.h"
 

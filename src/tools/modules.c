@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The five modules: see module.h. */
+/* The five modules: see modules.h. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
 
 #include "files.h"
-#include "module.h"
+#include "modules.h"
 #include "program.h"
 
 const char * const module_names[MODULES] = {
