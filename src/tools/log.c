@@ -13,7 +13,6 @@
 
 #define LOG_RECORD_MAX	8192
 #define LOG_LINES_MAX	20	/* of what was done */
-#define LOG_ALL_MAX	5000
 
 /* The end of the log as it is now; -1 if it may not be read. */
 int log_mark(void)
@@ -81,6 +80,6 @@ bool log_all(struct words *lines)
 	int fd = open(files_path("/dev/kmsg"), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd >= 0)
-		log_read(fd, LOG_ALL_MAX, lines);
+		log_read(fd, SIZE_MAX, lines);
 	return fd >= 0;
 }

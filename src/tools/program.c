@@ -39,8 +39,8 @@ static time_t program_now(void)
 	return now.tv_sec;
 }
 
-/* All that comes, until the end or a bound. */
-static char *program_collect(int input)
+/* All that comes, until the end or a bound; @ended: it was the end. */
+static char *program_collect(int input, bool *ended)
 {
 	struct pollfd poll_input = { .fd = input, .events = POLLIN };
 	time_t end = program_now() + PROGRAM_SECONDS;
@@ -55,6 +55,7 @@ static char *program_collect(int input)
 		len += got > 0 ? got : 0;
 	}
 	text[len] = '\0';
+	*ended = got <= 0;
 	return text;
 }
 
@@ -64,6 +65,7 @@ bool program_read(char *const *words, struct words *lines)
 	char *rest, *line;
 	int status, pipes[2];
 	pid_t child;
+	bool ended;
 
 	fflush(stdout);
 	if (pipe2(pipes, O_CLOEXEC))
@@ -72,12 +74,12 @@ bool program_read(char *const *words, struct words *lines)
 	if (!child)
 		program_run_child(words, pipes[1]);
 	close(pipes[1]);
-	rest = program_collect(pipes[0]);
+	rest = program_collect(pipes[0], &ended);
 	close(pipes[0]);
 	if (child < 0)
 		return false;
-	/* one that has ended stays ended */
-	kill(child, SIGKILL);
+	if (!ended)
+		kill(child, SIGKILL);
 	if (waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status))
 		return false;
 	while ((line = strsep(&rest, "\n")))

@@ -234,6 +234,10 @@ class Links(Doctor):
         self.port(layer="InfiniBand")
         self.find("firewall", result="skipped", text="on Ethernet")
 
+    def test_a_program_that_ends_after_its_output(self):
+        self.program("nft", "echo 'type filter hook input; policy drop;'; exec >&-; sleep 0.5")
+        self.find("firewall", result="warning")
+
     def test_a_program_that_says_too_much(self):
         self.program("nft", "yes 'chain input { type filter hook input; policy drop; }'")
         self.find("firewall", result="skipped")
