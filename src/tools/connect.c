@@ -30,7 +30,7 @@ static bool connect_is_address(const struct table_value *address, const char *ty
 				  address_is_same(address->text, text_format("ip:%s", typed)));
 }
 
-/* Those of the client's paths of a session that a name or an address means. */
+/* The paths of a session that a name, or the server's address, means. */
 static void connect_match(const char *session, const char *side, const char *name,
 			  struct table *found)
 {
