@@ -2,12 +2,15 @@
 /* Devices that are mapped: what is known of them, and which one a name means. */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "device.h"
 #include "fail.h"
 #include "files.h"
 #include "options.h"
 #include "text.h"
+
+#define DEVICE_UDEV_TRIES	50	/* of a tenth of a second */
 
 static const struct table_field device_fields[DEVICE_FIELDS] = {
 	[DEVICE_NAME] = { "name", "Disk:", "DISK", TABLE_TEXT, NULL, false },
@@ -144,6 +147,17 @@ void device_load(struct table *devices)
 	words_sort(&dirs);
 	for (i = 0; i < dirs.nr; i++)
 		device_load_one(devices, dirs.word[i]);
+}
+
+/* Until udev has made the links of new disks, or is slow. */
+void device_wait_for_links(void)
+{
+	const struct timespec tenth = { .tv_nsec = 100000000 };
+	const char *queue = files_path("/run/udev/queue");
+	int tries = DEVICE_UDEV_TRIES;
+
+	while (files_exist(queue) && tries--)
+		nanosleep(&tenth, NULL);
 }
 
 /* A file of a disk. */

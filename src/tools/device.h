@@ -31,6 +31,7 @@ enum device_field {
 
 struct table device_table(void);
 void device_load(struct table *devices);
+void device_wait_for_links(void);
 bool device_module_is_loaded(void);
 int device_no_module(void);
 void device_match(const struct table *devices, const char *name, struct table *found);
