@@ -99,6 +99,11 @@ unit: host-packages
 	@$(MAKE) -s -C tests/unit
 	@$(MAKE) -s -C tests/command
 
+RUNS := 1000000
+fuzz:
+	@scripts/host-packages clang libclang-rt-dev
+	@$(MAKE) -s -C tests/command fuzz RUNS=$(RUNS)
+
 lint: host-packages
 	@scripts/lint $(KDIR) $(MODULES)
 
@@ -156,10 +161,11 @@ help:
 	@echo 'make install-dkms   put the source where dkms finds it, and udev rules, DESTDIR is the root'
 	@echo 'make deb            the Debian packages, in PACKAGES=$(PACKAGES)'
 	@echo 'make rpm            the same as .rpm'
-	@echo 'make tools          the command rnbd; needs libsmartcols-dev'
+	@echo 'make tools          the command rnbd; needs libsmartcols-dev and libyaml-dev'
 	@echo 'make install-tools  install it, its manual and completion below PREFIX=$(PREFIX)'
 	@echo 'make clean          remove what was built'
 	@echo 'make unit           unit tests of the wire code and of the command, in userspace'
+	@echo 'make fuzz           RUNS=$(RUNS) random files for what reads the configuration'
 	@echo 'make lint           static checks: sparse, W=1, checkpatch, shellcheck, house rules'
 	@echo 'make compat-verify  compile each compat probe alone; must agree with all at once'
 	@echo 'make check          lint, unit, and the virtual-machine tests; needs root'
@@ -177,8 +183,8 @@ help:
 	@echo 'Also: C=1, W=1, V=1, CC=, LLVM=1 as for any external module;'
 	@echo 'MODULES="rtrs-core ..." builds some modules only.'
 	@echo 'BENCH="--quick ..." are options for `tests/vm/lab bench`, MATRIX="--verify ..." for matrix.'
-	@echo 'deb, rpm, unit, lint, compat-verify, check..., soak, matrix, demo and bench install missing'
+	@echo 'deb, rpm, unit, fuzz, lint, compat-verify, check..., soak, matrix, demo and bench install missing'
 	@echo 'Debian packages (root).'
 
-.PHONY: modules install uninstall install-dkms tools install-tools clean deb rpm unit lint \
+.PHONY: modules install uninstall install-dkms tools install-tools clean deb rpm unit fuzz lint \
 	compat-verify check check-all check-debug check-package soak matrix demo bench host-packages help

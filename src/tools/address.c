@@ -3,6 +3,7 @@
  * From what is typed to what map_device takes: "ip:" or "gid:" in front of an address,
  * which a name is looked up for.
  */
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <stdarg.h>
 #include <string.h>
@@ -99,4 +100,28 @@ int address_read_list(const char *text, struct words *addresses)
 		return fail(RNBD_USAGE, NULL, "a session has %d paths at most, when it is made",
 			    ADDRESS_MAX);
 	return RNBD_OK;
+}
+
+/* An address of IPv6 has several spellings, and "ip:" or "gid:" in front. */
+static int address_bytes(const char *address, unsigned char *bytes)
+{
+	const char *text = strchr(address, ':');
+
+	if (!text++)
+		return AF_UNSPEC;
+	if (inet_pton(AF_INET, text, bytes) == 1)
+		return AF_INET;
+	text = text_format("%.*s", (int)strcspn(text, "%"), text);
+	return inet_pton(AF_INET6, text, bytes) == 1 ? AF_INET6 : AF_UNSPEC;
+}
+
+/* Whether two addresses, as the driver takes and shows them, are one. */
+bool address_is_same(const char *a, const char *b)
+{
+	unsigned char bytes[2][16] = { 0 };
+	int family = address_bytes(a, bytes[0]);
+
+	if (family == AF_UNSPEC || family != address_bytes(b, bytes[1]))
+		return !strcmp(a, b);
+	return *a == *b && !memcmp(bytes[0], bytes[1], sizeof(bytes[0]));
 }

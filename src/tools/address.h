@@ -10,6 +10,7 @@
 
 bool address_read(const char *text, struct words *addresses, struct failure *failure);
 int address_read_list(const char *text, struct words *addresses);
+bool address_is_same(const char *a, const char *b);
 const char *address_destination(const char *address);
 
 #endif
