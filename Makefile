@@ -78,6 +78,7 @@ install-dkms:
 # The administrator's command, and what belongs to it. PREFIX=/usr is for packages.
 PREFIX := /usr/local
 SHARE = $(DESTDIR)$(PREFIX)/share
+EXAMPLES = $(SHARE)/doc/rnbd-tools/examples
 
 tools:
 	@$(MAKE) -s -C src/tools
@@ -85,6 +86,8 @@ tools:
 install-tools: tools
 	@umask 022; install -D -m 755 src/tools/rnbd $(DESTDIR)$(PREFIX)/sbin/rnbd
 	@umask 022; install -D -m 644 src/tools/rnbd.8 $(SHARE)/man/man8/rnbd.8
+	@umask 022; install -D -m 644 src/tools/rnbd.conf.5 $(SHARE)/man/man5/rnbd.conf.5
+	@umask 022; install -D -m 644 src/tools/rnbd.conf.example $(EXAMPLES)/rnbd.conf.example
 	@umask 022; install -D -m 644 src/tools/schema/rnbd-1.json $(SHARE)/rnbd/schema/rnbd-1.json
 	@umask 022; install -D -m 644 scripts/completion/rnbd \
 		$(SHARE)/bash-completion/completions/rnbd
@@ -162,7 +165,7 @@ help:
 	@echo 'make deb            the Debian packages, in PACKAGES=$(PACKAGES)'
 	@echo 'make rpm            the same as .rpm'
 	@echo 'make tools          the command rnbd; needs libsmartcols-dev and libyaml-dev'
-	@echo 'make install-tools  install it, its manual and completion below PREFIX=$(PREFIX)'
+	@echo 'make install-tools  install it, its manuals and completion below PREFIX=$(PREFIX)'
 	@echo 'make clean          remove what was built'
 	@echo 'make unit           unit tests of the wire code and of the command, in userspace'
 	@echo 'make fuzz           RUNS=$(RUNS) random files for what reads the configuration'

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "apply.h"
 #include "command.h"
 #include "device.h"
 #include "export.h"
@@ -22,6 +23,8 @@ static int command_run_help(char **words, int nr);
 static const struct command commands[] = {
 	{ "map", MAP_ARGUMENTS, "map a device of a server", MAP_OPTIONS, 1, 4, device_map },
 	{ "unmap", "DEVICE", "give a device back", "Fn", 1, 2, device_unmap },
+	{ "apply", "", "make what is mapped and served what the files say", "crPn", 0, 0,
+	  apply_run },
 	{ "list", "", "what is mapped and what is served", "b", 0, 0, overview_list },
 	{ "show", "[NAME]", "all about a device or a session, or about all", "b", 0, 1,
 	  overview_show },
@@ -58,6 +61,9 @@ static const struct {
 	{ 'l', "    --dev-loss-tmo S", "seconds after which a lost device is unmapped, -1: never" },
 	{ 'q', "    --poll-queues N", "connections for polled I/O, -1: one per CPU" },
 	{ 'F', "    --force", "also if the disk is open: its I/O fails" },
+	{ 'c', "    --client", "only what this host maps" },
+	{ 'r', "    --server", "only what this host serves" },
+	{ 'P', "    --prune", "also unmap what is not in the files" },
 	{ 'S', "    --shrink", "also if the disk becomes smaller" },
 	{ 'n', "-n, --dry-run", "only say what would be written where" },
 	{ 'b', "-b, --bytes", "sizes in bytes" },

@@ -166,6 +166,22 @@ char *device_file(const struct table_value *device, const char *name)
 	return files_path("/sys/block/%s/%s", device[DEVICE_NAME].text, name);
 }
 
+/* The device that a session has under a name, or NULL. */
+const struct table_value *device_of_session(const struct table *devices, const char *session,
+					    const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < devices->nr_rows; i++) {
+		const struct table_value *device = table_row(devices, i);
+
+		if (value_is(&device[DEVICE_SESSION], session) && device[DEVICE_DEVICE].known &&
+		    text_same_path(device[DEVICE_DEVICE].text, name))
+			return device;
+	}
+	return NULL;
+}
+
 /* DEVICE@SESSION, SESSION/DEVICE or /dev/rnbd/SESSION/DEVICE */
 static bool device_is_in_session(const struct table_value *device, const char *name)
 {

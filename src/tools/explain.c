@@ -70,6 +70,8 @@ static const struct explain_reason explain_reasons[] = {
 	{ "unmap", EALREADY, CLIENT, "it is being unmapped already", NULL },
 	{ "resize", EINVAL, CLIENT, "the disk cannot have that size",
 	  "blockdev --getsize64 on the server prints it" },
+	{ "set", EINVAL, CLIENT, "the session does not take that time",
+	  "the kernel log says why" },
 	{ "remap", EINVAL, CLIENT, "it cannot be opened again", NULL },
 	{ "remap", ENOTCONN, CLIENT, "the session has no path now", "see rnbd path list" },
 	{ "remap", EBUSY, CLIENT, "it is being opened or closed at the moment", "try again" },
@@ -116,6 +118,14 @@ static const struct explain_reason *explain_find(const char *verb, int err)
 		    !strcmp(explain_reasons[i].verb, verb))
 			return &explain_reasons[i];
 	return NULL;
+}
+
+/* Whether a server could not be reached. */
+bool explain_is_network(const char *verb, int err)
+{
+	const struct explain_reason *reason = explain_find(verb, err);
+
+	return reason && !strcmp(reason->side, NETWORK);
 }
 
 static bool explain_log_says(const struct words *log, const char *text)

@@ -167,17 +167,12 @@ static int map_choose_session(struct map *map)
 static struct table map_find(const struct map *map)
 {
 	struct table all = device_table(), found = device_table();
-	size_t i;
+	const struct table_value *device;
 
 	device_load(&all);
-	for (i = 0; i < all.nr_rows; i++) {
-		const struct table_value *device = table_row(&all, i);
-
-		if (value_is(&device[DEVICE_SESSION], map->session) &&
-		    device[DEVICE_DEVICE].known &&
-		    text_same_path(device[DEVICE_DEVICE].text, map->device))
-			table_take(&found, &all, i);
-	}
+	device = device_of_session(&all, map->session, map->device);
+	if (device)
+		table_take(&found, &all, (device - all.values) / all.nr_fields);
 	return found;
 }
 

@@ -19,6 +19,9 @@ static const struct option options_known[] = {
 	{ "json",		no_argument,		NULL, 'j' },
 	{ "bytes",		no_argument,		NULL, 'b' },
 	{ "dry-run",		no_argument,		NULL, 'n' },
+	{ "client",		no_argument,		NULL, 'c' },
+	{ "server",		no_argument,		NULL, 'r' },
+	{ "prune",		no_argument,		NULL, 'P' },
 	{ "help",		no_argument,		NULL, 'h' },
 	{ "version",		no_argument,		NULL, 'V' },
 	{ NULL,			0,			NULL, 0 },
@@ -57,6 +60,15 @@ static bool options_set(int letter)
 		break;
 	case 'n':
 		options.dry_run = true;
+		break;
+	case 'c':
+		options.client = true;
+		break;
+	case 'r':
+		options.server = true;
+		break;
+	case 'P':
+		options.prune = true;
 		break;
 	case 'h':
 		options.help = true;

@@ -35,10 +35,13 @@ struct options {
 	bool		json;
 	bool		bytes;
 	bool		dry_run;
+	bool		client;
+	bool		server;
+	bool		prune;
 	bool		help;
 };
 
-#define OPTIONS_MAX	16
+#define OPTIONS_MAX	32
 
 /* Set once, before anything else is done. */
 extern struct options options;
