@@ -14,6 +14,7 @@
 #include "options.h"
 #include "plan.h"
 #include "report.h"
+#include "wait.h"
 
 /* Which disk a device became, also if somebody else has mapped it in the same moment. */
 static void apply_find_disk(struct step *step, const struct table *devices)
@@ -61,8 +62,29 @@ static int apply_once(const struct conf *conf)
 	return report_end(&steps);
 }
 
+/* The server is loaded at once, and what is mapped comes when it comes. */
+static int apply_patiently(struct conf *conf)
+{
+	struct steps steps = { 0 };
+	int status, mapped;
+
+	if (options.server || !options.client)
+		plan_server(conf, &steps);
+	report_plan(&steps);
+	modules_load(&steps);
+	status = steps.nr ? report_end(&steps) : RNBD_OK;
+	mapped = wait_run(conf);
+	return mapped ? mapped : status;
+}
+
 static int apply_check_options(void)
 {
+	if (options.wait && (options.json || options.dry_run || options.prune))
+		return fail(RNBD_USAGE, "leave one of them out",
+			    "--wait goes neither with --json nor with --dry-run or --prune");
+	if (options.wait && options.server && !options.client)
+		return fail(RNBD_USAGE, "leave one of them out",
+			    "--wait is for what a client maps, and --server without --client maps nothing");
 	if (options.prune && options.server && !options.client)
 		return fail(RNBD_USAGE, "leave one of them out",
 			    "--prune is for what a client maps, and --server without --client maps nothing");
@@ -79,5 +101,5 @@ int apply_run(char **words, int nr)
 	conf_read(&conf);
 	if (conf.problems.nr)
 		return problems_tell(&conf.problems);
-	return apply_once(&conf);
+	return options.wait ? apply_patiently(&conf) : apply_once(&conf);
 }

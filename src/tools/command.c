@@ -23,7 +23,7 @@ static int command_run_help(char **words, int nr);
 static const struct command commands[] = {
 	{ "map", MAP_ARGUMENTS, "map a device of a server", MAP_OPTIONS, 1, 4, device_map },
 	{ "unmap", "DEVICE", "give a device back", "Fn", 1, 2, device_unmap },
-	{ "apply", "", "make what is mapped and served what the files say", "crPn", 0, 0,
+	{ "apply", "", "make what is mapped and served what the files say", "crwPn", 0, 0,
 	  apply_run },
 	{ "list", "", "what is mapped and what is served", "b", 0, 0, overview_list },
 	{ "show", "[NAME]", "all about a device or a session, or about all", "b", 0, 1,
@@ -63,6 +63,7 @@ static const struct {
 	{ 'F', "    --force", "also if the disk is open: its I/O fails" },
 	{ 'c', "    --client", "only what this host maps" },
 	{ 'r', "    --server", "only what this host serves" },
+	{ 'w', "    --wait", "try until all is mapped, for a service" },
 	{ 'P', "    --prune", "also unmap what is not in the files" },
 	{ 'S', "    --shrink", "also if the disk becomes smaller" },
 	{ 'n', "-n, --dry-run", "only say what would be written where" },

@@ -21,6 +21,7 @@ static const struct option options_known[] = {
 	{ "dry-run",		no_argument,		NULL, 'n' },
 	{ "client",		no_argument,		NULL, 'c' },
 	{ "server",		no_argument,		NULL, 'r' },
+	{ "wait",		no_argument,		NULL, 'w' },
 	{ "prune",		no_argument,		NULL, 'P' },
 	{ "help",		no_argument,		NULL, 'h' },
 	{ "version",		no_argument,		NULL, 'V' },
@@ -66,6 +67,9 @@ static bool options_set(int letter)
 		break;
 	case 'r':
 		options.server = true;
+		break;
+	case 'w':
+		options.wait = true;
 		break;
 	case 'P':
 		options.prune = true;

@@ -37,6 +37,7 @@ struct options {
 	bool		dry_run;
 	bool		client;
 	bool		server;
+	bool		wait;
 	bool		prune;
 	bool		help;
 };

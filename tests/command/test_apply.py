@@ -266,11 +266,12 @@ class Client(ApplyCase):
     def test_the_shell_completes_it(self):
         self.assertIn("apply", self.rnbd("complete", "ap")[0].split())
         options = self.rnbd("complete", "--", "apply")[0].split()
-        self.assertLessEqual({"--client", "--server", "--prune", "--dry-run"}, set(options))
+        self.assertLessEqual({"--client", "--server", "--wait", "--prune", "--dry-run"}, set(options))
         self.assertIn("--prune", self.rnbd("apply", "--help")[0])
 
     def test_options_that_do_not_go_together(self):
-        for words in (("--prune", "--server"), ("now",)):
+        for words in (("--wait", "--json"), ("--wait", "-n"), ("--wait", "--prune"), ("--wait", "--server"),
+                      ("--prune", "--server"), ("now",)):
             self.rnbd("apply", *words, status=2)
 
 
