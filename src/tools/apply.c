@@ -55,7 +55,7 @@ static int apply_once(const struct conf *conf)
 	if (!options.dry_run)
 		modules_load(&steps);
 	if (!options.dry_run && device_module_is_loaded()) {
-		steps_run(&steps, "applying the configuration");
+		steps_run(&steps, "applying the configuration", -1);
 		device_wait_for_links();
 		apply_find_disks(&steps);
 	}

@@ -19,6 +19,8 @@ static const struct option options_known[] = {
 	{ "json",		no_argument,		NULL, 'j' },
 	{ "bytes",		no_argument,		NULL, 'b' },
 	{ "dry-run",		no_argument,		NULL, 'n' },
+	{ "timeout",		required_argument,	NULL, 't' },
+	{ "all",		no_argument,		NULL, 'a' },
 	{ "client",		no_argument,		NULL, 'c' },
 	{ "server",		no_argument,		NULL, 'r' },
 	{ "wait",		no_argument,		NULL, 'w' },
@@ -61,6 +63,12 @@ static bool options_set(int letter)
 		break;
 	case 'n':
 		options.dry_run = true;
+		break;
+	case 't':
+		options.timeout = optarg;
+		break;
+	case 'a':
+		options.all = true;
 		break;
 	case 'c':
 		options.client = true;

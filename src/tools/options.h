@@ -35,6 +35,8 @@ struct options {
 	bool		json;
 	bool		bytes;
 	bool		dry_run;
+	const char	*timeout;
+	bool		all;
 	bool		client;
 	bool		server;
 	bool		wait;

@@ -20,6 +20,7 @@
 #define STEP_WORKERS_MAX	32
 #define STEP_LOG_MAX		4096
 #define STEP_PATIENCE		2	/* s before anything is said */
+#define STEP_GRACE		2	/* s for a process that was told to end */
 
 /* What a process tells of a step. */
 struct step_result {
@@ -43,6 +44,7 @@ struct step_run {
 	size_t			nr_workers;
 	size_t			next_group;
 	size_t			nr_groups;
+	bool			late;		/* its time is over */
 };
 
 struct step *step_add(struct steps *steps, const char *action)
@@ -126,7 +128,7 @@ static void steps_do_group(const struct steps *steps, size_t group,
 }
 
 /* From what a process tells to what became of a step. */
-static void step_finish(struct step *step, const struct step_result *result)
+static void step_finish(struct step *step, const struct step_result *result, bool late)
 {
 	struct answer answer = {
 		.err = result->err, .not_opened = result->not_opened,
@@ -138,6 +140,11 @@ static void step_finish(struct step *step, const struct step_result *result)
 		return;
 	step->state = STEP_FAILED;
 	step->failure = (struct failure){ .status = RNBD_FAILED, .what = step->what };
+	if (late && (!result->done || result->interrupted)) {
+		step->failure.error = "ETIMEDOUT";
+		step->failure.cause = "the kernel did not do it in time";
+		return;
+	}
 	if (!result->done || result->interrupted) {
 		step->failure.status = RNBD_INTERRUPTED;
 		step->failure.cause = "interrupted";
@@ -159,13 +166,13 @@ static struct step_result *steps_results(const struct steps *steps)
 	return results == MAP_FAILED ? NULL : results;
 }
 
-static void steps_finish(struct steps *steps, struct step_result *results)
+static void steps_finish(struct steps *steps, struct step_result *results, bool late)
 {
 	size_t i;
 
 	for (i = 0; i < steps->nr; i++)
 		if (step_is_to_be_run(&steps->list[i]))
-			step_finish(&steps->list[i], &results[i]);
+			step_finish(&steps->list[i], &results[i], late);
 	munmap(results, steps->nr * sizeof(*results));
 }
 
@@ -177,7 +184,7 @@ void steps_run_group(struct steps *steps, size_t group)
 	if (!results)
 		return;
 	steps_do_group(steps, group, results);
-	steps_finish(steps, results);
+	steps_finish(steps, results, false);
 }
 
 static void step_start_worker(struct step_run *run)
@@ -212,14 +219,14 @@ static void step_reap(struct step_run *run)
 	}
 }
 
-/* Told to end, a process ends its write first, and with it whoever writes for it. */
-static void step_stop(struct step_run *run)
+/* Told to end, a process ends its write first; if the kernel does not let it, it is killed. */
+static void step_stop(struct step_run *run, int sig)
 {
 	size_t i;
 
 	run->next_group = run->nr_groups;
 	for (i = 0; i < run->nr_workers; i++)
-		kill(run->workers[i].pid, SIGTERM);
+		kill(run->workers[i].pid, sig);
 }
 
 static void step_show_progress(const struct step_run *run, const char *doing, time_t since)
@@ -236,7 +243,7 @@ static void step_show_progress(const struct step_run *run, const char *doing, ti
 	fprintf(stderr, "\r%s: %zu of %zu, %ld s", doing, ended, nr, (long)secs);
 }
 
-static void step_wait(struct step_run *run, const char *doing,
+static void step_wait(struct step_run *run, const char *doing, int seconds,
 		      const sigset_t *signals)
 {
 	const struct timespec second = { .tv_sec = 1 };
@@ -249,7 +256,10 @@ static void step_wait(struct step_run *run, const char *doing,
 			step_start_worker(run);
 		sig = sigtimedwait(signals, NULL, &second);
 		if (sig > 0 && sig != SIGCHLD)
-			step_stop(run);
+			step_stop(run, SIGTERM);
+		run->late = seconds >= 0 && time(NULL) - since > seconds;
+		if (run->late)
+			step_stop(run, time(NULL) - since > seconds + STEP_GRACE ? SIGKILL : SIGTERM);
 		step_reap(run);
 		step_show_progress(run, doing, since);
 	}
@@ -271,10 +281,11 @@ static size_t steps_groups(const struct steps *steps)
  * steps_run() - do all steps that are planned
  * @steps: gets what became of each
  * @doing: for people who wait: "mapping"
+ * @seconds: after which what is under way is interrupted, -1: never
  *
  * Return: false if it was interrupted, or there is no memory.
  */
-bool steps_run(struct steps *steps, const char *doing)
+bool steps_run(struct steps *steps, const char *doing, int seconds)
 {
 	struct step_run run = { .steps = steps, .nr_groups = steps_groups(steps) };
 	sigset_t signals, before;
@@ -289,9 +300,9 @@ bool steps_run(struct steps *steps, const char *doing)
 	sigaddset(&signals, SIGHUP);
 	sigaddset(&signals, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &signals, &before);
-	step_wait(&run, doing, &signals);
+	step_wait(&run, doing, seconds, &signals);
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	steps_finish(steps, run.results);
+	steps_finish(steps, run.results, run.late);
 	for (i = 0; i < steps->nr; i++)
 		if (steps->list[i].failure.status == RNBD_INTERRUPTED)
 			return false;

@@ -49,6 +49,6 @@ struct steps {
 struct step *step_add(struct steps *steps, const char *action);
 size_t steps_count(const struct steps *steps, enum step_state state);
 void steps_run_group(struct steps *steps, size_t group);
-bool steps_run(struct steps *steps, const char *doing);
+bool steps_run(struct steps *steps, const char *doing, int seconds);
 
 #endif

@@ -1,6 +1,6 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""rnbd apply makes what runs the same as what the files say, and no more."""
+"""rnbd apply makes what runs the same as what the files say, and no more; rnbd unmap --all."""
 
 import errno
 import json
@@ -267,6 +267,7 @@ class Client(ApplyCase):
         self.assertIn("apply", self.rnbd("complete", "ap")[0].split())
         options = self.rnbd("complete", "--", "apply")[0].split()
         self.assertLessEqual({"--client", "--server", "--wait", "--prune", "--dry-run"}, set(options))
+        self.assertLessEqual({"--all", "--timeout"}, set(self.rnbd("complete", "--", "unmap")[0].split()))
         self.assertIn("--prune", self.rnbd("apply", "--help")[0])
 
     def test_options_that_do_not_go_together(self):
@@ -357,6 +358,75 @@ class Modules(ApplyCase):
                          ["failed", "planned", "done", "done", "done"])
         # rnbd-server would have loaded rtrs-server with other parameters
         self.assertEqual(self.modprobes(), ["rtrs-server sess_queue_depth=256"])
+
+
+class UnmapAll(ApplyCase):
+    """rnbd unmap --all, for a shutdown"""
+
+    def unmap(self, *words, **kernel):
+        """Unmap all, with that kernel."""
+        return self.rnbd("unmap", "--all", *words, does=KERNEL, **kernel)
+
+    def test_all_are_unmapped(self):
+        self.assertEqual(self.rnbd("unmap", "--all"), ("nothing is to be done\n", ""))
+        self.system.client().map("a", "s")
+        self.system.map("b", "t")
+        self.assertIn("would unmap rnbd1, b of session t\n", self.unmap("-n")[0])
+        self.assertEqual(self.unmap()[0], "unmap rnbd0, a of session s\nunmap rnbd1, b of session t\n"
+                         "2 of 2 done\n")
+        self.assertEqual(self.json("list")["devices"], [])
+        self.assertEqual(self.json("unmap", "--all"), {"version": 1, "changed": False, "changes": []})
+
+    def test_one_in_use_is_named_and_left(self):
+        self.system.client().map("a", "s")
+        self.system.map("b", "t")
+        self.system.put("sys/block/rnbd1/holders/dm-0/x")
+        self.refuse(rnbd1="EBUSY")
+        out, err = self.unmap(status=1)
+        self.assertTrue(out.endswith("1 of 2 done\n"))
+        self.assertIn("cannot unmap rnbd1, b of session t: rnbd1 is part of dm-0: this host refused: somebody "
+                      "has the disk open (EBUSY)", err)
+        self.assertEqual([d["name"] for d in self.json("list")["devices"]], ["rnbd1"])
+        changes = self.json("unmap", "--all", "--force", does=KERNEL)["changes"]
+        self.assertEqual([(c["disk"], c["state"]) for c in changes], [("rnbd1", "done")])
+
+    def test_users_have_time_to_go(self):
+        self.system.client().map("a", "s")
+        self.refuse(rnbd0="EBUSY")
+        with subprocess.Popen([COMMAND, "unmap", "--all", "--timeout", "30"], text=True,
+                              env=self.environment(does=KERNEL), stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as job:
+            said = job.stderr.readline()
+            self.assertRegex(said, r"rnbd0 is in use: a program has it open; waiting for up to \d+ s")
+            self.refuse()
+            out, err = job.communicate(timeout=20)
+        self.assertEqual((job.returncode, err), (0, ""))
+        self.assertTrue(out.endswith("1 of 1 done\n"))
+
+    def test_the_time_that_users_have_is_bounded(self):
+        self.system.client().map("a", "s")
+        self.refuse(rnbd0="EBUSY")
+        began = time.monotonic()
+        self.unmap("--timeout", "2", status=1)
+        self.assertLess(time.monotonic() - began, 8)
+        self.unmap("--timeout", "1", "--force")
+        self.assertEqual(self.json("list")["devices"], [])
+
+    def test_a_disk_that_the_kernel_keeps_for_long_does_not_keep_a_shutdown(self):
+        self.system.client().map("a", "s")
+        began = time.monotonic()
+        err = self.rnbd("unmap", "--all", "--timeout", "1", status=1,
+                        does="exec sleep 30 >/dev/null 2>&1")[1]
+        self.assertLess(time.monotonic() - began, 15)
+        self.assertIn("cannot unmap rnbd0, a of session s: the kernel did not do it in time (ETIMEDOUT)", err)
+
+    def test_what_is_typed_wrongly(self):
+        self.system.client().map("a", "s")
+        for words in (("--all", "rnbd0"), ("rnbd0", "--timeout", "3"), ("--timeout", "3"),
+                      ("--all", "--timeout", "soon"), ("--all", "--timeout", "-1")):
+            self.says_error("unmap", *words, status=2, text="rnbd unmap" if "soon" not in words and
+                            "-1" not in words else "number of seconds")
+        self.says_error("unmap", "rnbd0", status=1, says=errno.EBUSY, text="somebody has the disk open")
 
 
 if __name__ == "__main__":
