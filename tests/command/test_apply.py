@@ -123,7 +123,7 @@ class Client(ApplyCase):
         self.assertEqual({entry for c in (first, last) for entry in c["error"]["log"]},
                          {"rnbd_client: <one>: it is so"})
 
-    def test_the_status_says_of_how_many_kinds_the_failures_are(self):
+    def test_a_mode_that_is_another_is_told(self):
         self.system.client()
         self.system.map("vg0/home", "one", access_mode="rw", fast_io_fail_tmo="15")
         self.system.path("one", "ip:10.0.0.1@ip:10.0.0.2")
@@ -132,9 +132,7 @@ class Client(ApplyCase):
         err = self.apply(status=4)[1]
         self.assertIn("rnbd0 is vg0/home of session one, mapped rw and not ro; unmap it first: rnbd unmap "
                       "rnbd0", err)
-        self.configure(TWO.replace("[x]", "[x, y]"))
-        self.refuse(y="ENOENT")
-        self.apply(status=1)
+        self.assertEqual(self.changes(status=4), [("differ", "access", "failed")])
 
     def test_times_are_set_in_an_order_that_is_right_at_any_moment(self):
         for number, (fast, loss, new_fast, new_loss, options) in enumerate((
@@ -350,6 +348,14 @@ class Modules(ApplyCase):
                          "uses it: modprobe -r rnbd-server rtrs-server, and rnbd apply --server")
         self.assertIn("dev_search_path=/ and not /srv/rnbd", err.splitlines()[1])
         self.assertFalse((self.system.root / "modprobes").exists())
+
+    def test_the_status_says_of_how_many_kinds_the_failures_are(self):
+        self.configure(self.SERVER)
+        self.load("rtrs_server", sess_queue_depth="256")
+        self.system.put("refuse", "{}")
+        self.apply(status=6)
+        self.load("rtrs_server", sess_queue_depth="512")
+        self.apply(status=1)
 
     def test_a_server_that_cannot_be_loaded_keeps_the_client_not_back(self):
         self.configure(self.SERVER + TWO)
