@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "apply.h"
 #include "command.h"
 #include "connect.h"
 #include "device.h"
@@ -21,11 +22,15 @@ static int command_run_help(char **words, int nr);
 
 #define MAP_ARGUMENTS	"DEVICE from SERVER[,SERVER...] [ro|rw|migration]"
 #define MAP_OPTIONS	"spflqn"
+#define UNMAP_OPTIONS	"Fatn"
 
 /* Of two with the same function the first is shown in the help. */
 static const struct command commands[] = {
 	{ "map", MAP_ARGUMENTS, "map a device of a server", MAP_OPTIONS, 1, 4, device_map },
-	{ "unmap", "DEVICE", "give a device back", "Fn", 1, 2, device_unmap },
+	{ "unmap", "DEVICE | --all", "give a device back, or all", UNMAP_OPTIONS, 0, 2,
+	  device_unmap },
+	{ "apply", "", "make what is mapped and served what the files say", "crwPn", 0, 0,
+	  apply_run },
 	{ "list", "", "what is mapped and what is served", "b", 0, 0, overview_list },
 	{ "show", "[NAME]", "all about a device or a session, or about all", "b", 0, 1,
 	  overview_show },
@@ -63,7 +68,8 @@ static const struct command commands[] = {
 	{ "version", "", "versions of this command and of the modules", "", 0, 0, version_run },
 	{ "help", "[COMMAND]", "this", "", 0, 2, command_run_help },
 	{ "device map", MAP_ARGUMENTS, "map a device of a server", MAP_OPTIONS, 1, 4, device_map },
-	{ "device unmap", "DEVICE", "give a device back", "Fn", 1, 2, device_unmap },
+	{ "device unmap", "DEVICE | --all", "give a device back, or all", UNMAP_OPTIONS, 0, 2,
+	  device_unmap },
 	{ "device resize", "DEVICE SIZE", "take over a new size", "Sn", 2, 2, device_resize },
 	{ "device remap", "DEVICE", "open a device that is closed, at once", "n", 1, 1, device_remap },
 };
@@ -79,6 +85,12 @@ static const struct {
 	{ 'l', "    --dev-loss-tmo S", "seconds after which a lost device is unmapped, -1: never" },
 	{ 'q', "    --poll-queues N", "connections for polled I/O, -1: one per CPU" },
 	{ 'F', "    --force", "also if it is in use: its I/O fails, or waits" },
+	{ 'a', "    --all", "all that is mapped" },
+	{ 't', "    --timeout S", "with --all: wait so long for those who use a disk" },
+	{ 'c', "    --client", "only what this host maps" },
+	{ 'r', "    --server", "only what this host serves" },
+	{ 'w', "    --wait", "try until all is mapped, for a service" },
+	{ 'P', "    --prune", "also unmap what is not in the files" },
 	{ 'S', "    --shrink", "also if the disk becomes smaller" },
 	{ 'I', "    --identity ID", "the identity to be accepted, as rnbd show has it" },
 	{ 'C', "    --checked", "what is on the disk has been checked" },

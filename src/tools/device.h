@@ -31,6 +31,9 @@ enum device_field {
 
 struct table device_table(void);
 void device_load(struct table *devices);
+void device_wait_for_links(void);
+const struct table_value *device_of_session(const struct table *devices, const char *session,
+					    const char *name);
 bool device_module_is_loaded(void);
 int device_no_module(void);
 void device_match(const struct table *devices, const char *name, struct table *found);

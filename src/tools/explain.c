@@ -80,6 +80,8 @@ static const struct explain_reason explain_reasons[] = {
 	  "round-robin, min-inflight and min-latency are known everywhere" },
 	{ "accept", EINVAL, CLIENT, "the server offers no other device any more",
 	  "see rnbd show DEVICE" },
+	{ "set", EINVAL, CLIENT, "the session does not take that time",
+	  "the kernel log says why" },
 	{ "remap", EINVAL, CLIENT, "it cannot be opened again", NULL },
 	{ "remap", ENOTCONN, CLIENT, "the session has no path now", "see rnbd path list" },
 	{ "remap", EBUSY, CLIENT, "it is being opened or closed at the moment", "try again" },
@@ -138,6 +140,14 @@ static const struct explain_reason *explain_find(const char *verb, int err)
 		    explain_is_among(verb, explain_reasons[i].verb))
 			return &explain_reasons[i];
 	return NULL;
+}
+
+/* Whether a server could not be reached. */
+bool explain_is_network(const char *verb, int err)
+{
+	const struct explain_reason *reason = explain_find(verb, err);
+
+	return reason && !strcmp(reason->side, NETWORK);
 }
 
 static bool explain_log_says(const struct words *log, const char *text)

@@ -24,6 +24,12 @@ static const struct option options_known[] = {
 	{ "json",		no_argument,		NULL, 'j' },
 	{ "bytes",		no_argument,		NULL, 'b' },
 	{ "dry-run",		no_argument,		NULL, 'n' },
+	{ "timeout",		required_argument,	NULL, 't' },
+	{ "all",		no_argument,		NULL, 'a' },
+	{ "client",		no_argument,		NULL, 'c' },
+	{ "server",		no_argument,		NULL, 'r' },
+	{ "wait",		no_argument,		NULL, 'w' },
+	{ "prune",		no_argument,		NULL, 'P' },
 	{ "help",		no_argument,		NULL, 'h' },
 	{ "version",		no_argument,		NULL, 'V' },
 	{ NULL,			0,			NULL, 0 },
@@ -77,6 +83,24 @@ static bool options_set(int letter)
 		break;
 	case 'n':
 		options.dry_run = true;
+		break;
+	case 't':
+		options.timeout = optarg;
+		break;
+	case 'a':
+		options.all = true;
+		break;
+	case 'c':
+		options.client = true;
+		break;
+	case 'r':
+		options.server = true;
+		break;
+	case 'w':
+		options.wait = true;
+		break;
+	case 'P':
+		options.prune = true;
 		break;
 	case 'h':
 		options.help = true;

@@ -20,6 +20,7 @@ enum rnbd_status {
 	RNBD_AMBIGUOUS		= 5,
 	RNBD_NO_MODULE		= 6,
 	RNBD_NOT_ALLOWED	= 7,	/* not root */
+	RNBD_CONFIGURATION	= 8,	/* errors in the files of /etc/rnbd */
 	RNBD_INTERRUPTED	= 130,
 };
 
@@ -39,6 +40,12 @@ struct options {
 	bool		json;
 	bool		bytes;
 	bool		dry_run;
+	const char	*timeout;
+	bool		all;
+	bool		client;
+	bool		server;
+	bool		wait;
+	bool		prune;
 	bool		help;
 };
 
