@@ -78,6 +78,7 @@ install-dkms:
 # The administrator's command, and what belongs to it. PREFIX=/usr is for packages.
 PREFIX := /usr/local
 SHARE = $(DESTDIR)$(PREFIX)/share
+EXAMPLES = $(SHARE)/doc/rnbd-tools/examples
 
 tools:
 	@$(MAKE) -s -C src/tools
@@ -85,6 +86,9 @@ tools:
 install-tools: tools
 	@umask 022; install -D -m 755 src/tools/rnbd $(DESTDIR)$(PREFIX)/sbin/rnbd
 	@umask 022; install -D -m 644 src/tools/rnbd.8 $(SHARE)/man/man8/rnbd.8
+	@umask 022; install -D -m 644 src/tools/rnbd.4 $(SHARE)/man/man4/rnbd.4
+	@umask 022; install -D -m 644 src/tools/rnbd.conf.5 $(SHARE)/man/man5/rnbd.conf.5
+	@umask 022; install -D -m 644 src/tools/rnbd.conf.example $(EXAMPLES)/rnbd.conf.example
 	@umask 022; install -D -m 644 src/tools/schema/rnbd-1.json $(SHARE)/rnbd/schema/rnbd-1.json
 	@umask 022; install -D -m 644 scripts/completion/rnbd \
 		$(SHARE)/bash-completion/completions/rnbd
@@ -98,6 +102,11 @@ clean:
 unit: host-packages
 	@$(MAKE) -s -C tests/unit
 	@$(MAKE) -s -C tests/command
+
+RUNS := 1000000
+fuzz:
+	@scripts/host-packages clang libclang-rt-dev
+	@$(MAKE) -s -C tests/command fuzz RUNS=$(RUNS)
 
 lint: host-packages
 	@scripts/lint $(KDIR) $(MODULES)
@@ -156,10 +165,11 @@ help:
 	@echo 'make install-dkms   put the source where dkms finds it, and udev rules, DESTDIR is the root'
 	@echo 'make deb            the Debian packages, in PACKAGES=$(PACKAGES)'
 	@echo 'make rpm            the same as .rpm'
-	@echo 'make tools          the command rnbd; needs libsmartcols-dev'
-	@echo 'make install-tools  install it, its manual and completion below PREFIX=$(PREFIX)'
+	@echo 'make tools          the command rnbd; needs libsmartcols-dev, librdmacm-dev, libibverbs-dev, libyaml-dev'
+	@echo 'make install-tools  install it, its manuals and completion below PREFIX=$(PREFIX)'
 	@echo 'make clean          remove what was built'
 	@echo 'make unit           unit tests of the wire code and of the command, in userspace'
+	@echo 'make fuzz           RUNS=$(RUNS) random files for what reads the configuration'
 	@echo 'make lint           static checks: sparse, W=1, checkpatch, shellcheck, house rules'
 	@echo 'make compat-verify  compile each compat probe alone; must agree with all at once'
 	@echo 'make check          lint, unit, and the virtual-machine tests; needs root'
@@ -177,8 +187,8 @@ help:
 	@echo 'Also: C=1, W=1, V=1, CC=, LLVM=1 as for any external module;'
 	@echo 'MODULES="rtrs-core ..." builds some modules only.'
 	@echo 'BENCH="--quick ..." are options for `tests/vm/lab bench`, MATRIX="--verify ..." for matrix.'
-	@echo 'deb, rpm, unit, lint, compat-verify, check..., soak, matrix, demo and bench install missing'
+	@echo 'deb, rpm, unit, fuzz, lint, compat-verify, check..., soak, matrix, demo and bench install missing'
 	@echo 'Debian packages (root).'
 
-.PHONY: modules install uninstall install-dkms tools install-tools clean deb rpm unit lint \
+.PHONY: modules install uninstall install-dkms tools install-tools clean deb rpm unit fuzz lint \
 	compat-verify check check-all check-debug check-package soak matrix demo bench host-packages help

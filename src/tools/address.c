@@ -3,15 +3,15 @@
  * From what is typed to what map_device takes: "ip:" or "gid:" in front of an address,
  * which a name is looked up for.
  */
+#include <arpa/inet.h>
 #include <netdb.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "address.h"
 #include "fail.h"
 #include "options.h"
-
-#define ADDRESS_MAX	6	/* of a line of map_device */
 
 /* What stands behind "@", or all of it. */
 const char *address_destination(const char *address)
@@ -21,7 +21,21 @@ const char *address_destination(const char *address)
 	return at ? at + 1 : address;
 }
 
-static int address_look_up(const char *name, char **address)
+__printf(4, 5)
+static bool address_fail(struct failure *failure, enum rnbd_status status, const char *remedy,
+			 const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	*failure = (struct failure){
+		.status = status, .what = text_vformat(format, args), .remedy = remedy,
+	};
+	va_end(args);
+	return false;
+}
+
+static bool address_look_up(const char *name, char **address, struct failure *failure)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *info;
 	char text[NI_MAXHOST];
@@ -29,63 +43,85 @@ static int address_look_up(const char *name, char **address)
 
 	err = getaddrinfo(name, NULL, &hints, &info);
 	if (err)
-		return fail(RNBD_FAILED, "name it by its address",
-			    "cannot find the address of %s: %s", name, gai_strerror(err));
+		return address_fail(failure, RNBD_FAILED, "name it by its address",
+				    "cannot find the address of %s: %s", name, gai_strerror(err));
 	/* the first is the one that the system prefers */
 	err = getnameinfo(info->ai_addr, info->ai_addrlen, text, sizeof(text), NULL, 0,
 			  NI_NUMERICHOST);
 	freeaddrinfo(info);
 	if (err)
-		return fail(RNBD_FAILED, "name it by its address",
-			    "cannot write the address of %s: %s", name, gai_strerror(err));
+		return address_fail(failure, RNBD_FAILED, "name it by its address",
+				    "cannot write the address of %s: %s", name, gai_strerror(err));
 	*address = text_format("ip:%s", text);
-	return RNBD_OK;
+	return true;
 }
 
-static int address_read_half(const char *text, char **address)
+static bool address_read_half(const char *text, char **address, struct failure *failure)
 {
 	if (strpbrk(text, " \t\n") || !*text)
-		return fail(RNBD_USAGE, "rnbd map --help", "\"%s\" is no server", text);
+		return address_fail(failure, RNBD_USAGE, "rnbd map --help",
+				    "\"%s\" is no server", text);
 	if (!strncmp(text, "ip:", 3) || !strncmp(text, "gid:", 4)) {
 		*address = text_format("%s", text);
-		return RNBD_OK;
+		return true;
 	}
-	return address_look_up(text, address);
+	return address_look_up(text, address, failure);
 }
 
-static int address_read(char *text, struct words *addresses)
+/* Add [SOURCE@]SERVER as map_device takes it; false: it is none, or not known here now. */
+bool address_read(const char *text, struct words *addresses, struct failure *failure)
 {
-	char *at = strchr(text, '@'), *source, *destination;
-	int status;
+	const char *server = address_destination(text);
+	char *source, *destination;
 
-	if (at)
-		*at++ = '\0';
-	status = address_read_half(at ? at : text, &destination);
-	if (status)
-		return status;
-	if (!at) {
+	if (!address_read_half(server, &destination, failure))
+		return false;
+	if (server == text) {
 		words_add(addresses, destination);
-		return RNBD_OK;
+		return true;
 	}
-	status = address_read_half(text, &source);
-	if (!status)
-		words_add(addresses, text_format("%s@%s", source, destination));
-	return status;
+	source = text_format("%.*s", (int)(server - text - 1), text);
+	if (!address_read_half(source, &source, failure))
+		return false;
+	words_add(addresses, text_format("%s@%s", source, destination));
+	return true;
 }
 
 /* SERVER[,SERVER...] as what map_device takes; the exit status. */
 int address_read_list(const char *text, struct words *addresses)
 {
 	char *rest = text_format("%s", text), *word;
-	int status;
+	struct failure failure = { 0 };
 
-	while ((word = strsep(&rest, ","))) {
-		status = address_read(word, addresses);
-		if (status)
-			return status;
-	}
+	while ((word = strsep(&rest, ",")))
+		if (!address_read(word, addresses, &failure))
+			return fail_with(&failure);
 	if (addresses->nr > ADDRESS_MAX)
 		return fail(RNBD_USAGE, NULL, "a session has %d paths at most, when it is made",
 			    ADDRESS_MAX);
 	return RNBD_OK;
+}
+
+/* An address of IPv6 has several spellings, and "ip:" or "gid:" in front. */
+static int address_bytes(const char *address, unsigned char *bytes)
+{
+	const char *text = strchr(address, ':');
+
+	if (!text++)
+		return AF_UNSPEC;
+	if (inet_pton(AF_INET, text, bytes) == 1)
+		return AF_INET;
+	text = text_format("%.*s", (int)strcspn(text, "%"), text);
+	return inet_pton(AF_INET6, text, bytes) == 1 ? AF_INET6 : AF_UNSPEC;
+}
+
+/* Whether two addresses, as the driver takes and shows them, are one. */
+bool address_is_same(const char *a, const char *b)
+{
+	unsigned char bytes[2][16] = { 0 };
+	int family = address_bytes(a, bytes[0]);
+
+	if (family == AF_UNSPEC || family != address_bytes(b, bytes[1]))
+		return !strcmp(a, b);
+	return *a == *b && !memcmp(bytes[0], bytes[1], sizeof(bytes[0]));
 }

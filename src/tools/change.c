@@ -63,7 +63,7 @@ static void change_show_progress(const struct change *change, time_t since)
 {
 	time_t secs = time(NULL) - since;
 
-	if (secs >= CHANGE_PATIENCE && isatty(STDERR_FILENO))
+	if (change->doing && secs >= CHANGE_PATIENCE && isatty(STDERR_FILENO))
 		fprintf(stderr, "\r%s: %ld s", text_shown(change->doing), (long)secs);
 }
 
@@ -79,7 +79,7 @@ static void change_wait(const struct change *change, pid_t child, const sigset_t
 			kill(child, SIGKILL);
 		change_show_progress(change, since);
 	}
-	if (time(NULL) - since >= CHANGE_PATIENCE && isatty(STDERR_FILENO))
+	if (change->doing && time(NULL) - since >= CHANGE_PATIENCE && isatty(STDERR_FILENO))
 		fputs("\r\033[K", stderr);
 }
 

@@ -10,7 +10,7 @@
 
 struct change {
 	const char	*verb;	/* of the command: map, unmap, ... */
-	const char	*doing;	/* for people who wait: "mapping data from 10.0.0.2" */
+	const char	*doing;	/* for people who wait: "mapping data"; NULL: nobody does */
 	const char	*file;
 	const char	*text;
 };

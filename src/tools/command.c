@@ -3,25 +3,34 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "apply.h"
 #include "command.h"
+#include "connect.h"
 #include "device.h"
+#include "doctor.h"
 #include "export.h"
 #include "files.h"
 #include "options.h"
 #include "overview.h"
 #include "path.h"
 #include "session.h"
+#include "settings.h"
+#include "stat.h"
 #include "version.h"
 
 static int command_run_help(char **words, int nr);
 
 #define MAP_ARGUMENTS	"DEVICE from SERVER[,SERVER...] [ro|rw|migration]"
 #define MAP_OPTIONS	"spflqn"
+#define UNMAP_OPTIONS	"Fatn"
 
 /* Of two with the same function the first is shown in the help. */
 static const struct command commands[] = {
 	{ "map", MAP_ARGUMENTS, "map a device of a server", MAP_OPTIONS, 1, 4, device_map },
-	{ "unmap", "DEVICE", "give a device back", "Fn", 1, 2, device_unmap },
+	{ "unmap", "DEVICE | --all", "give a device back, or all", UNMAP_OPTIONS, 0, 2,
+	  device_unmap },
+	{ "apply", "", "make what is mapped and served what the files say", "crwPn", 0, 0,
+	  apply_run },
 	{ "list", "", "what is mapped and what is served", "b", 0, 0, overview_list },
 	{ "show", "[NAME]", "all about a device or a session, or about all", "b", 0, 1,
 	  overview_show },
@@ -31,18 +40,36 @@ static const struct command commands[] = {
 	  device_remap },
 	{ "device list", "", "what is mapped", "b", 0, 0, device_list },
 	{ "device show", "DEVICE", "all about a mapped device", "b", 1, 1, device_show },
+	{ "device set", "DEVICE fast-io-fail-tmo|dev-loss-tmo SECONDS",
+	  "how long I/O waits for a lost server, and disks", "n", 3, 3, device_set },
+	{ "device accept", "DEVICE --identity ID", "take the server's other device for this one",
+	  "In", 1, 1, device_accept },
+	{ "device clear-lost-writes", "DEVICE --checked", "let flushes succeed again", "Cn", 1, 1,
+	  device_clear_lost_writes },
 	{ "session list", "", "sessions with servers and with clients", "", 0, 0, session_list },
 	{ "session show", "[SESSION]", "a session or all, with its paths and devices", "b", 0, 1,
 	  session_show },
+	{ "session set", "SESSION policy POLICY", "how I/O is spread over paths", "n", 3, 3,
+	  session_set },
 	{ "path list", "", "paths of sessions", "", 0, 0, path_list },
+	{ "path add", "SESSION SERVER", "another path for a session", "n", 2, 2, path_add },
+	{ "path remove", "SESSION PATH", "take a path from a session", "Fn", 2, 2, path_remove },
+	{ "path reconnect", "SESSION PATH", "connect a path at once", "n", 2, 2, path_reconnect },
+	{ "path disconnect", "SESSION PATH", "disconnect a path, until it is reconnected", "Fn",
+	  2, 2, path_disconnect },
 	{ "server list", "", "what this host serves", "b", 0, 0, export_list },
 	{ "server show", "[DEVICE]", "all about what this host serves", "b", 0, 1, export_show },
 	{ "server close", "DEVICE SESSION", "take a device away from a client", "n", 2, 2,
 	  export_close },
+	{ "stat", "[NAME...]", "what devices, sessions and paths do, again and again", "iob", 0, 64,
+	  stat_run },
+	{ "doctor", "[SERVER...]", "what may be wrong on this host, and what to do", "Rp", 0, 16,
+	  doctor_run },
 	{ "version", "", "versions of this command and of the modules", "", 0, 0, version_run },
 	{ "help", "[COMMAND]", "this", "", 0, 2, command_run_help },
 	{ "device map", MAP_ARGUMENTS, "map a device of a server", MAP_OPTIONS, 1, 4, device_map },
-	{ "device unmap", "DEVICE", "give a device back", "Fn", 1, 2, device_unmap },
+	{ "device unmap", "DEVICE | --all", "give a device back, or all", UNMAP_OPTIONS, 0, 2,
+	  device_unmap },
 	{ "device resize", "DEVICE SIZE", "take over a new size", "Sn", 2, 2, device_resize },
 	{ "device remap", "DEVICE", "open a device that is closed, at once", "n", 1, 1, device_remap },
 };
@@ -57,8 +84,19 @@ static const struct {
 	{ 'f', "    --fast-io-fail-tmo S", "seconds that I/O waits for a lost server, -1: for ever" },
 	{ 'l', "    --dev-loss-tmo S", "seconds after which a lost device is unmapped, -1: never" },
 	{ 'q', "    --poll-queues N", "connections for polled I/O, -1: one per CPU" },
-	{ 'F', "    --force", "also if the disk is open: its I/O fails" },
+	{ 'F', "    --force", "also if it is in use: its I/O fails, or waits" },
+	{ 'a', "    --all", "all that is mapped" },
+	{ 't', "    --timeout S", "with --all: wait so long for those who use a disk" },
+	{ 'c', "    --client", "only what this host maps" },
+	{ 'r', "    --server", "only what this host serves" },
+	{ 'w', "    --wait", "try until all is mapped, for a service" },
+	{ 'P', "    --prune", "also unmap what is not in the files" },
 	{ 'S', "    --shrink", "also if the disk becomes smaller" },
+	{ 'I', "    --identity ID", "the identity to be accepted, as rnbd show has it" },
+	{ 'C', "    --checked", "what is on the disk has been checked" },
+	{ 'i', "    --interval S", "seconds of a measurement, 1 if not given; 0.1 to 3600" },
+	{ 'o', "    --once", "one measurement" },
+	{ 'R', "    --report FILE", "put all that a maintainer needs into a new file" },
 	{ 'n', "-n, --dry-run", "only say what would be written where" },
 	{ 'b', "-b, --bytes", "sizes in bytes" },
 	{ 'j', "-j, --json", "JSON, with sizes in bytes" },
@@ -179,6 +217,26 @@ static void command_complete_exports(size_t field)
 	command_print_column(&exports, field);
 }
 
+/* Addresses of the servers that there are sessions with, as they are typed. */
+static void command_complete_servers(void)
+{
+	struct table paths = path_table();
+	const char *last = "";
+	size_t i;
+
+	path_load(&paths, PATH_CLIENT);
+	for (i = 0; i < paths.nr_rows; i++) {
+		const struct table_value *server = &table_row(&paths, i)[PATH_DESTINATION];
+		const char *text = server->known ? server->text : "";
+
+		if (strncmp(text, "ip:", 3) || !strcmp(text, last) ||
+		    strcmp(text_shown(text), text))
+			continue;
+		printf("%s\n", text + 3);
+		last = text;
+	}
+}
+
 static void command_complete_sessions(void)
 {
 	struct words names = { 0 };
@@ -207,9 +265,48 @@ static void command_complete_name(const struct words *words)
 	}
 }
 
+static void command_print_words(const struct words *words)
+{
+	size_t i;
+
+	for (i = 0; i < words->nr; i++)
+		printf("%s\n", words->word[i]);
+}
+
+static void command_complete_paths(const char *session)
+{
+	struct table all = path_table(), paths = path_table();
+
+	path_load(&all, PATH_CLIENT);
+	table_take_where(&paths, &all, PATH_SESSION, session);
+	command_print_column(&paths, PATH_NAME);
+}
+
+/* The second argument of a command, which the first one says more about. */
+static void command_complete_second(const struct command *command, const char *first)
+{
+	struct words names = { 0 };
+
+	if (command->run == path_remove || command->run == path_reconnect ||
+	    command->run == path_disconnect)
+		command_complete_paths(first);
+	else if (command->run == device_set || command->run == session_set)
+		settings_names(command->run == device_set, &names);
+	command_print_words(&names);
+}
+
+static bool command_is_of_session(const struct command *command)
+{
+	return command->run == session_show || command->run == session_set ||
+	       command->run == path_add || command->run == path_remove ||
+	       command->run == path_reconnect || command->run == path_disconnect;
+}
+
 static void command_complete_argument(const struct command *command, size_t nr)
 {
-	if (command->run == device_map)
+	if (command->run == doctor_run || (command->run == device_map && nr == 2))
+		command_complete_servers();
+	else if (command->run == device_map)
 		printf("%s", nr == 1 ? "from\n" : nr == 3 ? "ro\nrw\nmigration\n" : "");
 	else if (command->run == export_close && nr == 1)
 		command_complete_exports(EXPORT_SESSION);
@@ -219,9 +316,10 @@ static void command_complete_argument(const struct command *command, size_t nr)
 		command_complete_exports(EXPORT_DEVICE);
 	else if (command->run == command_run_help)
 		command_complete_name(&(struct words){ 0 });
-	else if (command->run != session_show)
+	else if (!command_is_of_session(command))
 		command_complete_devices();
-	if (command->run == session_show || command->run == overview_show)
+	if (command_is_of_session(command) || command->run == overview_show ||
+	    command->run == stat_run)
 		command_complete_sessions();
 }
 
@@ -260,6 +358,9 @@ int command_complete(char **words, int nr)
 		command_complete_options(command);
 	else if (nr > 1 && (!strcmp(words[nr - 1], "-s") || !strcmp(words[nr - 1], "--session")))
 		command_complete_sessions();
+	else if (command && typed.nr - used == 1 && command->run != device_map &&
+		 command->run != export_close)
+		command_complete_second(command, typed.word[used]);
 	else if (command)
 		command_complete_argument(command, typed.nr - used);
 	else

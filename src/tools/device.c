@@ -2,12 +2,15 @@
 /* Devices that are mapped: what is known of them, and which one a name means. */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "device.h"
 #include "fail.h"
 #include "files.h"
 #include "options.h"
 #include "text.h"
+
+#define DEVICE_UDEV_TRIES	50	/* of a tenth of a second */
 
 static const struct table_field device_fields[DEVICE_FIELDS] = {
 	[DEVICE_NAME] = { "name", "Disk:", "DISK", TABLE_TEXT, NULL, false },
@@ -146,10 +149,37 @@ void device_load(struct table *devices)
 		device_load_one(devices, dirs.word[i]);
 }
 
+/* Until udev has made the links of new disks, or is slow. */
+void device_wait_for_links(void)
+{
+	const struct timespec tenth = { .tv_nsec = 100000000 };
+	const char *queue = files_path("/run/udev/queue");
+	int tries = DEVICE_UDEV_TRIES;
+
+	while (files_exist(queue) && tries--)
+		nanosleep(&tenth, NULL);
+}
+
 /* A file of a disk. */
 char *device_file(const struct table_value *device, const char *name)
 {
 	return files_path("/sys/block/%s/%s", device[DEVICE_NAME].text, name);
+}
+
+/* The device that a session has under a name, or NULL. */
+const struct table_value *device_of_session(const struct table *devices, const char *session,
+					    const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < devices->nr_rows; i++) {
+		const struct table_value *device = table_row(devices, i);
+
+		if (value_is(&device[DEVICE_SESSION], session) && device[DEVICE_DEVICE].known &&
+		    text_same_path(device[DEVICE_DEVICE].text, name))
+			return device;
+	}
+	return NULL;
 }
 
 /* DEVICE@SESSION, SESSION/DEVICE or /dev/rnbd/SESSION/DEVICE */

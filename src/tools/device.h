@@ -31,6 +31,9 @@ enum device_field {
 
 struct table device_table(void);
 void device_load(struct table *devices);
+void device_wait_for_links(void);
+const struct table_value *device_of_session(const struct table *devices, const char *session,
+					    const char *name);
 bool device_module_is_loaded(void);
 int device_no_module(void);
 void device_match(const struct table *devices, const char *name, struct table *found);
@@ -43,5 +46,7 @@ int device_unmap(char **words, int nr);
 int device_resize(char **words, int nr);
 int device_remap(char **words, int nr);
 int device_map(char **words, int nr);
+int device_accept(char **words, int nr);
+int device_clear_lost_writes(char **words, int nr);
 
 #endif

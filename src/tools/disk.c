@@ -10,6 +10,7 @@
 #include "options.h"
 #include "path.h"
 #include "text.h"
+#include "unmap.h"
 #include "users.h"
 
 int device_list(char **words, int nr)
@@ -60,10 +61,16 @@ static int disk_not_unmapped(const struct change *change, struct answer *answer,
 int device_unmap(char **words, int nr)
 {
 	struct table found = device_table();
-	int status = device_find(words[0], &found);
 	struct change change = { .verb = "unmap" };
 	struct answer answer;
+	int status;
 
+	if (options.all && !nr)
+		return unmap_all();
+	if (options.all || options.timeout || !nr)
+		return fail(RNBD_USAGE, "rnbd unmap --help",
+			    "the command is: rnbd unmap DEVICE, or rnbd unmap --all [--timeout S]");
+	status = device_find(words[0], &found);
 	if (status)
 		return status;
 	if (nr == 2 && strcmp(words[1], "force"))

@@ -13,7 +13,7 @@
 #define NETWORK	"network"
 
 struct explain_reason {
-	const char	*verb;
+	const char	*verb;		/* or several words */
 	int		err;
 	const char	*side;
 	const char	*cause;
@@ -35,19 +35,19 @@ static const struct explain_reason explain_reasons[] = {
 	  "see rnbd path list, and try again" },
 	{ "map", EEXIST, CLIENT, "it is mapped already in this session",
 	  "see rnbd list" },
-	{ "map", EHOSTUNREACH, NETWORK, "there is no route to the server, or no RDMA device on the way",
+	{ "map add reconnect", EHOSTUNREACH, NETWORK, "there is no route to the server, or no RDMA device on the way",
 	  "see ip route get ADDRESS, and rdma link show: the port has to be ACTIVE" },
-	{ "map", ENETUNREACH, NETWORK, "there is no route to the server",
+	{ "map add reconnect", ENETUNREACH, NETWORK, "there is no route to the server",
 	  "see ip route get ADDRESS, and rdma link show: the port has to be ACTIVE" },
-	{ "map", ENODEV, NETWORK, "there is no RDMA device on the way to the server",
+	{ "map add reconnect", ENODEV, NETWORK, "there is no RDMA device on the way to the server",
 	  "see rdma link show: the port has to be ACTIVE" },
-	{ "map", ETIMEDOUT, NETWORK, "nobody answered in time",
+	{ "map add reconnect", ETIMEDOUT, NETWORK, "nobody answered in time",
 	  "check the address, a firewall (UDP port 4791 for RoCE), and the server's disk" },
-	{ "map", ECONNREFUSED, NETWORK, "nobody listens there",
+	{ "map add reconnect", ECONNREFUSED, NETWORK, "nobody listens there",
 	  "load it on the server: modprobe rnbd-server; and check --port" },
-	{ "map", ECONNRESET, NETWORK, "the path broke while it was set up",
+	{ "map add reconnect", ECONNRESET, NETWORK, "the path broke while it was set up",
 	  "the server's kernel log says why; its session name may be another client's" },
-	{ "map", EAGAIN, SERVER, "it has not forgotten the last connection yet",
+	{ "map add reconnect", EAGAIN, SERVER, "it has not forgotten the last connection yet",
 	  "try again in some seconds" },
 	{ "map", ENOENT, SERVER, "there is no device of that name below its dev_search_path",
 	  "check the name" },
@@ -70,6 +70,18 @@ static const struct explain_reason explain_reasons[] = {
 	{ "unmap", EALREADY, CLIENT, "it is being unmapped already", NULL },
 	{ "resize", EINVAL, CLIENT, "the disk cannot have that size",
 	  "blockdev --getsize64 on the server prints it" },
+	{ "add", EINVAL, CLIENT, "the address is malformed, or the session takes no more paths",
+	  "the kernel log says which" },
+	{ "reconnect", ENOTCONN, NETWORK, "it does not connect", "the kernel logs of both hosts say why" },
+	{ "reconnect", EBUSY, CLIENT, "it is being connected or closed at the moment", "try again" },
+	{ "time", EINVAL, CLIENT, "dev-loss-tmo would be less than fast-io-fail-tmo: disks would go before their I/O fails",
+	  "change the other one first" },
+	{ "policy", EINVAL, CLIENT, "there is no such policy",
+	  "round-robin, min-inflight and min-latency are known everywhere" },
+	{ "accept", EINVAL, CLIENT, "the server offers no other device any more",
+	  "see rnbd show DEVICE" },
+	{ "set", EINVAL, CLIENT, "the session does not take that time",
+	  "the kernel log says why" },
 	{ "remap", EINVAL, CLIENT, "it cannot be opened again", NULL },
 	{ "remap", ENOTCONN, CLIENT, "the session has no path now", "see rnbd path list" },
 	{ "remap", EBUSY, CLIENT, "it is being opened or closed at the moment", "try again" },
@@ -107,15 +119,35 @@ static const char *explain_name(int err)
 	return text_format("errno %d", err);
 }
 
+static bool explain_is_among(const char *verb, const char *verbs)
+{
+	size_t len = strlen(verb);
+
+	for (; *verbs; verbs += strspn(verbs, " ")) {
+		if (strcspn(verbs, " ") == len && !strncmp(verbs, verb, len))
+			return true;
+		verbs += strcspn(verbs, " ");
+	}
+	return false;
+}
+
 static const struct explain_reason *explain_find(const char *verb, int err)
 {
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(explain_reasons); i++)
 		if (explain_reasons[i].err == err &&
-		    !strcmp(explain_reasons[i].verb, verb))
+		    explain_is_among(verb, explain_reasons[i].verb))
 			return &explain_reasons[i];
 	return NULL;
+}
+
+/* Whether a server could not be reached. */
+bool explain_is_network(const char *verb, int err)
+{
+	const struct explain_reason *reason = explain_find(verb, err);
+
+	return reason && !strcmp(reason->side, NETWORK);
 }
 
 static bool explain_log_says(const struct words *log, const char *text)

@@ -3,10 +3,13 @@
 #ifndef RNBD_TOOL_EXPLAIN_H
 #define RNBD_TOOL_EXPLAIN_H
 
+#include <stdbool.h>
+
 #include "change.h"
 #include "fail.h"
 
 void explain(const struct change *change, const struct answer *answer,
 	     struct failure *failure);
+bool explain_is_network(const char *verb, int err);
 
 #endif

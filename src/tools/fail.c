@@ -7,12 +7,11 @@
 #include "fail.h"
 #include "json.h"
 
-static void fail_json(const struct failure *failure)
+/* As a member of the object that is open. */
+void fail_json(const struct failure *failure)
 {
 	size_t i;
 
-	json_open(NULL, '{');
-	json_number("version", RNBD_JSON_VERSION);
 	json_open("error", '{');
 	json_number("status", failure->status);
 	json_text("what", failure->what);
@@ -25,7 +24,6 @@ static void fail_json(const struct failure *failure)
 		json_text(NULL, failure->log.word[i]);
 	json_close(']');
 	json_close('}');
-	json_close('}');
 }
 
 static const char *fail_side(const char *side)
@@ -37,24 +35,40 @@ static const char *fail_side(const char *side)
 	return strcmp(side, "client") ? "" : "this host refused: ";
 }
 
-/* Tell a failure; the exit status. */
-int fail_with(const struct failure *failure)
+/* On one line: what, why, and what to do. */
+char *fail_text(const struct failure *failure)
+{
+	char *text = text_shown(failure->what);
+
+	if (failure->cause)
+		text = text_format("%s: %s%s", text, fail_side(failure->side),
+				   text_shown(failure->cause));
+	if (failure->error)
+		text = text_format("%s (%s)", text, failure->error);
+	if (failure->remedy)
+		text = text_format("%s; %s", text, text_shown(failure->remedy));
+	return text;
+}
+
+void fail_show(const struct failure *failure)
 {
 	size_t i;
 
-	if (options.json)
-		fail_json(failure);
-	fprintf(stderr, "rnbd: %s", text_shown(failure->what));
-	if (failure->cause)
-		fprintf(stderr, ": %s%s", fail_side(failure->side),
-			text_shown(failure->cause));
-	if (failure->error)
-		fprintf(stderr, " (%s)", failure->error);
-	if (failure->remedy)
-		fprintf(stderr, "; %s", text_shown(failure->remedy));
-	fputc('\n', stderr);
+	fprintf(stderr, "rnbd: %s\n", fail_text(failure));
 	for (i = 0; i < failure->log.nr; i++)
 		fprintf(stderr, "  kernel log: %s\n", text_shown(failure->log.word[i]));
+}
+
+/* Tell a failure; the exit status. */
+int fail_with(const struct failure *failure)
+{
+	if (options.json) {
+		json_open(NULL, '{');
+		json_number("version", RNBD_JSON_VERSION);
+		fail_json(failure);
+		json_close('}');
+	}
+	fail_show(failure);
 	return failure->status;
 }
 

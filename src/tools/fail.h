@@ -19,6 +19,9 @@ struct failure {
 	struct words		log;		/* lines of the kernel log */
 };
 
+char *fail_text(const struct failure *failure);
+void fail_show(const struct failure *failure);
+void fail_json(const struct failure *failure);
 int fail_with(const struct failure *failure);
 __printf(3, 4)
 int fail(enum rnbd_status status, const char *remedy, const char *format, ...);

@@ -7,6 +7,13 @@
 
 static int json_depth;
 static bool json_is_empty = true;
+static bool json_has_lines = true;
+
+/* For who reads a stream of objects, one a line. */
+void json_on_one_line(void)
+{
+	json_has_lines = false;
+}
 
 /* What has no place in UTF-8 becomes the replacement character. */
 static void json_quoted(const char *text)
@@ -29,7 +36,8 @@ static void json_quoted(const char *text)
 
 static void json_line(void)
 {
-	printf("\n%*s", 2 * json_depth, "");
+	if (json_has_lines)
+		printf("\n%*s", 2 * json_depth, "");
 }
 
 static void json_begin(const char *key)
@@ -78,6 +86,12 @@ void json_number(const char *key, long long number)
 {
 	json_begin(key);
 	printf("%lld", number);
+}
+
+void json_milli(const char *key, long long thousandths)
+{
+	json_begin(key);
+	printf("%lld.%03lld", thousandths / 1000, thousandths % 1000);
 }
 
 void json_flag(const char *key, bool flag)

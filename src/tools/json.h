@@ -10,10 +10,12 @@
 
 #include <stdbool.h>
 
+void json_on_one_line(void);
 void json_open(const char *key, char bracket);
 void json_close(char bracket);
 void json_text(const char *key, const char *text);
 void json_number(const char *key, long long number);
+void json_milli(const char *key, long long thousandths);
 void json_flag(const char *key, bool flag);
 void json_null(const char *key);
 

@@ -12,7 +12,7 @@
 #include "log.h"
 
 #define LOG_RECORD_MAX	8192
-#define LOG_LINES_MAX	20
+#define LOG_LINES_MAX	20	/* of what was done */
 
 /* The end of the log as it is now; -1 if it may not be read. */
 int log_mark(void)
@@ -40,32 +40,46 @@ static bool log_is_ours(const char *text)
 	return false;
 }
 
-static void log_take(char *record, struct words *lines)
+static void log_take(char *record, size_t max, struct words *lines)
 {
 	char *line, *text;
 
 	while ((line = strsep(&record, "\n"))) {
 		text = *line == ' ' ? NULL : strchr(line, ';');
-		if (text && log_is_ours(text + 1) && lines->nr < LOG_LINES_MAX)
+		if (text && log_is_ours(text + 1) && lines->nr < max)
 			words_add(lines, text + 1);
 	}
+}
+
+static void log_read(int fd, size_t max, struct words *lines)
+{
+	char record[LOG_RECORD_MAX + 1];
+	ssize_t len;
+
+	/* EPIPE: the log has overtaken the reader, who goes on with the oldest that is left */
+	while ((len = read(fd, record, LOG_RECORD_MAX)) > 0 ||
+	       (len < 0 && errno == EPIPE)) {
+		if (len < 0)
+			continue;
+		record[len] = '\0';
+		log_take(record, max, lines);
+	}
+	close(fd);
 }
 
 /* What the modules have said since. */
 void log_since(int mark, struct words *lines)
 {
-	char record[LOG_RECORD_MAX + 1];
-	ssize_t len;
+	if (mark >= 0)
+		log_read(mark, LOG_LINES_MAX, lines);
+}
 
-	if (mark < 0)
-		return;
-	/* EPIPE: the log has overtaken the reader, who goes on with the oldest that is left */
-	while ((len = read(mark, record, LOG_RECORD_MAX)) > 0 ||
-	       (len < 0 && errno == EPIPE)) {
-		if (len < 0)
-			continue;
-		record[len] = '\0';
-		log_take(record, lines);
-	}
-	close(mark);
+/* All that is left of what they said; false: it may not be read. */
+bool log_all(struct words *lines)
+{
+	int fd = open(files_path("/dev/kmsg"), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd >= 0)
+		log_read(fd, SIZE_MAX, lines);
+	return fd >= 0;
 }

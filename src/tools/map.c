@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "address.h"
@@ -17,10 +16,8 @@
 #include "files.h"
 #include "options.h"
 #include "path.h"
+#include "request.h"
 #include "text.h"
-
-#define MAP_NAME_MAX	254	/* of devices and sessions, on the wire */
-#define MAP_UDEV_TRIES	50	/* of a tenth of a second */
 
 struct map {
 	const char	*device;
@@ -30,11 +27,6 @@ struct map {
 	struct words	addresses;
 	bool		joins;		/* a session that leads to one of the addresses */
 };
-
-static bool map_is_mode(const char *word)
-{
-	return !strcmp(word, "ro") || !strcmp(word, "rw") || !strcmp(word, "migration");
-}
 
 /* DEVICE [from SERVER] [MODE] */
 static int map_read_words(char **words, int nr, struct map *map)
@@ -49,7 +41,7 @@ static int map_read_words(char **words, int nr, struct map *map)
 		map->server = words[i + 1];
 		i += 2;
 	}
-	if (i < nr && map_is_mode(words[i]))
+	if (i < nr && request_is_mode(words[i]))
 		map->mode = words[i++];
 	if (i < nr)
 		return fail(RNBD_USAGE, "rnbd map DEVICE from SERVER [ro|rw|migration]",
@@ -58,15 +50,6 @@ static int map_read_words(char **words, int nr, struct map *map)
 		return fail(RNBD_USAGE, "rnbd map DEVICE from SERVER [ro|rw|migration]",
 			    "from which server?");
 	return RNBD_OK;
-}
-
-/* The line for map_device has words, and no quotes. */
-static bool map_is_word(const char *text)
-{
-	for (; *text; text++)
-		if ((unsigned char)*text <= ' ' || *text == 0x7f)
-			return false;
-	return true;
 }
 
 static int map_check_number(const char *option, const char *text, long long min, long long max)
@@ -83,12 +66,11 @@ static int map_check(const struct map *map)
 {
 	int status;
 
-	if (!*map->device || strlen(map->device) > MAP_NAME_MAX || !map_is_word(map->device))
+	if (!request_is_device(map->device))
 		return fail(RNBD_USAGE, "make a link to it on the server",
 			    "\"%s\" is no name of a device: it is empty, too long, or has spaces in it",
 			    map->device);
-	if (options.session && (!*options.session || strlen(options.session) > MAP_NAME_MAX ||
-				strpbrk(options.session, "/.") || !map_is_word(options.session)))
+	if (options.session && !request_is_session(options.session))
 		return fail(RNBD_USAGE, "use letters, digits, - and _",
 			    "\"%s\" is no name of a session: it is empty, too long, or has a space, \"/\" or \".\" in it",
 			    options.session);
@@ -185,17 +167,12 @@ static int map_choose_session(struct map *map)
 static struct table map_find(const struct map *map)
 {
 	struct table all = device_table(), found = device_table();
-	size_t i;
+	const struct table_value *device;
 
 	device_load(&all);
-	for (i = 0; i < all.nr_rows; i++) {
-		const struct table_value *device = table_row(&all, i);
-
-		if (value_is(&device[DEVICE_SESSION], map->session) &&
-		    device[DEVICE_DEVICE].known &&
-		    text_same_path(device[DEVICE_DEVICE].text, map->device))
-			table_take(&found, &all, i);
-	}
+	device = device_of_session(&all, map->session, map->device);
+	if (device)
+		table_take(&found, &all, (device - all.values) / all.nr_fields);
 	return found;
 }
 
@@ -220,40 +197,27 @@ static int map_mapped_already(const struct map *map, const struct table *found)
 			    device[DEVICE_ACCESS].text, map->mode);
 	if (map_differs(options.fast_io_fail_tmo, &device[DEVICE_FAST_IO_FAIL_TMO]) ||
 	    map_differs(options.dev_loss_tmo, &device[DEVICE_DEV_LOSS_TMO]))
-		return fail(RNBD_OTHERWISE, "write them to the files below its rnbd/",
+		return fail(RNBD_OTHERWISE, "rnbd device set changes them",
 			    "%s, with other times", name);
 	return change_done(false, found, name);
 }
 
 static char *map_line(const struct map *map)
 {
-	char *line = text_format("sessname=%s", map->session);
-	size_t i;
+	struct request request = {
+		.session = map->session,
+		.device = map->device,
+		.mode = map->mode,
+		.port = options.port,
+		.fast_io_fail_tmo = options.fast_io_fail_tmo,
+		.dev_loss_tmo = options.dev_loss_tmo,
+		.poll_queues = options.poll_queues,
+	};
 
 	/* without its port, an address says less than the session that has it */
-	if (options.port && map->addresses.nr)
-		line = text_format("%s dest_port=%s", line, options.port);
-	for (i = 0; i < map->addresses.nr && (!map->joins || options.port); i++)
-		line = text_format("%s path=%s", line, map->addresses.word[i]);
-	line = text_format("%s device_path=%s access_mode=%s", line, map->device, map->mode);
-	if (options.fast_io_fail_tmo)
-		line = text_format("%s fast_io_fail_tmo=%s", line, options.fast_io_fail_tmo);
-	if (options.dev_loss_tmo)
-		line = text_format("%s dev_loss_tmo=%s", line, options.dev_loss_tmo);
-	if (options.poll_queues)
-		line = text_format("%s nr_poll_queues=%s", line, options.poll_queues);
-	return line;
-}
-
-/* Until udev has made the links of a disk, or is slow. */
-static void map_wait_for_udev(void)
-{
-	const struct timespec tenth = { .tv_nsec = 100000000 };
-	const char *queue = files_path("/run/udev/queue");
-	int tries = MAP_UDEV_TRIES;
-
-	while (files_exist(queue) && tries--)
-		nanosleep(&tenth, NULL);
+	if (!map->joins || options.port)
+		request.addresses = map->addresses;
+	return request_line(&request);
 }
 
 /* The session opens with the first path that connects. */
@@ -278,7 +242,7 @@ static int map_done(const struct map *map)
 	struct table found;
 	const struct table_value *device;
 
-	map_wait_for_udev();
+	device_wait_for_links();
 	map_warn_of_paths(map);
 	found = map_find(map);
 	if (!found.nr_rows)

@@ -14,11 +14,22 @@ static const struct option options_known[] = {
 	{ "fast-io-fail-tmo",	required_argument,	NULL, 'f' },
 	{ "dev-loss-tmo",	required_argument,	NULL, 'l' },
 	{ "poll-queues",	required_argument,	NULL, 'q' },
+	{ "identity",		required_argument,	NULL, 'I' },
+	{ "interval",		required_argument,	NULL, 'i' },
+	{ "report",		required_argument,	NULL, 'R' },
+	{ "checked",		no_argument,		NULL, 'C' },
+	{ "once",		no_argument,		NULL, 'o' },
 	{ "force",		no_argument,		NULL, 'F' },
 	{ "shrink",		no_argument,		NULL, 'S' },
 	{ "json",		no_argument,		NULL, 'j' },
 	{ "bytes",		no_argument,		NULL, 'b' },
 	{ "dry-run",		no_argument,		NULL, 'n' },
+	{ "timeout",		required_argument,	NULL, 't' },
+	{ "all",		no_argument,		NULL, 'a' },
+	{ "client",		no_argument,		NULL, 'c' },
+	{ "server",		no_argument,		NULL, 'r' },
+	{ "wait",		no_argument,		NULL, 'w' },
+	{ "prune",		no_argument,		NULL, 'P' },
 	{ "help",		no_argument,		NULL, 'h' },
 	{ "version",		no_argument,		NULL, 'V' },
 	{ NULL,			0,			NULL, 0 },
@@ -43,6 +54,21 @@ static bool options_set(int letter)
 	case 'q':
 		options.poll_queues = optarg;
 		break;
+	case 'I':
+		options.identity = optarg;
+		break;
+	case 'i':
+		options.interval = optarg;
+		break;
+	case 'R':
+		options.report = optarg;
+		break;
+	case 'C':
+		options.checked = true;
+		break;
+	case 'o':
+		options.once = true;
+		break;
 	case 'F':
 		options.force = true;
 		break;
@@ -57,6 +83,24 @@ static bool options_set(int letter)
 		break;
 	case 'n':
 		options.dry_run = true;
+		break;
+	case 't':
+		options.timeout = optarg;
+		break;
+	case 'a':
+		options.all = true;
+		break;
+	case 'c':
+		options.client = true;
+		break;
+	case 'r':
+		options.server = true;
+		break;
+	case 'w':
+		options.wait = true;
+		break;
+	case 'P':
+		options.prune = true;
 		break;
 	case 'h':
 		options.help = true;

@@ -20,6 +20,7 @@ enum rnbd_status {
 	RNBD_AMBIGUOUS		= 5,
 	RNBD_NO_MODULE		= 6,
 	RNBD_NOT_ALLOWED	= 7,	/* not root */
+	RNBD_CONFIGURATION	= 8,	/* errors in the files of /etc/rnbd */
 	RNBD_INTERRUPTED	= 130,
 };
 
@@ -29,15 +30,26 @@ struct options {
 	const char	*fast_io_fail_tmo;
 	const char	*dev_loss_tmo;
 	const char	*poll_queues;
+	const char	*identity;
+	const char	*interval;
+	const char	*report;
 	bool		force;
 	bool		shrink;
+	bool		checked;
+	bool		once;
 	bool		json;
 	bool		bytes;
 	bool		dry_run;
+	const char	*timeout;
+	bool		all;
+	bool		client;
+	bool		server;
+	bool		wait;
+	bool		prune;
 	bool		help;
 };
 
-#define OPTIONS_MAX	16
+#define OPTIONS_MAX	32
 
 /* Set once, before anything else is done. */
 extern struct options options;

@@ -9,8 +9,11 @@
 #include "session.h"
 #include "text.h"
 
-static int overview_no_module(void)
+/* Without a module there is nothing to look at; the exit status. */
+int overview_need_module(void)
 {
+	if (device_module_is_loaded() || export_module_is_loaded())
+		return RNBD_OK;
 	return fail(RNBD_NO_MODULE, "as root: modprobe rnbd-client (or rnbd-server)",
 		    "neither rnbd-client nor rnbd-server is loaded on this host");
 }
@@ -19,9 +22,10 @@ int overview_list(char **words, int nr)
 {
 	struct table devices = device_table(), exports = export_table();
 	struct table *tables[] = { &devices, &exports };
+	int status = overview_need_module();
 
-	if (!device_module_is_loaded() && !export_module_is_loaded())
-		return overview_no_module();
+	if (status)
+		return status;
 	device_load(&devices);
 	export_load(&exports);
 	tables_list(tables, ARRAY_SIZE(tables));
@@ -47,9 +51,10 @@ int overview_show(char **words, int nr)
 {
 	struct table devices = device_table(), exports = export_table();
 	struct table found = device_table(), served = export_table();
+	int status = overview_need_module();
 
-	if (!device_module_is_loaded() && !export_module_is_loaded())
-		return overview_no_module();
+	if (status)
+		return status;
 	if (!nr)
 		return session_show(words, nr);
 	device_load(&devices);

@@ -67,6 +67,25 @@ void path_load(struct table *paths, const char *side)
 		path_load_session(paths, side, sessions.word[i]);
 }
 
+/* A file that the transport of an older release, or of the kernel, does not have. */
+int path_no_file(const char *file)
+{
+	return fail(RNBD_FAILED, "see rnbd version: it takes a newer one",
+		    "the module that is loaded has no file %s", files_below_root(file));
+}
+
+/* The file of a session of this client by which something is done; the exit status. */
+int path_need_file(const char *session, const char *name, const char **file)
+{
+	const char *dir = files_path("/sys/class/rtrs-client/%s", session);
+
+	if (!*session || strchr(session, '/') || !files_exist(text_format("%s/paths", dir)))
+		return fail(RNBD_NOT_THERE, "rnbd session list shows those that exist",
+			    "there is no session %s with a server", session);
+	*file = text_format("%s/%s", dir, name);
+	return files_exist(*file) ? RNBD_OK : path_no_file(*file);
+}
+
 int path_list(char **words, int nr)
 {
 	struct table paths = path_table(), *tables[] = { &paths };

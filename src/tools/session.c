@@ -5,6 +5,7 @@
 #include "device.h"
 #include "export.h"
 #include "fail.h"
+#include "files.h"
 #include "options.h"
 #include "path.h"
 #include "session.h"
@@ -19,6 +20,7 @@ static const struct table_field session_fields[SESSION_FIELDS] = {
 	[SESSION_CONNECTED] = { "connected_paths", "Of them connected:", "UP", TABLE_NUMBER,
 				NULL, false },
 	[SESSION_DEVICES] = { "devices", "Devices:", "DEVICES", TABLE_NUMBER, NULL, false },
+	[SESSION_POLICY] = { "policy", "Policy:", "POLICY", TABLE_TEXT, NULL, true },
 };
 
 struct table session_table(void)
@@ -50,6 +52,17 @@ static void session_count_paths(struct table_value *session, const struct table 
 					    "connected" : "degraded");
 }
 
+/* "round-robin (RR: 0)": only a client has one, and only with a transport of several paths. */
+static struct table_value session_policy(const char *name)
+{
+	char *text = files_read(files_path("/sys/class/rtrs-client/%s", name), "mpath_policy");
+
+	if (!text || !*text)
+		return (struct table_value){ 0 };
+	text[strcspn(text, " ")] = '\0';
+	return value_text(text);
+}
+
 static void session_load_one(struct table *sessions, const char *side, const char *name,
 			     const struct table *all, const struct table *devices,
 			     size_t session_of_device)
@@ -66,6 +79,8 @@ static void session_load_one(struct table *sessions, const char *side, const cha
 	session[SESSION_SIDE] = value_text(side);
 	session_count_paths(session, &mine);
 	session[SESSION_DEVICES] = value_number(its.nr_rows);
+	if (!strcmp(side, PATH_CLIENT))
+		session[SESSION_POLICY] = session_policy(name);
 }
 
 /* All sessions, from all paths, mapped devices and served ones. */
@@ -114,6 +129,21 @@ int session_list(char **words, int nr)
 
 	session_load_all(&all);
 	tables_list(tables, ARRAY_SIZE(tables));
+	return RNBD_OK;
+}
+
+/* The session of a name in which this host is on that side; the exit status. */
+int session_find(const char *name, const char *side, struct table *found)
+{
+	struct table sides = session_table();
+	struct session_all all;
+
+	session_load_all(&all);
+	table_take_where(&sides, &all.sessions, SESSION_NAME, name);
+	table_take_where(found, &sides, SESSION_SIDE, side);
+	if (!found->nr_rows)
+		return fail(RNBD_NOT_THERE, "rnbd session list shows those that exist",
+			    "this host is in no session %s as a %s", name, side);
 	return RNBD_OK;
 }
 

@@ -13,12 +13,14 @@ enum session_field {
 	SESSION_PATHS,
 	SESSION_CONNECTED,
 	SESSION_DEVICES,
+	SESSION_POLICY,
 	SESSION_FIELDS,
 };
 
 struct table session_table(void);
 void session_load(struct table *sessions, const struct table *paths,
 		  const struct table *devices, const struct table *exports);
+int session_find(const char *name, const char *side, struct table *found);
 int session_list(char **words, int nr);
 int session_show(char **words, int nr);
 

@@ -9,6 +9,14 @@
 #include "table.h"
 #include "text.h"
 
+/* With three digits, more or less. */
+static char *show_milli(long long number)
+{
+	int digits = number < 9995 ? 2 : number < 99950 ? 1 : 0;
+
+	return text_format("%.*f", digits, number / 1000.0);
+}
+
 static char *show_number(const struct table_field *field, long long number)
 {
 	switch (field->kind) {
@@ -18,6 +26,8 @@ static char *show_number(const struct table_field *field, long long number)
 		if (!options.bytes)
 			return text_size(number);
 		break;
+	case TABLE_MILLI:
+		return show_milli(number);
 	case TABLE_SECONDS:
 		return number < 0 ? "never" : text_format("%lld s", number);
 	default:
@@ -45,6 +55,8 @@ static void json_value(const struct table_field *field,
 		json_text(field->key, value->text);
 	else if (field->kind == TABLE_FLAG)
 		json_flag(field->key, value->number);
+	else if (field->kind == TABLE_MILLI)
+		json_milli(field->key, value->number);
 	else
 		json_number(field->key, value->number);
 }
@@ -94,7 +106,7 @@ static void show_column(struct libscols_table *lines, const struct table *table,
 {
 	const struct table_field *f = &table->fields[field];
 	bool right = f->kind == TABLE_NUMBER || f->kind == TABLE_BYTES ||
-		     f->kind == TABLE_SECONDS;
+		     f->kind == TABLE_SECONDS || f->kind == TABLE_MILLI;
 	struct libscols_column *column;
 	size_t row;
 

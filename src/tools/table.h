@@ -20,6 +20,7 @@ enum table_kind {
 	TABLE_SECONDS,	/* -1 is never */
 	TABLE_BYTES,
 	TABLE_FLAG,
+	TABLE_MILLI,	/* the number is in thousandths */
 };
 
 struct table_field {

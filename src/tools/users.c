@@ -53,10 +53,10 @@ static void users_of_one(const char *name, const char *dir, struct words *users)
 	users_swap(name, users);
 }
 
-/* Who uses a disk, in a sentence each. */
+/* Who uses a disk, or a partition, in a sentence each. */
 void users_of(const char *disk, struct words *users)
 {
-	const char *dir = files_path("/sys/block/%s", disk);
+	const char *dir = files_path("/sys/class/block/%s", disk);
 	struct words names = { 0 };
 	size_t i;
 

@@ -2,8 +2,8 @@
 /* Versions of the command and of the modules that are loaded. */
 #include <stdio.h>
 
-#include "files.h"
 #include "json.h"
+#include "modules.h"
 #include "options.h"
 #include "table.h"
 #include "text.h"
@@ -24,22 +24,18 @@ static const struct table_field module_fields[MODULE_FIELDS] = {
 
 int version_run(char **words, int nr)
 {
-	static const char * const names[] = {
-		"rtrs_core", "rtrs_client", "rtrs_server", "rnbd_client", "rnbd_server",
-	};
 	struct table modules = {
 		.key = "modules", .title = "Modules",
 		.fields = module_fields, .nr_fields = MODULE_FIELDS,
 	}, *tables[] = { &modules };
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(names); i++) {
-		const char *dir = files_path("/sys/module/%s", names[i]);
+	for (i = 0; i < MODULES; i++) {
 		struct table_value *module = table_add(&modules);
 
-		module[MODULE_NAME] = value_text(names[i]);
-		module[MODULE_VERSION] = value_text(files_read(dir, "version"));
-		module[MODULE_LOADED] = value_number(files_exist(dir));
+		module[MODULE_NAME] = value_text(module_names[i]);
+		module[MODULE_VERSION] = value_text(module_version(module_names[i]));
+		module[MODULE_LOADED] = value_number(module_is_loaded(module_names[i]));
 	}
 	if (options.json) {
 		json_open(NULL, '{');

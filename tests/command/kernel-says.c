@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * To be preloaded: writes below a made-up /sys end as a test wants. KERNEL_SAYS is the
- * errno; KERNEL_DOES is a shell command that is run before, for what the kernel would do.
+ * errno; KERNEL_DOES is a shell command that is run before, for what the kernel would do,
+ * with the file and the text in KERNEL_FILE and KERNEL_TEXT. Its status is an errno, too.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -9,36 +10,56 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 typedef ssize_t write_fn(int fd, const void *data, size_t len);
 
-static int is_of_sysfs(int fd)
+static int is_of_sysfs(int fd, char *name)
 {
 	const char *root = getenv("RNBD_ROOT");
-	char link[64], name[PATH_MAX] = "";
+	char link[64];
+	ssize_t len;
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	return root && readlink(link, name, sizeof(name) - 1) > 0 &&
-	       !strncmp(name, root, strlen(root)) && strstr(name, "/sys/");
+	len = readlink(link, name, PATH_MAX - 1);
+	name[len > 0 ? len : 0] = '\0';
+	return root && !strncmp(name, root, strlen(root)) && strstr(name, "/sys/");
+}
+
+/* Its errno. */
+static int do_as_the_kernel(const char *does, const char *file, const void *data, size_t len)
+{
+	char *text = strndup(data, len);
+	int status;
+
+	setenv("KERNEL_FILE", file, 1);
+	setenv("KERNEL_TEXT", text, 1);
+	free(text);
+	unsetenv("LD_PRELOAD");
+	status = system(does);
+	if (!WIFEXITED(status))
+		abort();
+	return WEXITSTATUS(status);
 }
 
 ssize_t write(int fd, const void *data, size_t len)
 {
 	write_fn *next = (write_fn *)dlsym(RTLD_NEXT, "write");
 	const char *does = getenv("KERNEL_DOES"), *says = getenv("KERNEL_SAYS");
-	ssize_t done;
+	char name[PATH_MAX];
+	ssize_t done = -1;
 
-	if (!is_of_sysfs(fd))
+	if (!is_of_sysfs(fd, name))
 		return next(fd, data, len);
-	done = next(fd, data, len);
-	if (does) {
-		unsetenv("LD_PRELOAD");
-		if (system(does))
+	if (!says) {
+		done = next(fd, data, len);
+		/* as in sysfs, nothing of what the file said before is left behind it */
+		if (done < 0 || ftruncate(fd, done))
 			abort();
 	}
-	if (!says)
-		return done;
-	errno = atoi(says);
-	return -1;
+	errno = does ? do_as_the_kernel(does, name, data, len) : 0;
+	if (!errno && says)
+		errno = atoi(says);
+	return errno ? -1 : done;
 }

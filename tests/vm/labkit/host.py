@@ -30,6 +30,7 @@ HOST_PACKAGES = {
     "gcc": "/usr/bin/gcc",
     "make": "/usr/bin/make",
     "libsmartcols-dev": "/usr/include/libsmartcols/libsmartcols.h",
+    "libyaml-dev": "/usr/include/yaml.h",
     "python3-jsonschema": "/usr/lib/python3/dist-packages/jsonschema",
     "python3-pytest": "/usr/lib/python3/dist-packages/pytest",
     "python3-tabulate": "/usr/lib/python3/dist-packages/tabulate*",
