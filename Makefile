@@ -53,14 +53,15 @@ uninstall:
 		$(call depmod,$$dir); \
 	done
 
-# What both packages have: the source as dkms wants it, and rules for udev. DKMS_VERSION is the
-# version dkms knows it by; the .rpm adds its release.
+# What rnbd-dkms has: the source as dkms wants it, rules for udev, and the directory of what a host
+# serves. DKMS_VERSION is the version dkms knows it by; the .rpm adds its release.
 DKMS_VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"$$/\1/p' dkms.conf)
 DESTDIR :=
 DKMS_DIR = $(DESTDIR)/usr/src/rnbd-$(DKMS_VERSION)
 # Also where the kernel has the driver, in whatever version.
 DKMS_FORCE_DIR = $(DESTDIR)/usr/share/dkms/modules_to_force_install
 UDEV_DIR = $(DESTDIR)/usr/lib/udev/rules.d
+LIB_DIR = $(DESTDIR)/usr/lib/rnbd
 DKMS_FILES = Makefile compat/configure compat/fits $(shell find src compat \
 	-path src/tools -prune -o \( -name Kbuild -o -name '*.[ch]' \) ! -name '*.mod.c' \
 	! -name compat-config.h ! -name rtrs-interface.h -print)
@@ -74,6 +75,9 @@ install-dkms:
 	cp --preserve=timestamps scripts/udev/60-persistent-storage-rnbd.rules $(UDEV_DIR)
 	@chmod -R u=rwX,go=rX $(DKMS_DIR) $(DKMS_FORCE_DIR)
 	@chmod 644 $(UDEV_DIR)/60-persistent-storage-rnbd.rules
+	@umask 022; install -d $(DESTDIR)/etc/rnbd/exports; \
+	install -D -m 644 -t $(DESTDIR)/etc/modprobe.d scripts/modprobe.d/00-rnbd-server.conf; \
+	install -D -t $(LIB_DIR) scripts/lib/modules-in-use
 
 # The administrator's command, and what belongs to it. PREFIX=/usr is for packages.
 PREFIX := /usr/local
@@ -85,13 +89,28 @@ tools:
 
 install-tools: tools
 	@umask 022; install -D -m 755 src/tools/rnbd $(DESTDIR)$(PREFIX)/sbin/rnbd
-	@umask 022; install -D -m 644 src/tools/rnbd.8 $(SHARE)/man/man8/rnbd.8
-	@umask 022; install -D -m 644 src/tools/rnbd.4 $(SHARE)/man/man4/rnbd.4
-	@umask 022; install -D -m 644 src/tools/rnbd.conf.5 $(SHARE)/man/man5/rnbd.conf.5
+	@umask 022; for page in src/tools/*.[4-8]; do \
+		install -D -m 644 "$$page" "$(SHARE)/man/man$${page##*.}/$${page##*/}"; \
+	done
 	@umask 022; install -D -m 644 src/tools/rnbd.conf.example $(EXAMPLES)/rnbd.conf.example
 	@umask 022; install -D -m 644 src/tools/schema/rnbd-1.json $(SHARE)/rnbd/schema/rnbd-1.json
 	@umask 022; install -D -m 644 scripts/completion/rnbd \
 		$(SHARE)/bash-completion/completions/rnbd
+
+# What maps and serves at boot: units of systemd, and scripts for hosts without.
+UNIT_DIR := $(DESTDIR)/lib/systemd/system
+CONFIG_DIR = $(DESTDIR)/etc/rnbd
+
+install-services:
+	@umask 022; install -d $(CONFIG_DIR)/rnbd.conf.d; \
+	install -m 644 -t $(CONFIG_DIR) src/tools/rnbd.conf; \
+	install -D -m 644 scripts/default/rnbd $(DESTDIR)/etc/default/rnbd; \
+	install -D -t $(LIB_DIR) scripts/lib/unmap-all; \
+	install -D -m 644 -t $(UNIT_DIR) scripts/systemd/*.service scripts/systemd/*.target
+
+install-init-scripts:
+	@umask 022; install -D -t $(DESTDIR)/etc/init.d scripts/init.d/*; \
+	install -D -t $(LIB_DIR) scripts/lib/map-in-background
 
 clean:
 	@if [ -e $(KDIR)/Makefile ]; then $(MAKE) $(KBUILD) clean; fi
@@ -102,6 +121,7 @@ clean:
 unit: host-packages
 	@$(MAKE) -s -C tests/unit
 	@$(MAKE) -s -C tests/command
+	@$(MAKE) -s -C tests/packages
 
 RUNS := 1000000
 fuzz:
@@ -167,6 +187,8 @@ help:
 	@echo 'make rpm            the same as .rpm'
 	@echo 'make tools          the command rnbd; needs libsmartcols-dev, librdmacm-dev, libibverbs-dev, libyaml-dev'
 	@echo 'make install-tools  install it, its manuals and completion below PREFIX=$(PREFIX)'
+	@echo 'make install-services  what maps and serves at boot, DESTDIR is the root;'
+	@echo '                    install-init-scripts: the same for hosts without systemd'
 	@echo 'make clean          remove what was built'
 	@echo 'make unit           unit tests of the wire code and of the command, in userspace'
 	@echo 'make fuzz           RUNS=$(RUNS) random files for what reads the configuration'
@@ -190,5 +212,6 @@ help:
 	@echo 'deb, rpm, unit, fuzz, lint, compat-verify, check..., soak, matrix, demo and bench install missing'
 	@echo 'Debian packages (root).'
 
-.PHONY: modules install uninstall install-dkms tools install-tools clean deb rpm unit fuzz lint \
+.PHONY: modules install uninstall install-dkms tools install-tools \
+	install-services install-init-scripts clean deb rpm unit fuzz lint \
 	compat-verify check check-all check-debug check-package soak matrix demo bench host-packages help
