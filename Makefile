@@ -4,7 +4,7 @@
 # The command line alone says what is different from here. The same names in the environment are
 # mostly meant for something else, and the kernel's build and its tools read dozens of them.
 KEPT := PATH HOME TMPDIR TERM MAKEFLAGS MAKELEVEL KBUILD_SIGN_PIN DEB_BUILD_OPTIONS \
-	CI APT_CONFIG http_proxy https_proxy ftp_proxy all_proxy no_proxy \
+	GNUPGHOME GPG_TTY CI APT_CONFIG http_proxy https_proxy ftp_proxy all_proxy no_proxy \
 	RNBD_LAB_CACHE RNBD_LAB_PATIENCE
 $(foreach v,$(filter-out $(KEPT),$(.VARIABLES)),\
 	$(if $(filter environment%,$(origin $(v))),$(eval unexport $(v))))
@@ -172,6 +172,13 @@ deb:
 rpm:
 	@scripts/make-rpm $(PACKAGES)
 
+# KEY is the maintainer's, of gpg; REPO is where the repository is.
+KEY :=
+REPO := dist
+
+repo:
+	@scripts/make-repo "$(KEY)" "$(REPO)"
+
 check-package: host-packages
 	@tests/vm/lab package
 
@@ -185,6 +192,7 @@ help:
 	@echo 'make install-dkms   put the source where dkms finds it, and udev rules, DESTDIR is the root'
 	@echo 'make deb            the Debian packages, in PACKAGES=$(PACKAGES)'
 	@echo 'make rpm            the same as .rpm'
+	@echo 'make repo           add them to a repository for apt and dnf, in REPO=$(REPO); KEY= is your key of gpg'
 	@echo 'make tools          the command rnbd; needs libsmartcols-dev, librdmacm-dev, libibverbs-dev, libyaml-dev'
 	@echo 'make install-tools  install it, its manuals and completion below PREFIX=$(PREFIX)'
 	@echo 'make install-services  what maps and serves at boot, DESTDIR is the root;'
@@ -209,9 +217,9 @@ help:
 	@echo 'Also: C=1, W=1, V=1, CC=, LLVM=1 as for any external module;'
 	@echo 'MODULES="rtrs-core ..." builds some modules only.'
 	@echo 'BENCH="--quick ..." are options for `tests/vm/lab bench`, MATRIX="--verify ..." for matrix.'
-	@echo 'deb, rpm, unit, fuzz, lint, compat-verify, check..., soak, matrix, demo and bench install missing'
+	@echo 'deb, rpm, repo, unit, fuzz, lint, compat-verify, check..., soak, matrix, demo and bench install missing'
 	@echo 'Debian packages (root).'
 
 .PHONY: modules install uninstall install-dkms tools install-tools \
-	install-services install-init-scripts clean deb rpm unit fuzz lint \
+	install-services install-init-scripts clean deb rpm repo unit fuzz lint \
 	compat-verify check check-all check-debug check-package soak matrix demo bench host-packages help

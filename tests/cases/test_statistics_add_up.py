@@ -153,6 +153,7 @@ def test_tracepoints_tell_of_each_request_and_of_paths(pair, disk):
     with tracing(pair.client, "rtrs_clt/rtrs_clt_path_state") as changes:
         pull_cable(pair.client)
         wait_until(lambda: pair.client.read_file(path_file(pair, "state")) == "disconnected", NOTICED)
+    plug_cable(pair.client)
     assert f"session=s path={pair.paths()[0]} from=connected to=reconnecting" in changes[0]
 
 
