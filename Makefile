@@ -182,6 +182,9 @@ repo:
 check-package: host-packages
 	@tests/vm/lab package
 
+check-boots: host-packages
+	@tests/vm/lab boots
+
 host-packages:
 	@scripts/host-packages
 
@@ -209,6 +212,7 @@ help:
 	@echo 'make soak           random trouble under verified load, MINUTES=$(MINUTES); SEED= repeats it,'
 	@echo '                    COMBO=6.1-7.3 and MODE=auto are kernels and always_invalidate; needs root'
 	@echo 'make check-package  the packages on Debian 11, 12, 13, from installation to removal; needs root'
+	@echo 'make check-boots    hosts with systemd and sysvinit that map and mount at boot; needs root'
 	@echo 'make matrix         build for every kernel of the table, from 5.10 on; needs root'
 	@echo 'make demo           two virtual machines, one disk between them; needs root'
 	@echo 'make bench          instructions and packets per I/O, against nvme-rdma; needs root'
@@ -222,4 +226,4 @@ help:
 
 .PHONY: modules install uninstall install-dkms tools install-tools \
 	install-services install-init-scripts clean deb rpm repo unit fuzz lint \
-	compat-verify check check-all check-debug check-package soak matrix demo bench host-packages help
+	compat-verify check check-all check-debug check-package check-boots soak matrix demo bench host-packages help

@@ -194,6 +194,13 @@ class Repository(unittest.TestCase):
         self.maintainer.publish("1.0.0-1")
         self.refused("raise the version", "1.0.0-1", text="another")
 
+    def test_a_release_is_for_apt_and_for_dnf(self):
+        packages = self.maintainer.make_packages("1.0.2-1", text="incomplete")
+        for file in packages.glob("*.rpm"):
+            file.unlink()
+        self.refused("has no rnbd*-1.0.2-1.*.rpm", "1.0.2-1", text="incomplete")
+        self.assertFalse(list(self.maintainer.repository.glob("deb/**/*.deb")))
+
     def test_without_a_key_nothing_is_published(self):
         self.refused("say KEY=", "1.0.0-1", key="")
         self.refused("gpg has no secret key nobody", "1.0.0-1", key="nobody")

@@ -5,7 +5,7 @@ import argparse
 import os
 import sys
 
-from . import bench, build, check, demo, host, kernels, matrix, package, roots, shell, soak
+from . import bench, boots, build, check, demo, host, kernels, matrix, package, roots, shell, soak
 
 # What the cache holds.
 IMAGES = ("roots", "kernels", "guest", "hosts")
@@ -48,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     matrix.add(commands, series)
     soak.add(commands)
     package.add(commands)
+    boots.add(commands)
     clean = commands.add_parser("clean", help="remove builds, runs and results")
     clean.add_argument("--all", action="store_true", help="images and coverage, too")
     clean.set_defaults(run=run_clean)

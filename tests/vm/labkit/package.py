@@ -12,9 +12,9 @@ from typing import Callable
 from . import host, roots
 from .check import Report, new_results
 from .kernels import KERNELS
-from .package_host import PLANS, WITHOUT_RDMA, Host, Plan, kernel_packages
+from .package_host import LIBRARIES, PLANS, WITHOUT_RDMA, Host, Plan, kernel_packages
 from .pair import Pair
-from .releases import HOST_RPM, Package, make_host_rpm, make_packages
+from .releases import HOST_RPM, NAMES, Package, expect_same, make_host_rpm, make_packages
 
 # What the kernel says of a module that was not made for the others.
 OTHER_VERSION = "Unknown symbol rtrs_core_is_other_version_unmap_and_reload_"
@@ -79,13 +79,16 @@ class DebLife(Life):
 
     def steps(self) -> tuple:
         return (self.install, self.unknown_kernel, self.upgrade_kernel, self.boot, self.without_rdma, self.upgrade,
-                self.upgrade_mapped, self.reinstall, self.remove_kernel, self.remove)
+                self.upgrade_mapped, self.downgrade_tools, self.reinstall, self.remove_kernel, self.remove)
 
     def install(self) -> str:
-        """apt installs the package and dkms, and all kernels that can get modules do"""
+        """apt installs the packages and dkms by name, and all kernels that can get modules do"""
         self.host.add_unknown_kernel(told=False)
-        self.host.apt(f"install openssl /tree/{self.first.deb}")
+        self.host.use_repository(1)
+        self.host.apt("install openssl rnbd-dkms rnbd-tools")
         self.host.expect(self.first.version, self.kernels.older)
+        self.host.configure()
+        self.host.expect_tools(self.first.version)
         if self.host.plan.signs:
             self.host.expect_signed(self.kernels.older[0])
         return self.times(self.first.version)
@@ -121,9 +124,11 @@ class DebLife(Life):
         self.host.remove_kernel_without_rdma()
 
     def upgrade(self) -> str:
-        """a newer version of the package replaces the modules"""
-        self.host.apt(f"install /tree/{self.next.deb}")
+        """a newer release in the repository replaces the modules and the command"""
+        self.host.use_repository(3)
+        self.host.apt("install --only-upgrade rnbd-dkms rnbd-tools")
         self.host.expect(self.next.version, (*self.kernels.older, self.kernels.newer))
+        self.host.expect_tools(self.next.version)
         self.keep_modules(self.next_modules)
         return self.times(self.next.version)
 
@@ -132,9 +137,17 @@ class DebLife(Life):
         self.in_guests("guests-upgraded", lambda pair: upgrade_mapped(
             pair, self.kernels.newer, self.next_modules, self.next.version))
 
+    def downgrade_tools(self) -> None:
+        """the command can be downgraded, and upgraded again"""
+        self.host.apt(f"install --allow-downgrades rnbd-tools={self.first.full}")
+        self.host.expect_tools(self.first.version)
+        self.host.apt("install --only-upgrade rnbd-tools")
+        self.host.expect_tools(self.next.version)
+
     def reinstall(self) -> None:
-        """the package can be re-installed"""
-        self.host.apt(f"install --reinstall /tree/{self.next.deb}")
+        """the packages can be re-installed"""
+        self.host.apt("install --reinstall rnbd-dkms rnbd-tools")
+        self.host.expect_tools(self.next.version)
         self.host.expect(self.next.version, (*self.kernels.older, self.kernels.newer))
 
     def remove_kernel(self) -> None:
@@ -147,8 +160,10 @@ class DebLife(Life):
             raise AssertionError("there is still a directory of modules")
 
     def remove(self) -> None:
-        """the package is removed and leaves nothing"""
-        self.host.apt("purge rnbd-dkms")
+        """the packages are removed and leave nothing"""
+        self.host.apt("remove rnbd-tools")
+        self.host.expect(self.next.version, self.kernels.older)
+        self.host.apt("purge rnbd-dkms rnbd-tools")
         self.host.expect("", ())
         self.host.expect_nothing()
 
@@ -167,13 +182,20 @@ class RpmLife(Life):
         """Do one of the commands."""
         return self.host.run(f"{self.commands[action]} {' '.join(packages)}")
 
+    def release(self, number: int) -> tuple[str, ...]:
+        """How the packages of the first, second or third release are called in a command."""
+        package = (self.first, self.revised, self.next)[number - 1]
+        return tuple(f"/tree/{name}" for name in package.rpm)
+
     def install(self) -> str:
         """the package is installed, and all kernels that can get modules do; the screen says which not"""
-        self.host.apt(f"install dkms {self.kind}")
+        self.host.apt(f"install dkms {self.kind} {' '.join(LIBRARIES)}")
         self.host.add_unknown_kernel(told=False)
         self.prepare()
-        self.host.expect_told(self.do("install", f"/tree/{HOST_RPM}", f"/tree/{self.first.rpm}"))
+        self.host.expect_told(self.do("install", f"/tree/{HOST_RPM}", *self.release(1)))
         self.host.expect(self.first.full, self.kernels.older)
+        self.host.configure()
+        self.host.expect_tools(self.first.version)
         return self.times(self.first.full)
 
     def prepare(self) -> None:
@@ -183,20 +205,22 @@ class RpmLife(Life):
         """the package can be re-installed, where a kernel has the driver itself, too"""
         uname = self.kernels.older[0]
         self.host.add_own_driver(uname)
-        self.do("reinstall", f"/tree/{self.first.rpm}")
+        self.do("reinstall", *self.release(1))
         self.host.expect_modules(self.first.full, uname)
         self.host.remove_own_driver(uname)
         self.host.expect(self.first.full, self.kernels.older)
 
     def revise(self) -> None:
         """another release of the same version replaces the modules"""
-        self.do("upgrade", f"/tree/{self.revised.rpm}")
+        self.do("upgrade", *self.release(2))
         self.host.expect(self.revised.full, self.kernels.older)
+        self.host.expect_tools(self.revised.version)
 
     def upgrade(self) -> None:
         """a newer version replaces the modules"""
-        self.do("upgrade", f"/tree/{self.next.rpm}")
+        self.do("upgrade", *self.release(3))
         self.host.expect(self.next.full, self.kernels.older)
+        self.host.expect_tools(self.next.version)
 
     def erase(self) -> None:
         """a kernel with unknown interfaces is upgraded to; the package is removed and leaves nothing"""
@@ -204,13 +228,14 @@ class RpmLife(Life):
         self.host.add_unknown_kernel(told=True)
         self.host.expect(self.next.full, self.kernels.older)
         self.host.remove_unknown_kernel()
-        self.do("remove", "rnbd-dkms")
+        self.do("remove", *NAMES)
         self.host.expect("", ())
+        self.host.remove_saved()
         self.host.expect_nothing()
 
 
 class DnfLife(RpmLife):
-    """The .rpm, with dnf and Debian's dkms, whose tree was moved."""
+    """The .rpm, with dnf from our repository and Debian's dkms, whose tree was moved."""
 
     kind = "dnf"
     # no package tells dnf which release of which distribution this is
@@ -219,6 +244,10 @@ class DnfLife(RpmLife):
 
     def prepare(self) -> None:
         self.host.move_dkms()
+
+    def release(self, number: int) -> tuple[str, ...]:
+        self.host.use_repository(number)
+        return NAMES
 
 
 LIVES = {life.kind: life for life in (DebLife, RpmLife, DnfLife)}
@@ -295,15 +324,27 @@ def run(arguments) -> int:
     start = time.monotonic()
     try:
         packages = make_packages(home)
-        make_host_rpm(home)
+        make_host_rpm(home, packages[0])
     except host.LabError as error:
         report.verdict("packages are built", "failed", time.monotonic() - start, str(error))
         return report.end()
     report.verdict("packages are built", "passed", time.monotonic() - start)
+    check_builds(report, packages[0], home)
     for release in dict.fromkeys(arguments.release or PLANS):
         for kind in dict.fromkeys(arguments.kinds or LIVES):
             lead(LIVES[kind](PLANS[release], packages, home), report, arguments.keep)
     return report.end()
+
+
+def check_builds(report: Report, package: Package, home: Path) -> None:
+    """Build once more."""
+    start, problem = time.monotonic(), ""
+    try:
+        expect_same(package, home)
+    except (AssertionError, host.LabError) as error:
+        problem = str(error)
+    report.verdict("two builds give the same packages", "failed" if problem else "passed",
+                   time.monotonic() - start, problem)
 
 
 def lead(life: Life, report: Report, keep: bool) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from . import build, derive, host, roots
 from .kernels import OPENED_SOMEHOW, OPENS_SOMEHOW, RELEASES
+from .releases import repository
 
 PLAN_FILE = "etc/lab-plan.json"
 
@@ -37,8 +38,9 @@ PLANS = {p.release: p for p in (
 
 # What a host has, and what it will download.  An initramfs is made for each kernel that is
 # installed, which takes long, and nothing of ours is in it: so it is made empty.
+LIBRARIES = ("libyaml-0-2",)    # of the command, beside those that every host has
 BASE_PACKAGES = ("apt-utils", "initramfs-tools")
-LATER_PACKAGES = ("dkms", "rpm", "dnf", "openssl")
+LATER_PACKAGES = ("dkms", "rpm", "dnf", "openssl", *LIBRARIES)
 
 
 @dataclass(frozen=True)
@@ -129,11 +131,13 @@ TOLD = (f"rnbd: There are no modules for kernel {UNKNOWN}: this kernel {OPENS_SO
 EXPLAINED = (
     ("^update-alternatives: warning: skip creation of /usr/share/man/", "roots have no manuals"),
     ("^E: Can not write log .Is /dev/pts mounted", "nor terminals"),
-    ("^W: Repository is broken: rnbd-dkms:.* has no Size", "Debian 11's apt, of any local file"),
+    ("^W: Repository is broken: .* has no Size", "Debian 11's apt, of any local file"),
     ("^Certificate or key are missing, generating ", "dkms makes its key on first use"),
     (rf"^dpkg: warning: while removing linux-image-{UNKNOWN}, directory", "what depmod made"),
     ("^W: No zstd in ", "the initramfs is compressed by something else"),
     (r"^  (.* )?libgpg-error-l10n\b", "a package that apt recommends"),
+    ("^invoke-rc.d: WARNING: No init system and policy-rc.d missing!", "roots have no init system"),
+    ("^warning: /etc/.* saved as /etc/.*\.rpmsave", "it was changed"),
     ("^W: Last kernel image has been removed", "of the others the host has only the headers"),
     (rf"/({WITHOUT_RDMA}|{UNKNOWN})/\S+/dkms\.conf", "how dkms says that it leaves a kernel out"),
 )
@@ -145,6 +149,11 @@ UNAME = """#!/bin/sh
 [ "$*" != -r ] || exec cat /etc/lab-running
 exec uname.real "$@"
 """
+
+
+# Files of ours that an administrator may change, and a change that changes nothing.
+CONFIGURATION = ("etc/rnbd/rnbd.conf", "etc/default/rnbd", "etc/modprobe.d/00-rnbd-server.conf")
+CHANGE = "# a line of the administrator's\n"
 
 
 class Host:
@@ -289,6 +298,46 @@ class Host:
         """Run apt-get."""
         self.run(f"apt-get -y {words}")
 
+    # -- the repository, and the command ----------------------------------------------------
+
+    def use_repository(self, number: int) -> None:
+        """Use our repository as it is after so many releases."""
+        home = f"/tree/{repository(number)}"
+        source = self.root / "etc/apt/sources.list.d/rnbd.list"
+        source.write_text(f"deb [signed-by={home}/rnbd.asc] file:{home}/deb stable main\n")
+        self.run("apt-get -q update -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 "
+                 f"-o Dir::Etc::sourcelist=/{source.relative_to(self.root)}")
+        repos = self.root / "etc/yum.repos.d"
+        repos.mkdir(parents=True, exist_ok=True)
+        (repos / "rnbd.repo").write_text(
+            f"[rnbd]\nname=rnbd\nbaseurl=file://{home}/rpm\ngpgkey=file://{home}/rnbd.asc\n"
+            "gpgcheck=1\nrepo_gpgcheck=1\n")
+
+    def configure(self) -> None:
+        """Change each configuration file, as an administrator does."""
+        for name in CONFIGURATION:
+            with open(self.root / name, "a", encoding="utf-8") as file:
+                file.write(CHANGE)
+
+    def remove_saved(self) -> None:
+        """Remove what rpm keeps of configuration that was changed."""
+        for name in CONFIGURATION:
+            (self.root / f"{name}.rpmsave").unlink()
+        for name in ("etc/rnbd/rnbd.conf.d", "etc/rnbd/exports", "etc/rnbd"):
+            if (self.root / name).exists():
+                (self.root / name).rmdir()
+
+    def expect_tools(self, version: str) -> None:
+        """The command runs and is of this version, and configuration is as the administrator left it."""
+        said = self.ask("rnbd", "version")
+        if version not in said:
+            raise AssertionError(f"rnbd is of another version than {version}:\n{said}")
+        lost = [name for name in CONFIGURATION if CHANGE not in (self.root / name).read_text()]
+        if lost:
+            raise AssertionError(f"changes are lost of: {', '.join(lost)}")
+        if list((self.root / "etc/rnbd/exports").iterdir()):
+            raise AssertionError("something is exported")
+
     # -- what dkms made ---------------------------------------------------------------------
 
     def expect(self, version: str, unames: tuple[str, ...]) -> None:
@@ -360,6 +409,10 @@ class Host:
                   "usr/share/doc/rnbd*", "var/lib/dpkg/info/rnbd*", "etc/dkms/rnbd*",
                   "usr/share/dkms/modules_to_force_install/rnbd*",
                   "usr/lib/udev/rules.d/*rnbd*", "lib/udev/rules.d/*rnbd*",
+                  "usr/sbin/rnbd", "usr/lib/rnbd", "usr/share/rnbd", "usr/share/man/man?/rnbd*",
+                  "usr/share/bash-completion/completions/rnbd", "lib/systemd/system/rnbd*",
+                  "usr/lib/systemd/system*/*rnbd*", "etc/systemd/system/**/rnbd*", "etc/rc?.d/*rnbd*",
+                  "etc/init.d/rnbd*", "etc/modprobe.d/*rnbd*", "etc/default/rnbd*", "etc/rnbd*",
                   "tmp/*", "var/tmp/*")
         left = [str(p.relative_to(self.root)) for place in places for p in self.root.glob(place)]
         left += [str(p.relative_to(self.root)) for p in self.root.glob("lib/modules/*/modules.*")

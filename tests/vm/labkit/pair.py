@@ -541,8 +541,12 @@ class Pair:
 
 
 def start_node(name: str, kernel: Kernel, number: int, run_dir: Path, with_modules: bool,
-               modules: Path | None = None, release: str = GUEST_RELEASE) -> Node:
-    """Start one guest of a pair; the server listens on the links, the client connects."""
+               modules: Path | None = None, release: str = GUEST_RELEASE, image: Path | None = None,
+               words: tuple[str, ...] = ()) -> Node:
+    """Start one guest of a pair; the server listens on the links, the client connects.
+
+    Its root file system may be another image, and its kernel be told more words.
+    """
     files = roots.kernel_files(kernel)
     side = "on" if name == "server" else "off"
     links = [f"server={side},addr.type=unix,addr.path={run_dir / f'link{n}.qlink'}"
@@ -552,8 +556,8 @@ def start_node(name: str, kernel: Kernel, number: int, run_dir: Path, with_modul
             old.unlink()
     initrd = build.module_initrd(kernel, with_modules, run_dir, modules)
     machine = Machine(name=name, kernel=files.vmlinuz, initrds=[files.initrd, initrd],
-                      disks=[roots.guest_root_image(release), files.modules_image],
-                      cmdline=[f"lab.host={number}", f"lab.links={LINKS}", kernel.cmdline],
+                      disks=[image or roots.guest_root_image(release), files.modules_image],
+                      cmdline=[f"lab.host={number}", f"lab.links={LINKS}", kernel.cmdline, *words],
                       links=links, memory=kernel.memory, machine=kernel.machine)
     node = Node(machine, run_dir)
     node.number, node.series, node.overhead = number, kernel.series, kernel.overhead

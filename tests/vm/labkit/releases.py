@@ -12,23 +12,39 @@ from pathlib import Path
 from . import host
 
 
+NAMES = ("rnbd-tools", "rnbd-dkms")
+KEY = "lab@localhost.invalid"
+
+
 @dataclass(frozen=True)
 class Package:
     """A version of our packages."""
 
-    version: str    # of dkms.conf
-    full: str       # and the packages' revision
-    deb: str        # file names
-    rpm: str
+    version: str            # of dkms.conf
+    full: str               # and the packages' revision
+    deb: tuple[str, ...]    # file names, as in NAMES
+    rpm: tuple[str, ...]
 
 
 def make_package(tree: Path, target: Path) -> Package:
-    """Build both packages of a tree."""
-    made = [host.call(tree / "scripts" / f"make-{kind}", target).splitlines()[-1]
+    """Build the packages of a tree."""
+    made = [host.call(tree / "scripts" / f"make-{kind}", target).splitlines()[-len(NAMES):]
             for kind in ("deb", "rpm")]
     version = re.search(r'^PACKAGE_VERSION="(.*)"$', (tree / "dkms.conf").read_text(), re.M)[1]
-    deb, rpm = (Path(path).name for path in made)
-    return Package(version, deb.split("_")[1], deb, rpm)
+    deb, rpm = (tuple(Path(path).name for path in paths) for paths in made)
+    return Package(version, deb[0].split("_")[1], deb, rpm)
+
+
+def expect_same(package: Package, home: Path) -> None:
+    """Built again, elsewhere and by somebody with another umask, the packages are the same."""
+    tree, target = home / "elsewhere", home / "again"
+    host.call("sh", "-c", f"umask 077 && {host.TREE}/scripts/export-tree {tree} && chmod -R go= {tree} && "
+              f"{tree}/scripts/make-deb {target} && {tree}/scripts/make-rpm {target}")
+    for name in package.deb + package.rpm:
+        if (target / name).read_bytes() != (home / "packages" / name).read_bytes():
+            raise AssertionError(f"{target / name} is not the same as when it was first built")
+    host.remove(tree)
+    host.remove(target)
 
 
 def change_version(tree: Path, version: str, revision: int) -> None:
@@ -43,12 +59,34 @@ def change_version(tree: Path, version: str, revision: int) -> None:
     changelog.write_text(f"{entry}{format_datetime(later)}\n\n{old}")
 
 
+def repository(number: int) -> str:
+    """Where below the packages the repository is as it was after so many releases."""
+    return f"repository-{number}"
+
+
+def publish(tree: Path, target: Path, number: int) -> None:
+    """Publish a tree's packages, in a copy of the repository before."""
+    now = target / repository(number)
+    if number > 1:
+        host.call("cp", "-a", target / repository(number - 1), now)
+    host.call(tree / "scripts/make-repo", KEY, now, target)
+
+
+def make_key(home: Path) -> None:
+    """Make the maintainer's key, for all that is started from here on."""
+    os.environ["GNUPGHOME"] = str(home / "gnupg")
+    (home / "gnupg").mkdir(mode=0o700)
+    host.call("gpg", "--batch", "--passphrase", "", "--quick-generate-key", KEY)
+
+
 def make_packages(home: Path) -> tuple[Package, Package, Package]:
-    """The packages of this tree, of its next revision, and of its next version."""
+    """The packages of this tree, of its next revision, and of its next version; all are published."""
     target = home / "packages"
     os.environ["DEB_BUILD_OPTIONS"] = "nocheck"
+    make_key(home)
     with host.step("building the packages of this tree"):
         first = make_package(host.TREE, target)
+    publish(host.TREE, target, 1)
     number, revision = first.full.rsplit("-", 1)
     stem, _, last = number.rpartition(".")
     others = []
@@ -58,7 +96,9 @@ def make_packages(home: Path) -> tuple[Package, Package, Package]:
             host.call(host.TREE / "scripts/export-tree", tree)
             change_version(tree, version, following)
             others.append(make_package(tree, target))
+            publish(tree, target, len(others) + 1)
             host.remove(tree)
+    host.call("gpgconf", "--kill", "all")
     return first, *others
 
 
@@ -69,7 +109,7 @@ Release: 1
 Summary: What the Debian host provides
 License: GPL-2.0-or-later
 BuildArch: noarch
-Provides: /bin/sh dkms = 2.8 gcc make
+Provides: /bin/sh dkms = 2.8 gcc make {libraries}
 %description
 What the Debian host provides.
 %files
@@ -77,10 +117,12 @@ What the Debian host provides.
 HOST_RPM = "host-1-1.noarch.rpm"
 
 
-def make_host_rpm(home: Path) -> None:
-    """A package that stands for the host."""
+def make_host_rpm(home: Path, package: Package) -> None:
+    """A package that stands for the host, and has the libraries that ours need."""
+    needs = [line for name in package.rpm
+             for line in host.call("rpm", "-qp", "--requires", home / "packages" / name).splitlines()]
     spec = home / "host.spec"
-    spec.write_text(HOST_SPEC)
+    spec.write_text(HOST_SPEC.format(libraries=" ".join(n for n in needs if re.match(r"lib\S+\(|rtld", n))))
     host.call("rpmbuild", "-bb", "--nodeps", "--define", f"_topdir {home / 'rpmbuild'}",
               "--define", "_binary_payload w9.gzdio", spec)
     shutil.copy(home / "rpmbuild/RPMS/noarch" / HOST_RPM, home / "packages")

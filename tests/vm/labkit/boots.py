@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""lab boots: hosts with a real init system map and mount at boot, and go down in order, as KTAP.
+
+The client is a guest with the packages installed, whose PID 1 is systemd or sysvinit and whose
+network is ifupdown's, as on any Debian host; a network that is down has no RDMA.  The server is a
+guest like those of the cases.
+"""
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import build, host, roots, scan
+from .check import Report, new_results
+from .kernels import KERNELS, RELEASES
+from .pair import LINKS, Node, start_node, wait_until
+from .releases import Package, make_packages
+
+SESSION, DISK, MOUNTED = "boots", "nullb0", "/srv/data"
+LINK = f"/dev/rnbd/{SESSION}/{DISK}"
+PACKAGES = ("e2fsprogs", "fio", "ifupdown", "iproute2", "kmod", "libyaml-0-2", "mount", "procps",
+            "python3", "udev", "util-linux")
+INITS = {"systemd-sysv": ("systemd-sysv",), "sysvinit-core": ("sysvinit-core", "initscripts", "insserv")}
+BOOT = 300      # seconds; a whole Debian boots slowly without hardware virtualisation
+UNMAP_TIMEOUT = 10
+
+FILES = {
+    "etc/machine-id": "5b1b4c9e6a3c4f0a9d6e5a0d6f1c2b3a\n",
+    "etc/hostname": "client\n",
+    "etc/modules": "virtio_console\nvirtio_net\nrdma_rxe\nrdma_cm\n",
+    "etc/network/interfaces": "auto lo\niface lo inet loopback\n" + "".join(
+        f"auto eth{n}\niface eth{n} inet manual\n\tup sh /lab/link {n} eth{n} 1\n"
+        f"\tdown rdma link del rxe{n}; ip link set eth{n} down\n" for n in range(LINKS)),
+    "etc/rnbd/rnbd.conf.d/lab.conf":
+        f"sessions: {{{SESSION}: {{server: [10.0.0.2], devices: [{DISK}]}}}}\n",
+    "etc/fstab": f"{LINK} {MOUNTED} ext4 _netdev,nofail,x-systemd.device-timeout=0 0 2\n",
+    "etc/default/rnbd": f"UNMAP_TIMEOUT={UNMAP_TIMEOUT}\n",
+}
+
+# The agent is there early and stays to the end, so that a shutdown can be looked at.
+AGENT = "/usr/bin/python3 -I -B /lab/agent.py"
+AGENT_UNIT = f"""[Unit]
+DefaultDependencies=no
+After=systemd-modules-load.service systemd-udevd.service
+
+[Service]
+ExecStart={AGENT}
+
+[Install]
+WantedBy=sysinit.target
+"""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of host."""
+
+    release: str
+    init: str                   # the package
+    series: tuple[str, str]     # kernels: it boots the first one, and is upgraded to the second
+
+    @property
+    def name(self) -> str:
+        """What it is called in results."""
+        return f"{self.release} {self.init.partition('-')[0]}"
+
+
+KINDS = (Kind("bookworm", "systemd-sysv", ("6.1", "7.3")), Kind("trixie", "systemd-sysv", ("6.12", "7.3")),
+         Kind("bookworm", "sysvinit-core", ("6.1", "7.3")))
+
+
+def base_tree(kind: Kind) -> Path:
+    """Debian with an init system, without our packages."""
+    release = RELEASES[kind.release]
+    packages = (*PACKAGES, *INITS[kind.init])
+    return host.cached(host.CACHE / "guest" / f"{kind.release}.{kind.init}-{host.digest(release, packages)}",
+                       lambda target: roots.debootstrap(release, target, packages),
+                       f"making a host of {kind.name}")
+
+
+def make_image(kind: Kind, package: Package, home: Path) -> Path:
+    """The image of a host with our packages; modules are the lab's."""
+    tree, image = home / "tree", home / "root.img"
+    host.call("cp", "-a", base_tree(kind), tree)
+    roots.in_root(tree, "dpkg", "-i", f"/tree/{package.deb[0]}", bind=home.parent / "packages")
+    roots.in_root(tree, "dpkg-deb", "-x", f"/tree/{package.deb[1]}", "/", bind=home.parent / "packages")
+    for name, text in FILES.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(text)
+    for name in ("lab", MOUNTED[1:]):
+        (tree / name).mkdir(parents=True, exist_ok=True)
+    if kind.init == "systemd-sysv":
+        (tree / "etc/systemd/system/lab-agent.service").write_text(AGENT_UNIT)
+        roots.in_root(tree, "systemctl", "enable", "lab-agent.service")
+    else:
+        with open(tree / "etc/inittab", "a", encoding="ascii") as inittab:
+            inittab.write(f"la:2345:once:{AGENT}\n")
+    for useless in ("var/lib/apt/lists", "var/cache/apt", "usr/share/doc", "usr/src"):
+        host.remove(tree / useless)
+    roots.ext4_image(tree, image)
+    host.remove(tree)
+    return image
+
+
+class Boots:
+    """What happens to a host, step by step; a step's first line is its name."""
+
+    def __init__(self, kind: Kind, packages: tuple[Package, ...], home: Path):
+        self.kind, self.home = kind, home / kind.name.replace(" ", "-")
+        self.first, self.next = packages[0], packages[-1]
+        self.packages = home / "packages"
+        self.home.mkdir()
+        with host.step(f"making the image of {kind.name}"):
+            self.image = make_image(kind, self.first, self.home)
+        self.server = start_node("server", KERNELS["6.1"], 2, self.home, True)
+        self.server.wait_ready()
+        self.server.null_blk(DISK, size_mb=256)
+        self.server.run(f"mkfs.ext4 -q /dev/{DISK}", timeout=120)
+        self.serve()
+        self.client: Node | None = None
+        self.seen: dict[Node, int] = {}     # marks in kernel logs
+
+    def steps(self) -> tuple:
+        """The steps, in order."""
+        return (self.boot, self.reboot, self.server_late, self.server_dead, self.upgrade_kernel, self.upgrade,
+                self.remove)
+
+    def end(self) -> None:
+        """Stop the guests."""
+        for node in (self.client, self.server):
+            if node:
+                node.stop()
+
+    def complaints(self) -> list[str]:
+        """What the kernels complained about since the last step."""
+        lines = []
+        for node in (self.client, self.server):
+            log = node.kernel_log(self.seen.get(node, 0))
+            lines += [f"{node.name} kernel: {line}" for line in scan.bad_lines(log, node.series)]
+            self.seen[node] = node.mark()
+        return lines
+
+    # -- what steps are made of -------------------------------------------------------------
+
+    def serve(self) -> None:
+        """Load the server."""
+        self.server.modprobe("rnbd_server", dev_search_path="/dev")
+
+    def start_client(self, series: str) -> None:
+        """Boot the client."""
+        self.client = start_node("client", KERNELS[series], 1, self.home, True, image=self.image,
+                                 words=("lab.init=/sbin/init",))
+        self.client.wait_ready(timeout=BOOT)
+
+    def reboot_client(self) -> float:
+        """Have the client reboot in order; the seconds until it is there again."""
+        start = time.monotonic()
+        with self.client.rebooted():
+            self.client.start("reboot", timeout=BOOT)
+        return time.monotonic() - start
+
+    def is_mounted(self) -> bool:
+        """Whether the file system is."""
+        return not self.client.run(f"mountpoint -q {MOUNTED}", check=False).status
+
+    def expect_mounted(self) -> None:
+        """It is mounted soon, what was written to it is there, and no service failed."""
+        wait_until(self.is_mounted, BOOT, f"{MOUNTED} is mounted", interval=1)
+        if self.kind.init == "systemd-sysv":
+            failed = self.client.run("systemctl --failed --plain --no-legend").out
+            if failed:
+                raise AssertionError(f"failed: {failed}")
+
+    def write(self, name: str) -> None:
+        """Write a file, and leave the rest to whoever unmounts."""
+        self.client.run(f"echo {name} >{MOUNTED}/{name}")
+
+    def expect_written(self, *names: str) -> None:
+        """What was written is there."""
+        for name in names:
+            if self.client.read_file(f"{MOUNTED}/{name}") != name:
+                raise AssertionError(f"{MOUNTED}/{name} has something else")
+
+    # -- steps ------------------------------------------------------------------------------
+
+    def boot(self) -> None:
+        """a host with rnbd.conf and a line in fstab comes up mounted"""
+        self.start_client(self.kind.series[0])
+        self.expect_mounted()
+        self.write("boot")
+
+    def reboot(self) -> None:
+        """a reboot unmounts and unmaps in order, and comes up mounted"""
+        mark = self.server.mark()
+        self.write("reboot")
+        self.reboot_client()
+        self.expect_mounted()
+        self.expect_written("boot", "reboot")
+        lost = [line for line in self.server.kernel_log(mark) if "rtrs_server" in line and "lost" in line]
+        if lost:
+            raise AssertionError(f"the client was lost instead of saying goodbye: {lost}")
+
+    def server_late(self) -> None:
+        """a server that comes up long after its client is mapped and mounted then"""
+        self.client.run(f"umount {MOUNTED} && rnbd unmap --all")
+        self.server.unload()
+        self.client.power_cycle()
+        time.sleep(120)     # longer than systemd waits for a disk, unless fstab says otherwise
+        if self.is_mounted():
+            raise AssertionError("mounted without a server")
+        self.serve()
+        self.expect_mounted()
+        self.expect_written("boot", "reboot")
+
+    def server_dead(self) -> None:
+        """a host whose server is away goes down in the time that its administrator gave it"""
+        self.server.pause()
+        try:
+            taken = self.reboot_client()
+        finally:
+            self.server.resume()
+        self.expect_mounted()
+        if taken > BOOT:
+            raise AssertionError(f"the reboot took {taken:.0f} s")
+
+    def upgrade_kernel(self) -> None:
+        """another kernel is booted, and comes up mounted"""
+        self.client.run(f"umount {MOUNTED} && rnbd unmap --all")
+        self.client.stop()
+        self.start_client(self.kind.series[1])
+        self.expect_mounted()
+        self.expect_written("boot", "reboot")
+
+    def upgrade(self) -> None:
+        """the packages are upgraded and downgraded under load, which notices nothing"""
+        load = self.client.start_fio(f"{MOUNTED}/load", rw="randwrite", bs="16k", size="32m", verify="crc32c",
+                                     loops=20, timeout=600)
+        for package in (self.next, self.first):
+            self.client.upload(self.packages / package.deb[0], "/tmp/rnbd-tools.deb")
+            self.client.run("dpkg -i /tmp/rnbd-tools.deb", timeout=120)
+            if package.version not in self.client.run("rnbd version").out or not self.is_mounted():
+                raise AssertionError(f"after the installation of {package.full} something else is there")
+        load.wait()
+
+    def remove(self) -> None:
+        """a removal leaves the disk mapped, and says so"""
+        said = self.client.run("dpkg -r rnbd-tools", timeout=120).out
+        if "rnbd0 stays mapped" not in said or not self.is_mounted():
+            raise AssertionError(f"it said:\n{said}")
+
+
+def add(commands) -> None:
+    """lab boots"""
+    parser = commands.add_parser("boots", help="boot hosts with systemd and sysvinit that map and mount at boot")
+    parser.add_argument("--host", action="append", choices=[kind.name for kind in KINDS],
+                        help="only this kind of host; may be repeated")
+    parser.set_defaults(run=run)
+
+
+def run(arguments) -> int:
+    """Build packages and modules, and have all hosts live through the steps."""
+    home = new_results()
+    report = Report(home)
+    report.line("KTAP version 1")
+    packages = make_packages(home)
+    kinds = [kind for kind in KINDS if kind.name in (arguments.host or [kind.name])]
+    for series in sorted({"6.1", *(series for kind in kinds for series in kind.series)}):
+        build.build(KERNELS[series])
+    for kind in kinds:
+        lead(Boots(kind, packages, home), report)
+    shutil.rmtree(home / "packages")
+    return report.end()
+
+
+def lead(boots: Boots, report: Report) -> None:
+    """Take the steps; after one that failed the others make no sense."""
+    failed = ""
+    for step in boots.steps():
+        name = f"{boots.kind.name}: {step.__doc__}"
+        if failed:
+            report.verdict(name, "skipped", text=f"after {failed}")
+            continue
+        start, problem = time.monotonic(), ""
+        try:
+            step()
+            problem = "\n".join(boots.complaints())
+        except (AssertionError, OSError, host.LabError) as error:
+            failed, problem = step.__name__, str(error)
+        report.verdict(name, "failed" if problem else "passed", time.monotonic() - start, problem, str(boots.home))
+    boots.end()
