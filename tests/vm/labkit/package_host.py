@@ -136,6 +136,8 @@ EXPLAINED = (
     (rf"^dpkg: warning: while removing linux-image-{UNKNOWN}, directory", "what depmod made"),
     ("^W: No zstd in ", "the initramfs is compressed by something else"),
     (r"^  (.* )?libgpg-error-l10n\b", "a package that apt recommends"),
+    ("^dpkg: warning: while removing rnbd-tools, directory '/lib/systemd/system' not empty",
+     "on Debian 13 it is another name of a directory that others use"),
     ("^invoke-rc.d: WARNING: No init system and policy-rc.d missing!", "roots have no init system"),
     ("^warning: /etc/.* saved as /etc/.*\.rpmsave", "it was changed"),
     ("^W: Last kernel image has been removed", "of the others the host has only the headers"),
