@@ -122,11 +122,15 @@ unit: host-packages
 	@$(MAKE) -s -C tests/unit
 	@$(MAKE) -s -C tests/command
 	@$(MAKE) -s -C tests/packages
+	@$(MAKE) -s -C tests/model
 
 RUNS := 1000000
 fuzz:
 	@scripts/host-packages clang libclang-rt-dev
 	@$(MAKE) -s -C tests/command fuzz RUNS=$(RUNS)
+
+model: host-packages
+	@$(MAKE) -s -C tests/model larger
 
 lint: host-packages
 	@scripts/lint $(KDIR) $(MODULES)
@@ -137,7 +141,7 @@ compat-verify: host-packages
 check: host-packages
 	@scripts/check
 
-check-all: host-packages
+check-all: model
 	@tests/vm/lab check --all --resume
 
 check-debug: host-packages
@@ -201,7 +205,8 @@ help:
 	@echo 'make install-services  what maps and serves at boot, DESTDIR is the root;'
 	@echo '                    install-init-scripts: the same for hosts without systemd'
 	@echo 'make clean          remove what was built'
-	@echo 'make unit           unit tests of the wire code and of the command, in userspace'
+	@echo 'make unit           unit tests of the wire code and of the command, in userspace; the model'
+	@echo 'make model          the model of failover with larger bounds; minutes, up to 6 GiB of memory'
 	@echo 'make fuzz           RUNS=$(RUNS) random files for what reads the configuration'
 	@echo 'make lint           static checks: sparse, W=1, checkpatch, shellcheck, house rules'
 	@echo 'make compat-verify  compile each compat probe alone; must agree with all at once'
@@ -225,5 +230,5 @@ help:
 	@echo 'Debian packages (root).'
 
 .PHONY: modules install uninstall install-dkms tools install-tools \
-	install-services install-init-scripts clean deb rpm repo unit fuzz lint \
+	install-services install-init-scripts clean deb rpm repo unit model fuzz lint \
 	compat-verify check check-all check-debug check-package check-boots soak matrix demo bench host-packages help
