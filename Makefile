@@ -117,12 +117,14 @@ clean:
 	@$(MAKE) -s -C src/tools clean
 	@$(MAKE) -s -C tests/unit clean
 	@$(MAKE) -s -C tests/command clean
+	@$(MAKE) -s -C tests/register clean
 
 unit: host-packages
 	@$(MAKE) -s -C tests/unit
 	@$(MAKE) -s -C tests/command
 	@$(MAKE) -s -C tests/packages
 	@$(MAKE) -s -C tests/model
+	@$(MAKE) -s -C tests/register
 
 RUNS := 1000000
 fuzz:

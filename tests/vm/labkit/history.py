@@ -13,7 +13,7 @@ from . import host
 # What the verdict of any case depends on, and what of it only some or none depend on.  A bug that
 # becomes known makes a failed case pass, and no other one fail.
 COMMON = ("Makefile", "src", "compat", "tests")
-NOT_COMMON = ("tests/cases/test_", "tests/unit/", "tests/command/", "src/tools/", *(
+NOT_COMMON = ("tests/cases/test_", "tests/unit/", "tests/command/", "tests/model/", "tests/register/", "src/tools/", *(
     f"tests/vm/labkit/{name}.py" for name in (
         "bench", "command", "demo", "known", "matrix", "package", "record")))
 # What only some cases depend on.
