@@ -75,7 +75,8 @@
  *		in doubt, fenced, sent again, executed again, and read after W2. So the rule is that
  *		a write waits for each unanswered write of the same block, from the moment that is sent.
  *
- *   ONCE	is another way out: the server remembers for each chunk which request ended in it
+ *   ONCE	is another way out, and what the driver does with a server of its own, see
+ *		src/rtrs/client/fence.c: the server remembers for each chunk which request ended in it
  *		last, and a write that did is not sent again after the fence. Then writes wait only for those that
  *		were failed upwards. It holds as long as the server remembers: not over a RESTART.
  */
