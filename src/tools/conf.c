@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The configuration: its files, and what its sections have in common. See conf.h. */
+/* The configuration: its files, and their sections. See conf.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -10,43 +10,6 @@
 #include "files.h"
 
 #define CONF_FILE_MAX	(1 << 20)	/* bytes */
-
-/* The text of an option; NULL, and a problem, if it is something else. */
-const char *conf_word(struct conf *conf, const char *option, const struct tree *value)
-{
-	if (value->kind == TREE_WORD)
-		return value->text;
-	problem_add(&conf->problems, &value->place, "%s is one word, and here is %s", option,
-		    tree_kind_name(value));
-	return NULL;
-}
-
-/* A number as the kernel reads it; NULL, and a problem, if it is none. */
-const char *conf_number(struct conf *conf, const char *option, const struct tree *value,
-			long long least, long long most)
-{
-	const char *text = conf_word(conf, option, value);
-	long long number;
-
-	if (!text)
-		return NULL;
-	if (text_read_number(text, least, most, &number))
-		return text_format("%lld", number);
-	problem_add(&conf->problems, &value->place, "%s is a number from %lld to %lld, and not \"%s\"",
-		    option, least, most, text);
-	return NULL;
-}
-
-/* Whether a section can be looked into: what is left out is an empty one. */
-bool conf_is_map(struct conf *conf, const char *what, const struct tree *value)
-{
-	if (value->kind == TREE_MAP || value->kind == TREE_NOTHING)
-		return true;
-	problem_add(&conf->problems, &value->place,
-		    "%s is a map of options, \"NAME: VALUE\" on a line each, and here is %s",
-		    what, tree_kind_name(value));
-	return false;
-}
 
 static void conf_take_sessions(struct conf *conf, const struct tree *value)
 {

@@ -222,10 +222,12 @@ def test_a_path_is_busy_while_its_requests_are_not_answered(pair):
     pair.reload_modules(**SMALL)
     pair.server.dm(FROZEN, f"0 16384 linear {pair.server.null_blk(size_mb=8)} 0")
     disk, paths = map_twice(pair, f"mapper/{FROZEN}"), pair.paths(2)
+    assert change(pair, paths[1], "disconnect") is None     # so that the other one carries all
     with frozen(pair):
         reads = disk.client.start_fio(disk.path, rw="randread", size="4m", number_ios=64)
         wait_until(lambda: int(disk.client.read_file(f"/sys/block/{disk.name}/inflight").split()[0]),
                    what="reads are under way")
+        assert change(pair, paths[1], "reconnect") is None
         mark = pair.client.mark()
         for what in CHANGES:
             start = time.monotonic()

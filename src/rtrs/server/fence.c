@@ -57,7 +57,7 @@ static int rtrs_srv_sess_fence(struct rtrs_srv_sess *sess,
 		return 0;
 	rtrs_srv_path_close(path, "the client gave it up and goes on over another one");
 	left = wait_for_completion_timeout(&path->drained, RTRS_SRV_FENCE_WAIT);
-	rtrs_srv_path_put(path);
+	kobject_put(&path->kobj);
 	return left ? 0 : -EBUSY;
 }
 
