@@ -17,8 +17,8 @@ ROUNDS = 10
 @pytest.fixture
 def disk(pair):
     """A disk that is mapped over both links, of a backend that can freeze."""
-    pair.server.null_blk("nullb1", size_mb=16)
-    pair.server.dm(FROZEN, f"0 {pair.server.sectors('/dev/nullb1')} linear /dev/nullb1 0")
+    pair.server.null_blk("nullb0", size_mb=16)
+    pair.server.dm(FROZEN, f"0 {pair.server.sectors('/dev/nullb0')} linear /dev/nullb0 0")
     yield map_twice(pair, f"mapper/{FROZEN}")
 
 
@@ -31,7 +31,7 @@ def start_writes(disk):
 
 def executed(pair):
     """How many writes the backend has executed."""
-    return completed(pair.server, "nullb1")[1]
+    return completed(pair.server, "nullb0")[1]
 
 
 def wait_lost(pair, idle, link=0):
@@ -98,7 +98,7 @@ def test_load_goes_on_without_the_dead_path(pair, idle, disk):
         wait_lost(pair, idle)
         # what was in doubt has ended when the load has, and the cable is still out
     plug_cable(pair.client, 0)
-    assert pair.client.checksum(disk.path) == pair.server.checksum("/dev/nullb1")
+    assert pair.client.checksum(disk.path) == pair.server.checksum("/dev/nullb0")
 
 
 @pytest.mark.parametrize("rounds", (1, pytest.param(ROUNDS, marks=pytest.mark.long)))
