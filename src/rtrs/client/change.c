@@ -114,6 +114,8 @@ static int rtrs_clt_path_drain(struct rtrs_clt_path *path)
 		rtrs_clt_err(path, "stays connected: %u requests on it are not answered\n",
 			     rtrs_clt_path_nr_reqs(path));
 	rtrs_clt_path_resume(path);
+	/* while it was drained it may have been the only one to ask on */
+	mod_delayed_work(rtrs_clt_fence_wq, &path->sess->fence.work, 0);
 	return err == -ETIMEDOUT ? -EBUSY : err;
 }
 

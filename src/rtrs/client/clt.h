@@ -279,6 +279,8 @@ struct rtrs_clt_pool {
  * @left: something is
  * @done: the answer came, or will not come
  * @err: 0 or an errno
+ * @recon_cnt: incarnation that the server was asked about last
+ * @turn: @turn of the session at that time
  * @len: bytes of the answer
  * @answer: entries of the chunks
  */
@@ -289,6 +291,8 @@ struct rtrs_clt_fence {
 	bool			left;
 	struct completion	done;
 	int			err;
+	u16			recon_cnt;
+	u32			turn;
 	size_t			len;
 	u8			answer[RTRS_CLT_FENCE_CHUNKS * RTRS_FENCE_ENTRY_LEN];
 };
@@ -317,6 +321,8 @@ enum rtrs_clt_steal {
  * @max_reconnects: attempts before a path is given up, -1: never; an administrator may
  *	change it at any time
  * @port: of the server, for paths that are added
+ * @features: extensions that are offered to the server, on each path and as long as
+ *	the session lives: what is counted in chunks depends on them
  * @nr_queues: I/O connections that raise interrupts
  * @nr_poll: I/O connections that are polled by the consumer
  * @nr_cons: all connections of a path
@@ -383,6 +389,7 @@ struct rtrs_clt_sess {
 	unsigned int		reconnect_delay;
 	int			max_reconnects;
 	u16			port;
+	u32			features;
 	unsigned int		nr_queues;
 	unsigned int		nr_poll;
 	unsigned int		nr_cons;
@@ -624,6 +631,7 @@ void rtrs_clt_unsignalled_done(struct ib_cq *cq, struct ib_wc *wc);
 void rtrs_clt_req_take_turn(struct rtrs_clt_req *req);
 void rtrs_clt_req_fence(struct rtrs_clt_req *req);
 bool rtrs_clt_req_settle(struct rtrs_clt_req *req, struct rtrs_clt_path *path,
+			 const struct rtrs_clt_fence *fence,
 			 const struct rtrs_fence_entry *entry);
 struct rtrs_clt_path *rtrs_clt_req_look(struct rtrs_clt_sess *sess,
 					struct rtrs_clt_req *req);

@@ -129,7 +129,7 @@ int rtrs_clt_path_connect(struct rtrs_clt_path *path)
 	int err;
 
 	path->recon_cnt++;
-	path->features = rtrs_clt_param_features();
+	path->features = path->sess->features;
 	err = rtrs_clt_path_follow_interfaces(path);
 	if (err)
 		return err;

@@ -146,13 +146,14 @@ static int rtrs_clt_path_publish(struct rtrs_clt_path *path)
 	err = kobject_add(&path->kobj, parent, "%s", name);
 	if (err)
 		return err;
-	/* whoever sees these may remove the path */
+	rtrs_clt_histogram_show(path, name);
 	WRITE_ONCE(path->joining, false);
 	err = sysfs_create_group(&path->kobj, &rtrs_clt_path_control_group);
-	if (err)
-		kobject_del(&path->kobj);
-	else
-		rtrs_clt_histogram_show(path, name);
+	/* whoever sees these files may remove the path, and free it */
+	if (!err)
+		return 0;
+	rtrs_clt_histogram_hide(path);
+	kobject_del(&path->kobj);
 	return err;
 }
 

@@ -116,17 +116,16 @@ void rtrs_clt_req_fence(struct rtrs_clt_req *req)
 }
 
 /*
- * Does a request wait for a fence of this path? Requests that nobody waits for may also
- * be of an incarnation that lives. The doubt_lock is held, without which no request
- * leaves these states.
+ * Does a request wait for a fence of this path, its incarnations up to @last? Requests
+ * that nobody waits for may also be of an incarnation that lives. The doubt_lock is held,
+ * without which no request leaves these states; of others the path may be gone.
  */
 static bool rtrs_clt_req_is_dead_of(const struct rtrs_clt_req *req,
-				    const struct rtrs_clt_path *path)
+				    const struct rtrs_clt_path *path, u16 last)
 {
-	lockdep_assert_held(&path->sess->doubt_lock);
 	return req->state != RTRS_CLT_REQ_IDLE &&
 	       req->state != RTRS_CLT_REQ_POSTED && req->path == path &&
-	       (s16)(req->recon_cnt - READ_ONCE(path->dead_cnt)) <= 0;
+	       (s16)(req->recon_cnt - last) <= 0;
 }
 
 /* The data of a read came to nobody. Everything else need not be done again. */
@@ -139,14 +138,17 @@ static bool rtrs_clt_req_wants_data(const struct rtrs_clt_req *req)
  * rtrs_clt_req_settle() - the server said what is in a chunk
  * @req: request of the chunk
  * @path: path that was fenced
+ * @fence: what the server was asked
  * @entry: what the server said
  *
- * Nothing happens to requests of other paths, or of a later incarnation.
+ * Nothing happens to requests of other paths, or of an incarnation that the server was
+ * not asked about; nor if the session is of another generation by now.
  *
  * Context: process; conf_fn() is called from here.
  * Return: true if the request is still executed, so that the server has to be asked again.
  */
 bool rtrs_clt_req_settle(struct rtrs_clt_req *req, struct rtrs_clt_path *path,
+			 const struct rtrs_clt_fence *fence,
 			 const struct rtrs_fence_entry *entry)
 {
 	struct rtrs_clt_sess *sess = path->sess;
@@ -154,8 +156,9 @@ bool rtrs_clt_req_settle(struct rtrs_clt_req *req, struct rtrs_clt_path *path,
 	bool dead, executed;
 
 	spin_lock_irqsave(&sess->doubt_lock, flags);
-	dead = rtrs_clt_req_is_dead_of(req, path) &&
-	       !rtrs_clt_turn_differs(req->turn, READ_ONCE(sess->turn));
+	dead = rtrs_clt_req_is_dead_of(req, path, fence->recon_cnt) &&
+	       !rtrs_clt_turn_differs(req->turn, fence->turn) &&
+	       fence->turn == READ_ONCE(sess->turn);
 	if (!dead || entry->busy) {
 		spin_unlock_irqrestore(&sess->doubt_lock, flags);
 		return dead;
@@ -190,7 +193,10 @@ struct rtrs_clt_path *rtrs_clt_req_look(struct rtrs_clt_sess *sess,
 	if (READ_ONCE(req->state) <= RTRS_CLT_REQ_POSTED)
 		return NULL;
 	spin_lock_irqsave(&sess->doubt_lock, flags);
-	if (rtrs_clt_req_is_dead_of(req, req->path) && req->turn >> 1 && turn >> 1) {
+	if (req->state > RTRS_CLT_REQ_POSTED &&
+	    rtrs_clt_req_is_dead_of(req, req->path,
+				    READ_ONCE(req->path->dead_cnt)) &&
+	    req->turn >> 1 && turn >> 1) {
 		if (rtrs_clt_turn_differs(req->turn, turn)) {
 			rtrs_clt_req_end_doubt(req, -ECONNABORTED, flags);
 			return NULL;
@@ -301,7 +307,9 @@ static void rtrs_clt_req_lose_answer(struct rtrs_clt_req *req)
 	unsigned long flags;
 
 	spin_lock_irqsave(&sess->doubt_lock, flags);
-	rtrs_clt_req_note_generation(req);
+	/* one of an earlier incarnation has it already, and it may be another by now */
+	if (req->recon_cnt == req->path->recon_cnt)
+		rtrs_clt_req_note_generation(req);
 	rtrs_clt_req_set_unfenced(req);
 	spin_unlock_irqrestore(&sess->doubt_lock, flags);
 }
@@ -350,7 +358,7 @@ static void rtrs_clt_req_taken_back(struct rtrs_clt_req *req)
 	unsigned long flags;
 
 	spin_lock_irqsave(&sess->doubt_lock, flags);
-	if (rtrs_clt_req_is_dead_of(req, path) &&
+	if (rtrs_clt_req_is_dead_of(req, path, READ_ONCE(path->dead_cnt)) &&
 	    (!(req->turn >> 1) || !rtrs_clt_path_can_fence(path))) {
 		rtrs_clt_req_end_doubt(req, -ECONNABORTED, flags);
 		return;

@@ -103,7 +103,7 @@ static int rtrs_clt_fence_ask(struct rtrs_clt_path *path, u16 first)
 	struct rtrs_clt_sess *sess = path->sess;
 	struct rtrs_permit *permit = rtrs_clt_get_fence_permit(sess);
 	struct rtrs_fence_req msg = {
-		.recon_cnt	= READ_ONCE(path->dead_cnt),
+		.recon_cnt	= sess->fence.recon_cnt,
 		.first		= first,
 	};
 	int err;
@@ -134,7 +134,7 @@ static void rtrs_clt_fence_apply(struct rtrs_clt_path *path, u16 first)
 	for (id = first; id < end; id++, p += RTRS_FENCE_ENTRY_LEN) {
 		rtrs_parse_fence_entry(p, &entry);
 		sess->fence.left |= rtrs_clt_req_settle(&rtrs_clt_permit(sess, id)->req,
-							path, &entry);
+							path, &sess->fence, &entry);
 	}
 }
 
@@ -144,6 +144,9 @@ static void rtrs_clt_fence_path(struct rtrs_clt_path *path)
 	u32 first;
 	int err;
 
+	/* the path may connect and die again before the answer comes */
+	sess->fence.recon_cnt = READ_ONCE(path->dead_cnt);
+	sess->fence.turn = READ_ONCE(sess->turn);
 	for (first = 0; first < sess->queue_depth; first += RTRS_CLT_FENCE_CHUNKS) {
 		err = rtrs_clt_fence_ask(path, first);
 		if (err) {

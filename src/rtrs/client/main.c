@@ -30,7 +30,7 @@ MODULE_PARM_DESC(hb_missed_max, "Heartbeats without an answer before a path is g
 static unsigned int features = RTRS_FEATURES;
 module_param(features, uint, 0644);
 MODULE_PARM_DESC(features,
-		 "Extensions of the protocol to offer on new connections, bits as in docs/extensions.md (default: all)");
+		 "Extensions of the protocol to offer in new sessions, bits as in docs/extensions.md (default: all)");
 
 struct workqueue_struct *rtrs_clt_hb_wq;	/* heartbeats, which nothing may delay */
 struct workqueue_struct *rtrs_clt_link_wq;	/* link events */

@@ -107,6 +107,7 @@ rtrs_clt_sess_alloc(struct rtrs_clt_ops *ops, const char *sessname, u16 port,
 	sess->pdu_sz = pdu_sz;
 	sess->reconnect_delay = reconnect_delay_sec;
 	sess->max_reconnects = max_reconnect_attempts;
+	sess->features = rtrs_clt_param_features();
 	sess->nr_queues = rtrs_clt_param_nr_queues();
 	sess->nr_poll = nr_poll_queues;
 	sess->nr_cons = 1 + sess->nr_queues + sess->nr_poll;

@@ -132,6 +132,11 @@ void rtrs_srv_path_fence_work(struct work_struct *work)
 						  fence_work);
 	struct rtrs_srv_op *op;
 
-	while ((op = rtrs_srv_path_next_fence(path)))
-		rtrs_srv_op_fence(op);
+	while ((op = rtrs_srv_path_next_fence(path))) {
+		/* nobody is there any more to whom it could be answered */
+		if (rtrs_srv_path_connected(path))
+			rtrs_srv_op_fence(op);
+		else
+			rtrs_srv_op_end(op);
+	}
 }

@@ -82,8 +82,9 @@ static int rtrs_srv_op_queue_fence(struct rtrs_srv_op *op)
 		return -EINVAL;
 	spin_lock_irqsave(&path->state_lock, flags);
 	list_add_tail(&op->waiting, &path->fences);
-	spin_unlock_irqrestore(&path->state_lock, flags);
+	/* under the lock: once the operation is off the list the path may go */
 	queue_work(path->sess->ctx->fence_wq, &path->fence_work);
+	spin_unlock_irqrestore(&path->state_lock, flags);
 	return 0;
 }
 
@@ -120,8 +121,13 @@ static void rtrs_srv_op_process(struct rtrs_srv_op *op)
 		return;
 	}
 	err = rtrs_srv_op_deliver(op);
-	if (err)
+	if (!err)
+		return;
+	/* refused perhaps because the path is closed; its client shall send it again */
+	if (rtrs_srv_path_connected(op->path))
 		rtrs_srv_resp_rdma(op, err);
+	else
+		rtrs_srv_op_end(op);
 }
 
 static void rtrs_srv_op_inv_done(struct ib_cq *cq, struct ib_wc *wc)

@@ -35,8 +35,6 @@ static void rtrs_srv_path_release(struct kobject *kobj)
 	struct rtrs_srv_path *path = container_of(kobj, struct rtrs_srv_path,
 						  kobj);
 
-	/* whoever has a reference may ask whether operations are left; see fence.c */
-	percpu_ref_exit(&path->inflight);
 	mutex_destroy(&path->mutex);
 	rtrs_io_stats_exit(&path->stats);
 	kfree(path);
@@ -178,6 +176,7 @@ static void rtrs_srv_path_stop_io(struct rtrs_srv_path *path)
 /* Undo rtrs_srv_path_create(), but for the struct itself. */
 static void rtrs_srv_path_free_parts(struct rtrs_srv_path *path)
 {
+	percpu_ref_exit(&path->inflight);
 	ib_dealloc_pd(path->pd);
 	kvfree(path->cons);
 }
