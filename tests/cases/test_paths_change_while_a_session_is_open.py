@@ -185,6 +185,7 @@ def test_a_path_is_added_once(pair, disk):
         assert time.monotonic() - start < patient(5), "nobody had to ask the server"
 
 
+@pytest.mark.long
 def test_an_address_that_does_not_answer_is_given_up_in_time(pair, disk):
     silent = f"ip:{pair.client.address(1)}@ip:{pair.client.silent_address(71, 1)}"
     start = time.monotonic()
@@ -271,6 +272,7 @@ def test_a_path_is_not_removed_while_requests_wait_for_it(pair, no_fences):
     assert pair.client.checksum(disk.path) == pair.server.checksum("/dev/nullb1")
 
 
+@pytest.mark.long
 @pytest.mark.limit(300)
 def test_a_path_that_was_given_up_connects_when_it_is_told_to(pair, before):
     disk, (here, there) = map_twice(pair), pair.paths(2)
@@ -330,7 +332,7 @@ def disturb(pair):
 
 
 @pytest.mark.limit(400)
-@pytest.mark.parametrize("links", (1, 2))
+@pytest.mark.parametrize("links", (pytest.param(1, marks=pytest.mark.long), 2))
 def test_files_may_be_written_while_what_they_change_goes(pair, before, links):
     for unload in (False, False, True):
         disk = pair.map(links=links, timeout=120)

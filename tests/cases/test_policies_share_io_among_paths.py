@@ -114,6 +114,7 @@ def test_one_request_at_a_time_takes_the_paths_in_turn(pair):
         assert 0.4 < share < 0.6, row(policy, share)
 
 
+@pytest.mark.long
 def test_min_latency_avoids_a_slow_path_and_sees_when_it_is_the_other_one(pair):
     disk = map_twice(pair)
     choose(pair, "min-latency")
