@@ -439,15 +439,15 @@ def test_a_fence_says_what_was_executed(pair, wire, two_paths):
     tell(wire, 1, message, PAGE)
     assert wire.status(1) == 0
     tell(wire, 3, block_io(device + 1, BLOCK_WRITE, PAGE), PAGE)
-    assert wire.status(3) == errno.ENOENT
+    assert wire.status(3) == errno.ENOTCONN
     with frozen(pair):
         for chunk in (2, 1):
             tell(wire, chunk, message, PAGE)
         # nobody's path has ended already
         wait_until(lambda: all(word & BUSY for word in fence(other, bytes(16))[1][:2]), 20, "both run")
         with ends(pair, "closing: the client gave it up"):
-            assert fence(other, wire.path) == (0, (BUSY | TURN, BUSY, TURN | errno.ENOENT) + 5 * (0,))
-    wait_until(lambda: fence(other, wire.path) == (0, (0, TURN, TURN | errno.ENOENT) + 5 * (0,)),
+            assert fence(other, wire.path) == (0, (BUSY | TURN, BUSY, TURN | errno.ENOTCONN) + 5 * (0,))
+    wait_until(lambda: fence(other, wire.path) == (0, (0, TURN, TURN | errno.ENOTCONN) + 5 * (0,)),
                20, "what was executed has ended")
     other.close()
 
