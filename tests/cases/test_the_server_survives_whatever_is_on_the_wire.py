@@ -468,7 +468,7 @@ def test_a_session_has_a_generation(wire, two_paths):
 
     def told(client, features=FENCING, session=None):
         client.features = features
-        return client.join(session).introduce(info(length=280 if features else 272)).told
+        return client.renew().join(session).introduce(info(length=280 if features else 272)).told
 
     first = told(wire)
     assert len(first) == 8 and any(first)
