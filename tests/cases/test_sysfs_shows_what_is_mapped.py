@@ -17,7 +17,7 @@ DISK_FILES = {
     "offered_identity": READABLE,
 }
 PATH_FILES = ("state", "src_addr", "dst_addr", "hca_name", "hca_port")
-SESSION_CHANGES = {"client": ("max_reconnect_attempts", "add_path"), "server": ()}
+SESSION_CHANGES = {"client": ("max_reconnect_attempts", "add_path", "mpath_policy"), "server": ()}
 PATH_CHANGES = {"client": ("reconnect", "disconnect", "remove_path"), "server": ("disconnect",)}
 SERVED_FILES = {
     "access_mode": READABLE, "read_only": READABLE, "mapping_path": READABLE,
