@@ -238,6 +238,19 @@ static inline size_t rtrs_info_extra(u32 features)
 	       (features & RTRS_FEATURE_FENCE ? RTRS_GENERATION_LEN : 0);
 }
 
+/**
+ * rtrs_can_fence() - can a client have its dead paths fenced?
+ * @features: extensions that both sides know
+ *
+ * Without the promise of bit 3 the server would not know whose request is in a chunk.
+ */
+static inline bool rtrs_can_fence(u32 features)
+{
+	const u32 needs = RTRS_FEATURE_FENCE | RTRS_FEATURE_EXCLUSIVE_CHUNKS;
+
+	return (features & needs) == needs;
+}
+
 bool rtrs_name_valid(const char *name);
 int rtrs_build_info_req(void *buf, u32 features, const char *name,
 			const char *hostname);

@@ -501,15 +501,10 @@ static inline bool rtrs_clt_turn_differs(u32 a, u32 b)
 	return !(a >> 1) || (a ^ b) >> 1;
 }
 
-/*
- * Can the server be asked for a fence, as far as connection 0 of this path tells? Without
- * the promise of bit 3 it would not know whose request is in a chunk.
- */
+/* Can the server be asked for a fence, as far as connection 0 of this path tells? */
 static inline bool rtrs_clt_path_can_fence(const struct rtrs_clt_path *path)
 {
-	const u32 needs = RTRS_FEATURE_FENCE | RTRS_FEATURE_EXCLUSIVE_CHUNKS;
-
-	return (path->features & path->rsp.features & needs) == needs;
+	return rtrs_can_fence(path->features & path->rsp.features);
 }
 
 /* These two are the transport's own to say; from a server they are just errors. */

@@ -65,6 +65,18 @@ static void rtrs_clt_req_clear_unfenced(struct rtrs_clt_req *req)
 	atomic_dec(&req->path->sess->nr_unfenced);
 }
 
+/*
+ * The path is still counted in sess->nr_up, so the session is of the generation in which
+ * the request was posted.
+ */
+static void rtrs_clt_req_note_generation(struct rtrs_clt_req *req)
+{
+	u32 first = READ_ONCE(req->path->sess->turn);
+
+	if (rtrs_clt_turn_differs(req->turn, first))
+		req->turn = first;
+}
+
 /**
  * rtrs_clt_req_take_turn() - the server has answered one more request of a chunk
  * @req: request that is not idle
@@ -73,9 +85,8 @@ static void rtrs_clt_req_clear_unfenced(struct rtrs_clt_req *req)
  */
 void rtrs_clt_req_take_turn(struct rtrs_clt_req *req)
 {
-	u32 first = READ_ONCE(req->path->sess->turn);
-
-	req->turn = (rtrs_clt_turn_differs(req->turn, first) ? first : req->turn) ^ 1;
+	rtrs_clt_req_note_generation(req);
+	req->turn ^= 1;
 }
 
 /*
@@ -212,18 +223,6 @@ static bool rtrs_clt_req_is_unwanted(struct rtrs_clt_req *req)
 {
 	return rtrs_clt_req_permit(req)->admin ||
 	       READ_ONCE(req->cancel_seq) == req->seq;
-}
-
-/*
- * The path is still counted in sess->nr_up, so the session is of the generation in which
- * the request was posted.
- */
-static void rtrs_clt_req_note_generation(struct rtrs_clt_req *req)
-{
-	u32 first = READ_ONCE(req->path->sess->turn);
-
-	if (rtrs_clt_turn_differs(req->turn, first))
-		req->turn = first;
 }
 
 static void rtrs_clt_req_doubt(struct rtrs_clt_req *req)

@@ -407,7 +407,7 @@ int rtrs_srv_chunks_build_info(struct rtrs_srv_path *path)
 	int err;
 
 	/* the client does not count what it is answered in chunks, see fence.c */
-	if (!rtrs_srv_path_fences(path))
+	if (!rtrs_can_fence(path->features))
 		WRITE_ONCE(path->sess->generation, 0);
 	desc = kvmalloc_objs(*desc, path->nr_mrs);
 	if (!desc)

@@ -78,7 +78,7 @@ static int rtrs_srv_op_queue_fence(struct rtrs_srv_op *op)
 	struct rtrs_srv_path *path = op->path;
 	unsigned long flags;
 
-	if (!rtrs_srv_path_fences(path))
+	if (!rtrs_can_fence(path->features))
 		return -EINVAL;
 	spin_lock_irqsave(&path->state_lock, flags);
 	list_add_tail(&op->waiting, &path->fences);

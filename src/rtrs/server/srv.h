@@ -488,14 +488,6 @@ static inline u32 rtrs_srv_sess_max_io(const struct rtrs_srv_sess *sess)
 	return sess->chunk_size - sess->hdr_size;
 }
 
-/* Without the promise of bit 3 another path's request may be in a chunk. */
-static inline bool rtrs_srv_path_fences(const struct rtrs_srv_path *path)
-{
-	const u32 needs = RTRS_FEATURE_FENCE | RTRS_FEATURE_EXCLUSIVE_CHUNKS;
-
-	return (path->features & needs) == needs;
-}
-
 static inline bool rtrs_srv_path_connected(const struct rtrs_srv_path *path)
 {
 	/* pairs with the release in rtrs_srv_path_move() */
