@@ -32,6 +32,13 @@
 /* Bytes that a work request carries itself: a header, with a message of RNBD's */
 #define RTRS_CLT_INLINE		64
 
+/*
+ * The RDMA core misses a neighbour that answers before it has put down who asked. It
+ * looks again when the time is over that it was given, so that is short, and the address
+ * asked for again.
+ */
+#define RTRS_CLT_ADDR_TIMEOUT_MS	1000
+
 static void rtrs_clt_con_reached(struct rtrs_clt_con *con,
 				 enum rtrs_clt_con_stage stage)
 {
@@ -222,6 +229,16 @@ rtrs_clt_path_ps(const struct rtrs_clt_path *path)
 	return path->dst.ss_family == AF_IB ? RDMA_PS_IB : RDMA_PS_TCP;
 }
 
+static int rtrs_clt_con_ask_addr(struct rtrs_clt_con *con)
+{
+	struct rtrs_clt_path *path = con->path;
+	struct sockaddr *src = (struct sockaddr *)&path->src;
+
+	return rdma_resolve_addr(con->c.cm_id, path->src.ss_family ? src : NULL,
+				 (struct sockaddr *)&path->dst,
+				 RTRS_CLT_ADDR_TIMEOUT_MS);
+}
+
 /**
  * rtrs_clt_con_resolve_addr() - first step of a connection
  * @con: connection without a CM id
@@ -231,23 +248,17 @@ rtrs_clt_path_ps(const struct rtrs_clt_path *path)
  */
 int rtrs_clt_con_resolve_addr(struct rtrs_clt_con *con)
 {
-	struct rtrs_clt_path *path = con->path;
-	struct sockaddr *src = (struct sockaddr *)&path->src;
 	struct rdma_cm_id *cm_id;
 	int err;
 
 	con->deadline = jiffies + msecs_to_jiffies(2 * RTRS_CM_TIMEOUT_MS);
 	cm_id = rdma_create_id(&init_net, rtrs_clt_con_cm_handler, con,
-			       rtrs_clt_path_ps(path), IB_QPT_RC);
+			       rtrs_clt_path_ps(con->path), IB_QPT_RC);
 	if (IS_ERR(cm_id))
 		return PTR_ERR(cm_id);
 	con->c.cm_id = cm_id;
 	err = rdma_set_reuseaddr(cm_id, 1);
-	if (err)
-		return err;
-	return rdma_resolve_addr(cm_id, path->src.ss_family ? src : NULL,
-				 (struct sockaddr *)&path->dst,
-				 RTRS_CM_TIMEOUT_MS);
+	return err ?: rtrs_clt_con_ask_addr(con);
 }
 
 /* Now that it is known where the path comes from, has the session another one like it? */
@@ -300,16 +311,8 @@ int rtrs_clt_con_connect(struct rtrs_clt_con *con)
 	return rdma_connect(con->c.cm_id, &param);
 }
 
-/**
- * rtrs_clt_con_wait() - wait for what a step leads to
- * @con: connection that took the step
- * @stage: the stage
- *
- * Context: process.
- * Return: 0 once it was reached; -ETIMEDOUT; why the step failed; or -ECONNRESET
- * if the path left the state CONNECTING for another reason.
- */
-int rtrs_clt_con_wait(struct rtrs_clt_con *con, enum rtrs_clt_con_stage stage)
+static int rtrs_clt_con_wait_once(struct rtrs_clt_con *con,
+				  enum rtrs_clt_con_stage stage)
 {
 	struct rtrs_clt_path *path = con->path;
 	long left = max(0L, (long)(con->deadline - jiffies));
@@ -324,6 +327,38 @@ int rtrs_clt_con_wait(struct rtrs_clt_con *con, enum rtrs_clt_con_stage stage)
 	if (smp_load_acquire(&con->stage) >= stage)
 		return 0;
 	return READ_ONCE(con->cm_err) ?: left ? -ECONNRESET : -ETIMEDOUT;
+}
+
+/* An address is asked for again and again in the first half of the time. */
+static bool rtrs_clt_con_may_ask(const struct rtrs_clt_con *con)
+{
+	return time_before(jiffies, con->deadline -
+				    msecs_to_jiffies(RTRS_CM_TIMEOUT_MS));
+}
+
+/**
+ * rtrs_clt_con_wait() - wait for what a step leads to
+ * @con: connection that took the step
+ * @stage: the stage
+ *
+ * Context: process.
+ * Return: 0 once it was reached; -ETIMEDOUT; why the step failed; or -ECONNRESET
+ * if the path left the state CONNECTING for another reason.
+ */
+int rtrs_clt_con_wait(struct rtrs_clt_con *con, enum rtrs_clt_con_stage stage)
+{
+	int err;
+
+	for (;;) {
+		err = rtrs_clt_con_wait_once(con, stage);
+		if (stage != RTRS_CLT_CON_ADDR || err != -ETIMEDOUT ||
+		    !rtrs_clt_con_may_ask(con))
+			return err;
+		WRITE_ONCE(con->cm_err, 0);
+		err = rtrs_clt_con_ask_addr(con);
+		if (err)
+			return err;
+	}
 }
 
 static int rtrs_clt_con_alloc_rx(struct rtrs_clt_con *con)
