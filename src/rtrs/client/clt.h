@@ -117,11 +117,13 @@ struct rtrs_clt_reg {
  * @hca_name: name of the adapter, empty if the path has never been up
  * @hca_port: its port
  * @src: local address
+ * @features: extensions that both sides know
  */
 struct rtrs_clt_link {
 	char			hca_name[IB_DEVICE_NAME_MAX];
 	u32			hca_port;
 	struct sockaddr_storage	src;
+	u32			features;
 };
 
 /** enum rtrs_clt_path_state - see the top of state.c */
@@ -473,6 +475,20 @@ static inline bool rtrs_clt_req_is_of(const struct rtrs_clt_req *req,
 				      const struct rtrs_clt_path *path)
 {
 	return READ_ONCE(req->path) == path && req->recon_cnt == path->recon_cnt;
+}
+
+/*
+ * Does a request wait for a fence of this path, its incarnations up to @last? Requests
+ * that nobody waits for may also be of an incarnation that lives. The doubt_lock is held,
+ * without which no request leaves these states; of others the path may be gone.
+ */
+static inline bool
+rtrs_clt_req_is_dead_of(const struct rtrs_clt_req *req,
+			const struct rtrs_clt_path *path, u16 last)
+{
+	return req->state != RTRS_CLT_REQ_IDLE &&
+	       req->state != RTRS_CLT_REQ_POSTED && req->path == path &&
+	       (s16)(req->recon_cnt - last) <= 0;
 }
 
 /*

@@ -126,19 +126,6 @@ void rtrs_clt_req_fence(struct rtrs_clt_req *req)
 	rtrs_clt_req_end_doubt(req, 0, flags);
 }
 
-/*
- * Does a request wait for a fence of this path, its incarnations up to @last? Requests
- * that nobody waits for may also be of an incarnation that lives. The doubt_lock is held,
- * without which no request leaves these states; of others the path may be gone.
- */
-static bool rtrs_clt_req_is_dead_of(const struct rtrs_clt_req *req,
-				    const struct rtrs_clt_path *path, u16 last)
-{
-	return req->state != RTRS_CLT_REQ_IDLE &&
-	       req->state != RTRS_CLT_REQ_POSTED && req->path == path &&
-	       (s16)(req->recon_cnt - last) <= 0;
-}
-
 /* The data of a read came to nobody. Everything else need not be done again. */
 static bool rtrs_clt_req_wants_data(const struct rtrs_clt_req *req)
 {

@@ -4,8 +4,9 @@
  *
  *	/sys/class/rtrs-client/SESSION/srv_hostname, mpath_policy (see policy.c)
  *	/sys/class/rtrs-client/SESSION/paths/SRC@DST/{state,src_addr,dst_addr,
- *						      hca_name,hca_port}, and stats/,
- *	see sysfs_stats.c
+ *						      hca_name,hca_port,features,
+ *						      next_attempt,in_doubt,fence}, and
+ *	stats/, see sysfs_stats.c
  *
  * What an administrator changes is in control.c, and so is when all these files are
  * there. Each is part of the struct that it shows, which is freed with the last
@@ -103,11 +104,88 @@ static ssize_t state_show(struct kobject *kobj, struct kobj_attribute *attr,
 							 "disconnected");
 }
 
+static ssize_t features_show(struct kobject *kobj, struct kobj_attribute *attr,
+			     char *buf)
+{
+	struct rtrs_clt_link link;
+
+	rtrs_clt_path_get_link(rtrs_clt_path_of(kobj), &link);
+	return sysfs_emit(buf, "%#x\n", link.features);
+}
+
+/* Seconds until the path's work begins an attempt that it waits for, or -1. */
+static long rtrs_clt_path_next_attempt(struct rtrs_clt_path *path)
+{
+	long left = -1;
+
+	spin_lock_irq(&path->state_lock);
+	if (path->state == RTRS_CLT_RECONNECTING &&
+	    timer_pending(&path->work.timer))
+		left = max_t(long, path->work.timer.expires - jiffies, 0) / HZ;
+	spin_unlock_irq(&path->state_lock);
+	return left;
+}
+
+static ssize_t next_attempt_show(struct kobject *kobj,
+				 struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%ld\n",
+			  rtrs_clt_path_next_attempt(rtrs_clt_path_of(kobj)));
+}
+
+/*
+ * Requests of dead incarnations that the server may still execute; @ask: it can be asked
+ * about one of them, over any path.
+ */
+static unsigned int rtrs_clt_path_nr_doubt(const struct rtrs_clt_path *path,
+					   bool *ask)
+{
+	struct rtrs_clt_sess *sess = path->sess;
+	const struct rtrs_clt_req *req;
+	unsigned int nr = 0;
+	u32 id;
+
+	*ask = false;
+	for (id = 0; id < sess->queue_depth; id++) {
+		req = &rtrs_clt_permit(sess, id)->req;
+		spin_lock_irq(&sess->doubt_lock);
+		if (rtrs_clt_req_is_dead_of(req, path, READ_ONCE(path->dead_cnt))) {
+			*ask |= req->turn >> 1 && READ_ONCE(sess->turn) >> 1;
+			nr++;
+		}
+		spin_unlock_irq(&sess->doubt_lock);
+	}
+	return nr;
+}
+
+static ssize_t in_doubt_show(struct kobject *kobj, struct kobj_attribute *attr,
+			     char *buf)
+{
+	bool ask;
+
+	return sysfs_emit(buf, "%u\n",
+			  rtrs_clt_path_nr_doubt(rtrs_clt_path_of(kobj), &ask));
+}
+
+static ssize_t fence_show(struct kobject *kobj, struct kobj_attribute *attr,
+			  char *buf)
+{
+	bool ask;
+
+	if (!rtrs_clt_path_nr_doubt(rtrs_clt_path_of(kobj), &ask))
+		return sysfs_emit(buf, "none\n");
+	return sysfs_emit(buf, "%s\n", ask ? "ask" : "reconnect");
+}
+
 static struct kobj_attribute rtrs_clt_hca_name = __ATTR_RO(hca_name);
 static struct kobj_attribute rtrs_clt_hca_port = __ATTR_RO(hca_port);
 static struct kobj_attribute rtrs_clt_src_addr = __ATTR_RO(src_addr);
 static struct kobj_attribute rtrs_clt_dst_addr = __ATTR_RO(dst_addr);
 static struct kobj_attribute rtrs_clt_state = __ATTR_RO(state);
+static struct kobj_attribute rtrs_clt_features = __ATTR_RO(features);
+static struct kobj_attribute rtrs_clt_next_attempt = __ATTR_RO(next_attempt);
+static struct kobj_attribute rtrs_clt_path_in_doubt = __ATTR_RO(in_doubt);
+static struct kobj_attribute rtrs_clt_fence = __ATTR_RO(fence);
 
 static struct attribute *rtrs_clt_path_attrs[] = {
 	&rtrs_clt_hca_name.attr,
@@ -115,6 +193,10 @@ static struct attribute *rtrs_clt_path_attrs[] = {
 	&rtrs_clt_src_addr.attr,
 	&rtrs_clt_dst_addr.attr,
 	&rtrs_clt_state.attr,
+	&rtrs_clt_features.attr,
+	&rtrs_clt_next_attempt.attr,
+	&rtrs_clt_path_in_doubt.attr,
+	&rtrs_clt_fence.attr,
 	&rtrs_clt_cur_latency.attr,
 	NULL
 };
@@ -138,7 +220,10 @@ const struct attribute_group *rtrs_clt_path_groups[] = {
 void rtrs_clt_path_note_link(struct rtrs_clt_path *path)
 {
 	const struct rdma_cm_id *cm_id = path->cons[0].c.cm_id;
-	struct rtrs_clt_link link = { .hca_port = cm_id->port_num };
+	struct rtrs_clt_link link = {
+		.hca_port	= cm_id->port_num,
+		.features	= path->features & path->rsp.features,
+	};
 	struct sockaddr_storage dst;
 
 	strscpy(link.hca_name, path->dev->name);

@@ -81,6 +81,7 @@ void rtrs_srv_ctx_close_paths(struct rtrs_srv_ctx *ctx,
 			      const struct rtrs_srv_dev *dev, const char *why);
 
 /* sysfs_stats.c */
+extern struct kobj_attribute rtrs_srv_inflight;
 extern const struct attribute_group rtrs_srv_stats_group;
 
 /* sysfs.c */

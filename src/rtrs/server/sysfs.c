@@ -89,6 +89,12 @@ static ssize_t state_show(struct kobject *kobj, struct kobj_attribute *attr,
 			  "connected" : "disconnected");
 }
 
+static ssize_t features_show(struct kobject *kobj, struct kobj_attribute *attr,
+			     char *buf)
+{
+	return sysfs_emit(buf, "%#x\n", rtrs_srv_path_of(kobj)->features);
+}
+
 static ssize_t disconnect_show(struct kobject *kobj,
 			       struct kobj_attribute *attr, char *buf)
 {
@@ -122,6 +128,7 @@ static struct kobj_attribute rtrs_srv_hca_port = __ATTR_RO(hca_port);
 static struct kobj_attribute rtrs_srv_src_addr = __ATTR_RO(src_addr);
 static struct kobj_attribute rtrs_srv_dst_addr = __ATTR_RO(dst_addr);
 static struct kobj_attribute rtrs_srv_state = __ATTR_RO(state);
+static struct kobj_attribute rtrs_srv_features = __ATTR_RO(features);
 
 static struct attribute *rtrs_srv_path_attrs[] = {
 	&rtrs_srv_hca_name.attr,
@@ -129,6 +136,8 @@ static struct attribute *rtrs_srv_path_attrs[] = {
 	&rtrs_srv_src_addr.attr,
 	&rtrs_srv_dst_addr.attr,
 	&rtrs_srv_state.attr,
+	&rtrs_srv_features.attr,
+	&rtrs_srv_inflight.attr,
 	&rtrs_srv_disconnect.attr,
 	NULL
 };

@@ -2,6 +2,7 @@
 /*
  * What an administrator sees of a path's traffic:
  *
+ *	/sys/class/rtrs-server/SESSION/paths/CLIENT@SERVER/inflight
  *	/sys/class/rtrs-server/SESSION/paths/CLIENT@SERVER/stats/rdma
  */
 #include <linux/kobject.h>
@@ -50,6 +51,14 @@ static ssize_t rdma_store(struct kobject *kobj, struct kobj_attribute *attr,
 	return count;
 }
 
+static ssize_t inflight_show(struct kobject *kobj, struct kobj_attribute *attr,
+			     char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  rtrs_srv_path_nr_requests(rtrs_srv_path_of(kobj)));
+}
+
+struct kobj_attribute rtrs_srv_inflight = __ATTR_RO(inflight);
 static struct kobj_attribute rtrs_srv_rdma = __ATTR_RW(rdma);
 
 static struct attribute *rtrs_srv_stats_attrs[] = {
