@@ -5,9 +5,10 @@ import time
 
 import pytest
 
-from helpers import (FROZEN, NOTICED, RESUMED, completed, frozen, in_flight, map_twice, plug_cable,
-                     pull_cable, qps, verified_load, wait_logged)
+from helpers import (FROZEN, NOTICED, RESUMED, SESSION, completed, frozen, in_flight, map_twice, parameter,
+                     plug_cable, pull_cable, qps, verified_load, wait_logged)
 from labkit.pair import wait_until
+from wire import FENCES
 
 WRITES = 8
 BLOCK_KIB = 64
@@ -115,12 +116,38 @@ def test_whoever_closes_a_path_loses_nothing(pair, disk, rounds):
     assert executed(pair) - before == rounds * WRITES
 
 
+def lost_path(pair):
+    """The client's path over the first link, as sysfs shows it."""
+    return {name: pair.client.read_file(f"{SESSION}/paths/ip:10.0.0.1@ip:10.0.0.2/{name}")
+            for name in ("state", "in_doubt", "fence", "next_attempt", "features")}
+
+
 def test_a_peer_without_fences_takes_the_path_back_first(pair, no_fences, idle, disk):
     pull_cable(pair.client, 0)
     writes = start_writes(disk)
     wait_lost(pair, idle)
     time.sleep(2)
+    assert not writes.done()
+    path = lost_path(pair)
+    assert path["state"] == "disconnected" and path["fence"] == "reconnect"
+    assert 0 < int(path["in_doubt"]) <= WRITES and int(path["next_attempt"]) >= -1
+    assert not int(path["features"], 16) & FENCES
     since = pair.client.mark()
     plug_cable(pair.client, 0)
     wait_logged(pair.client, "connected", since, timeout=RESUMED)
     assert writes.wait().status == 0
+    assert lost_path(pair)["in_doubt"] == "0" and lost_path(pair)["fence"] == "none"
+
+
+def test_reads_wait_for_no_path_and_writes_only_if_they_shall(pair, no_fences, idle, disk):
+    pull_cable(pair.client, 0)
+    reads = disk.client.start(f"for i in $(seq {WRITES}); do dd if={disk.path} of=/dev/null bs=4k count=1 "
+                              "iflag=direct status=none & done; wait", timeout=120)
+    wait_until(reads.done, 2 * NOTICED, "the reads have ended without the path")
+    writes = start_writes(disk)
+    wait_lost(pair, idle)
+    with parameter(pair.client, "rtrs_client", "unfenced_failover", "immediate"):
+        assert writes.wait().status == 0
+    assert int(lost_path(pair)["in_doubt"]) > 0     # the chunks, until the path is back
+    plug_cable(pair.client, 0)
+    wait_until(lambda: lost_path(pair)["in_doubt"] == "0", RESUMED, "the path is back")

@@ -35,6 +35,7 @@ BAD_PARAMETERS = (
     ("rtrs_server", "hb_interval_ms=99"),
     ("rtrs_server", "hb_missed_max=0"),
     ("rtrs_server", "handshake_timeout_ms=999"),
+    ("rtrs_client", "unfenced_failover=now"),
     ("rnbd_server", f"dev_search_path=/{'d' * 4096}"),
     ("rnbd_server", "dev_search_path="),
     ("rnbd_server", "dev_search_path=/%SESSNAME%/%SESSNAME%"),

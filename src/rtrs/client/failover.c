@@ -32,6 +32,12 @@
  *     request was executed nobody knows, so it may be executed twice, which is as much
  *     as the protocol of in-tree servers has.
  *
+ * Where only the last is possible, and another path is up, a read need not wait for its
+ * own path to come back: only its chunk has to, which it leaves behind like a request
+ * that was cancelled, while the consumer reads again with another chunk. A write may do
+ * the same if the administrator prefers that to waiting (unfenced_failover), and then
+ * the old one may be executed after later ones.
+ *
  * A write whose consumer left before the fence may be executed at any time until
  * the fence, also after a later write of the same blocks that another path
  * carried. The session counts such writes (unfenced), from before the consumer
@@ -54,6 +60,24 @@ static void rtrs_clt_req_set_unfenced(struct rtrs_clt_req *req)
 		return;
 	req->unfenced = true;
 	atomic_inc(&req->path->sess->nr_unfenced);
+}
+
+/*
+ * The consumer leaves a request in doubt; the chunk stays occupied. The doubt_lock is
+ * held, and given up here.
+ */
+static void rtrs_clt_req_leave(struct rtrs_clt_req *req, int err,
+			       unsigned long flags)
+	__releases(&req->path->sess->doubt_lock)
+{
+	struct rtrs_clt_sess *sess = req->path->sess;
+	const struct rtrs_clt_req_ops ops = req->ops;
+
+	trace_rtrs_clt_request_end(req, rtrs_clt_req_permit(req)->id, err);
+	/* see rtrs_clt_req_set_state() */
+	smp_store_release(&req->state, RTRS_CLT_REQ_ORPHAN);
+	spin_unlock_irqrestore(&sess->doubt_lock, flags);
+	ops.conf_fn(ops.priv, err);
 }
 
 /* The server does not execute the request any more; the doubt_lock is held. */
@@ -169,13 +193,44 @@ bool rtrs_clt_req_settle(struct rtrs_clt_req *req, struct rtrs_clt_path *path,
 	return false;
 }
 
+/* May a request that waits for its own path be sent again over another one before? */
+static bool rtrs_clt_req_may_leave(const struct rtrs_clt_req *req)
+{
+	unsigned long wait = rtrs_clt_param_unfenced_wait();
+
+	return rtrs_clt_req_wants_data(req) ||
+	       (wait != MAX_SCHEDULE_TIMEOUT &&
+		time_after_eq(jiffies, req->died + wait));
+}
+
+/*
+ * A request of a dead path of which the server cannot be asked; the doubt_lock is held,
+ * and given up here. One that may not leave is looked at again: its time comes, or the
+ * administrator changes his mind.
+ */
+static void rtrs_clt_req_look_unfenced(struct rtrs_clt_req *req,
+				       unsigned long flags)
+	__releases(&req->path->sess->doubt_lock)
+{
+	struct rtrs_clt_sess *sess = req->path->sess;
+	/* when one comes up, all are looked at again */
+	bool waits = req->state == RTRS_CLT_REQ_DOUBT && READ_ONCE(sess->nr_up);
+
+	if (waits && rtrs_clt_req_may_leave(req)) {
+		rtrs_clt_req_leave(req, -ECONNABORTED, flags);
+		return;
+	}
+	spin_unlock_irqrestore(&sess->doubt_lock, flags);
+	sess->fence.left |= waits;
+}
+
 /**
  * rtrs_clt_req_look() - what does a request wait for?
  * @sess: session
  * @req: any of its requests
  *
  * Ends the request if it waits for a fence, and the session is of another generation by
- * now.
+ * now, or if its server cannot be asked and need not be waited for.
  *
  * Context: process; conf_fn() may be called from here.
  * Return: the dead path that the server has to be asked about, with a reference, or NULL.
@@ -191,18 +246,19 @@ struct rtrs_clt_path *rtrs_clt_req_look(struct rtrs_clt_sess *sess,
 	if (READ_ONCE(req->state) <= RTRS_CLT_REQ_POSTED)
 		return NULL;
 	spin_lock_irqsave(&sess->doubt_lock, flags);
-	if (req->state > RTRS_CLT_REQ_POSTED &&
-	    rtrs_clt_req_is_dead_of(req, req->path,
-				    READ_ONCE(req->path->dead_cnt)) &&
-	    req->turn >> 1 && turn >> 1) {
-		if (rtrs_clt_turn_differs(req->turn, turn)) {
-			rtrs_clt_req_end_doubt(req, -ECONNABORTED, flags);
-			return NULL;
-		}
+	if (req->state <= RTRS_CLT_REQ_POSTED ||
+	    !rtrs_clt_req_is_dead_of(req, req->path,
+				     READ_ONCE(req->path->dead_cnt))) {
+		spin_unlock_irqrestore(&sess->doubt_lock, flags);
+	} else if (!(req->turn >> 1) || !(turn >> 1)) {
+		rtrs_clt_req_look_unfenced(req, flags);
+	} else if (rtrs_clt_turn_differs(req->turn, turn)) {
+		rtrs_clt_req_end_doubt(req, -ECONNABORTED, flags);
+	} else {
 		path = req->path;
 		kobject_get(&path->kobj);
+		spin_unlock_irqrestore(&sess->doubt_lock, flags);
 	}
-	spin_unlock_irqrestore(&sess->doubt_lock, flags);
 	return path;
 }
 
@@ -239,24 +295,17 @@ bool rtrs_clt_permit_cancel_doubt(struct rtrs_clt_sess *sess,
 				  struct rtrs_permit *permit, const void *priv)
 {
 	struct rtrs_clt_req *req = &permit->req;
-	struct rtrs_clt_req_ops ops;
 	unsigned long flags;
-	bool doubt;
 
 	spin_lock_irqsave(&sess->doubt_lock, flags);
-	ops = req->ops;
-	doubt = req->state == RTRS_CLT_REQ_DOUBT &&
-		(!priv || ops.priv == priv);
-	if (doubt) {
-		trace_rtrs_clt_request_end(req, permit->id, -ECANCELED);
-		rtrs_clt_req_set_unfenced(req);
-		/* see rtrs_clt_req_set_state() */
-		smp_store_release(&req->state, RTRS_CLT_REQ_ORPHAN);
+	if (req->state != RTRS_CLT_REQ_DOUBT ||
+	    (priv && req->ops.priv != priv)) {
+		spin_unlock_irqrestore(&sess->doubt_lock, flags);
+		return false;
 	}
-	spin_unlock_irqrestore(&sess->doubt_lock, flags);
-	if (doubt)
-		ops.conf_fn(ops.priv, -ECANCELED);
-	return doubt;
+	rtrs_clt_req_set_unfenced(req);
+	rtrs_clt_req_leave(req, -ECANCELED, flags);
+	return true;
 }
 
 static void rtrs_clt_req_abandon(struct rtrs_clt_req *req)
@@ -293,10 +342,11 @@ static void rtrs_clt_req_lose_answer(struct rtrs_clt_req *req)
 	unsigned long flags;
 
 	spin_lock_irqsave(&sess->doubt_lock, flags);
-	/* one of an earlier incarnation has it already, and it may be another by now */
-	if (req->recon_cnt == req->path->recon_cnt)
+	/* one of an earlier incarnation lost its answer when that died */
+	if (req->recon_cnt == req->path->recon_cnt) {
 		rtrs_clt_req_note_generation(req);
-	rtrs_clt_req_set_unfenced(req);
+		rtrs_clt_req_set_unfenced(req);
+	}
 	spin_unlock_irqrestore(&sess->doubt_lock, flags);
 }
 

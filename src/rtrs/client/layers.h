@@ -17,6 +17,7 @@ unsigned int rtrs_clt_param_nr_queues(void);
 unsigned int rtrs_clt_param_read_copybreak(void);
 struct rtrs_hb_timing rtrs_clt_param_hb_timing(void);
 u32 rtrs_clt_param_features(void);
+unsigned long rtrs_clt_param_unfenced_wait(void);
 
 /* state.c */
 bool rtrs_clt_path_set(struct rtrs_clt_path *path,

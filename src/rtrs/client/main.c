@@ -32,6 +32,46 @@ module_param(features, uint, 0644);
 MODULE_PARM_DESC(features,
 		 "Extensions of the protocol to offer in new sessions, bits as in docs/extensions.md (default: all)");
 
+/*
+ * How long a write that may have been executed waits for its own path, if another one is
+ * up and the server cannot be asked
+ */
+static const char * const rtrs_clt_unfenced_names[] = {
+	"wait", "timed", "immediate",
+};
+
+static const unsigned long rtrs_clt_unfenced_waits[] = {
+	MAX_SCHEDULE_TIMEOUT, 40 * HZ, 0,
+};
+
+static unsigned int unfenced_failover;
+
+static int rtrs_clt_unfenced_set(const char *val, const struct kernel_param *kp)
+{
+	int nr = sysfs_match_string(rtrs_clt_unfenced_names, val);
+
+	if (nr < 0) {
+		pr_err("unfenced_failover=%s is not wait, timed, or immediate\n", val);
+		return nr;
+	}
+	WRITE_ONCE(unfenced_failover, nr);
+	return 0;
+}
+
+static int rtrs_clt_unfenced_get(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%s\n",
+			  rtrs_clt_unfenced_names[READ_ONCE(unfenced_failover)]);
+}
+
+static const struct kernel_param_ops rtrs_clt_unfenced_ops = {
+	.set	= rtrs_clt_unfenced_set,
+	.get	= rtrs_clt_unfenced_get,
+};
+module_param_cb(unfenced_failover, &rtrs_clt_unfenced_ops, NULL, 0644);
+MODULE_PARM_DESC(unfenced_failover,
+		 "Writes of a dead path whose server cannot be asked (in-tree) are sent again over another: wait (until the path is back; default), timed (after 40 s) or immediate (both unsafe)");
+
 struct workqueue_struct *rtrs_clt_hb_wq;	/* heartbeats, which nothing may delay */
 struct workqueue_struct *rtrs_clt_link_wq;	/* link events */
 struct workqueue_struct *rtrs_clt_fence_wq;	/* fences */
@@ -57,6 +97,11 @@ struct rtrs_hb_timing rtrs_clt_param_hb_timing(void)
 		.interval_ms	= clamp(READ_ONCE(hb_interval_ms), 10u, 60000u),
 		.missed_max	= clamp(READ_ONCE(hb_missed_max), 1u, 100u),
 	};
+}
+
+unsigned long rtrs_clt_param_unfenced_wait(void)
+{
+	return rtrs_clt_unfenced_waits[READ_ONCE(unfenced_failover)];
 }
 
 u32 rtrs_clt_param_features(void)
