@@ -222,6 +222,7 @@ int rnbd_build_open(void *buf, const char *dev_name, enum rnbd_access_mode mode)
 void rnbd_build_close(void *buf, u32 device_id);
 void rnbd_build_io(void *buf, const struct rnbd_io *io);
 int rnbd_parse_sess_info_rsp(const void *buf, size_t len, u8 *ver);
+int rnbd_parse_open_rsp_id(const void *buf, size_t len, u32 *device_id);
 int rnbd_parse_open_rsp(const void *buf, size_t len, u8 ver,
 			struct rnbd_open_rsp *rsp);
 

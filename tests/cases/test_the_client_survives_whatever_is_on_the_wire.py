@@ -2,6 +2,7 @@
 """A server that breaks the transport's rules loses its path; a mapping fails, other disks go on."""
 
 import errno
+import struct
 import time
 
 import pytest
@@ -9,8 +10,8 @@ import pytest
 from helpers import footprint, parameter, verified_fio, wait_footprint, wait_logged
 from labkit.pair import CTL, wait_until
 from labkit.patience import patient
-from wire import (HOSTNAMES, IO_RSP, IO_RSP_INV, NEED_INVAL, READ, UNKNOWN, WireServer, greeting,
-                  hostname)
+from wire import (HOSTNAMES, IO_RSP, IO_RSP_INV, NEED_INVAL, OPEN_RSP, READ, UNKNOWN, WireServer,
+                  closing, greeting, hostname)
 
 CHUNK, DEPTH = WireServer.CHUNK, WireServer.DEPTH
 SOON = 10       # seconds; it would wait 30 for an answer
@@ -101,6 +102,24 @@ def test_wrong_lists_of_chunks_fail_the_mapping(pair, wire):
         start = time.monotonic()
         error_of(job)
         assert time.monotonic() - start < patient(SOON), "the client waited for another answer"
+
+
+def test_a_device_that_makes_no_sense_is_closed_again(pair, wire):
+    wire.serve()
+    job = mapping(pair)
+    assert wire.greet() is None
+    chunk, address, key = wire.next_read(0)
+    wire.write(IO_RSP << 28 | chunk, greeting(), address, key, con=0)
+    wait_until(lambda: wire.next_read(0)[1] != address, what="the device is to be opened")
+    chunk, address, key = wire.next_read(0)
+    # a device of so many sectors whose blocks are of no size
+    answer = struct.pack("<HHIQ40x", OPEN_RSP, 0, 77, 2048)
+    wire.write(IO_RSP << 28 | chunk, answer, address, key, con=0)
+    wait_until(lambda: wire.next_request() != chunk, what="another message comes")
+    chunk = wire.next_request()
+    wire.write(IO_RSP << 28 | chunk, con=0)
+    assert wire.room(chunk * CHUNK)[2][:8] == closing(77)
+    assert "Invalid argument" in error_of(job)
 
 
 def test_invalidations_and_responses_may_be_interleaved(pair, wire):

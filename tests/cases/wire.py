@@ -14,7 +14,7 @@ MAGIC, VERSION = 0x1bbd, 0x0200
 INFO_REQ, INFO_RSP, WRITE, READ, KEY, FENCE = range(6)      # types of the transport's messages
 NEED_INVAL = 1                                      # flag of a read
 IO_REQ, IO_RSP, IO_RSP_INV, UNKNOWN = 0, 1, 2, 5    # types of immediates
-HELLO, HELLO_RSP, OPEN, IO, CLOSE = 0, 1, 2, 4, 5   # types of messages of the block server
+HELLO, HELLO_RSP, OPEN, OPEN_RSP, IO, CLOSE = range(6)      # types of messages of the block server
 # features: heartbeats are answered promptly; boots are numbered; a chunk is used on one path at a
 # time; hosts say their names; dead paths are fenced
 PROMPT, INSTANCE, EXCLUSIVE_CHUNKS, HOSTNAMES, FENCES = 1, 2, 8, 16, 32

@@ -291,6 +291,7 @@ static void open_rsp_short_or_of_other_type(void **state)
 	u8 buf[RNBD_OPEN_RSP_V4_LEN];
 	struct rnbd_open_rsp r;
 	size_t len;
+	u32 id = 0;
 	u8 ver;
 
 	for (ver = 2; ver < 6; ver++) {
@@ -300,10 +301,15 @@ static void open_rsp_short_or_of_other_type(void **state)
 
 			assert_int_equal(rnbd_parse_open_rsp(msg, len, ver, &r),
 					 len < (ver < 4 ? 56 : 96) ? -EINVAL : 0);
+			assert_int_equal(rnbd_parse_open_rsp_id(msg, len, &id),
+					 len < 56 ? -EINVAL : 0);
 			free(msg);
 		}
+		assert_int_equal(id, good_rsp.device_id);
 		buf[0] = RNBD_MSG_OPEN;
 		assert_int_equal(rnbd_parse_open_rsp(buf, sizeof(buf), ver, &r),
+				 -EINVAL);
+		assert_int_equal(rnbd_parse_open_rsp_id(buf, sizeof(buf), &id),
 				 -EINVAL);
 	}
 }

@@ -137,6 +137,21 @@ static void rnbd_open_rsp_check_hints(struct rnbd_open_rsp *rsp)
 }
 
 /*
+ * OPEN_RSP: the id by which the device is closed, whatever else the message says of it.
+ * -EINVAL if it is of another type, or too short for any version.
+ */
+int rnbd_parse_open_rsp_id(const void *buf, size_t len, u32 *device_id)
+{
+	const u8 *p = buf;
+
+	if (len < RNBD_OPEN_RSP_LEN ||
+	    get_unaligned_le16(p + RNBD_OFF_TYPE) != RNBD_MSG_OPEN_RSP)
+		return -EINVAL;
+	*device_id = get_unaligned_le32(p + RNBD_OFF_RSP_ID);
+	return 0;
+}
+
+/*
  * OPEN_RSP from a server that speaks @ver. -EINVAL if it is too short, of
  * another type, or describes no block device: the block layer trusts these
  * numbers. A physical block size or a granularity of discards that makes no

@@ -192,6 +192,24 @@ static void rnbd_clt_remote_forget(struct rnbd_clt_remote *remote)
 }
 
 /*
+ * The server has opened the name. If what it says of its device makes no sense, then at
+ * least the id of that is known, by which the device is closed again.
+ */
+static int rnbd_clt_remote_opened(struct rnbd_clt_remote *remote,
+				  struct rnbd_open_rsp *rsp)
+{
+	const struct rnbd_clt_msg *msg = remote->msg;
+	int err = rnbd_parse_open_rsp_id(msg->answer, msg->answer_len,
+					 &remote->device_id);
+
+	if (err)
+		return err;
+	remote->known = RNBD_CLT_HAS_OPEN;
+	return rnbd_parse_open_rsp(msg->answer, msg->answer_len, remote->ver,
+				   rsp);
+}
+
+/*
  * The message under way has ended: what is known now? @rsp is the answer to an OPEN.
  * Return: how it ended.
  */
@@ -208,14 +226,8 @@ static int rnbd_clt_remote_take(struct rnbd_clt_remote *remote,
 		err = -ECONNABORTED;
 	} else if (!rnbd_clt_is_not_done(err)) {
 		remote->known = RNBD_CLT_ABSENT;
-		if (!err && !remote->closing) {
-			err = rnbd_parse_open_rsp(msg->answer, msg->answer_len,
-						  remote->ver, rsp);
-			if (!err) {
-				remote->known = RNBD_CLT_HAS_OPEN;
-				remote->device_id = rsp->device_id;
-			}
-		}
+		if (!err && !remote->closing)
+			err = rnbd_clt_remote_opened(remote, rsp);
 	}
 	remote->msg = NULL;
 	rnbd_clt_msg_put(msg);
@@ -309,40 +321,6 @@ static int rnbd_clt_remote_open_in(struct rnbd_clt_remote *remote,
 	return rnbd_clt_remote_take(remote, rsp);
 }
 
-/**
- * rnbd_clt_remote_open() - have the server open a name
- * @remote: name; its lock is held. Its denied says afterwards whether an errno is the
- *	server's, its incarnation for which one the answer holds
- * @mode: access mode
- * @timeout: jiffies; when it is over, the next call waits for the same answer
- * @dev: give up when this is unmapped; may be NULL
- * @rsp: what the server says of its device
- *
- * Context: process; until a fatal signal.
- * Return: 0, the server's errno, -EINVAL if it answered nonsense, -ENOTCONN
- * or -ECONNABORTED if there is no path (any more) or the server was not greeted
- * yet, -EBUSY if the server is still closing the name, -ETIMEDOUT, -EINTR.
- */
-int rnbd_clt_remote_open(struct rnbd_clt_remote *remote,
-			 enum rnbd_access_mode mode, unsigned long timeout,
-			 const struct rnbd_clt_dev *dev,
-			 struct rnbd_open_rsp *rsp)
-{
-	struct rnbd_clt_sess *sess = remote->sess;
-	u32 incarnation;
-	int err;
-
-	lockdep_assert_held(&remote->lock);
-	remote->denied = false;
-	err = rnbd_clt_msg_enter(sess, &incarnation);
-	if (err)
-		return err;
-	err = rnbd_clt_remote_open_in(remote, mode, timeout, dev, rsp,
-				      incarnation);
-	rnbd_clt_msg_leave(sess);
-	return err;
-}
-
 /* msg_sem is held. */
 static int rnbd_clt_remote_close_in(struct rnbd_clt_remote *remote,
 				    u32 incarnation)
@@ -398,6 +376,46 @@ int rnbd_clt_remote_close(struct rnbd_clt_remote *remote)
 		pr_warn("<%s>: cannot close %s on the server: %s%pe\n",
 			sess->name, remote->name, rnbd_clt_who(remote->denied),
 			ERR_PTR(err));
+	return err;
+}
+
+/**
+ * rnbd_clt_remote_open() - have the server open a name
+ * @remote: name; its lock is held. Its denied says afterwards whether an errno is the
+ *	server's, its incarnation for which one the answer holds
+ * @mode: access mode
+ * @timeout: jiffies; when it is over, the next call waits for the same answer
+ * @dev: give up when this is unmapped; may be NULL
+ * @rsp: what the server says of its device
+ *
+ * Context: process; until a fatal signal.
+ * Return: 0, the server's errno, -EINVAL if it answered nonsense, -ENOTCONN
+ * or -ECONNABORTED if there is no path (any more) or the server was not greeted
+ * yet, -EBUSY if the server is still closing the name, -ETIMEDOUT, -EINTR.
+ */
+int rnbd_clt_remote_open(struct rnbd_clt_remote *remote,
+			 enum rnbd_access_mode mode, unsigned long timeout,
+			 const struct rnbd_clt_dev *dev,
+			 struct rnbd_open_rsp *rsp)
+{
+	struct rnbd_clt_sess *sess = remote->sess;
+	u32 incarnation;
+	int err;
+
+	lockdep_assert_held(&remote->lock);
+	remote->denied = false;
+	err = rnbd_clt_msg_enter(sess, &incarnation);
+	if (err)
+		return err;
+	err = rnbd_clt_remote_open_in(remote, mode, timeout, dev, rsp,
+				      incarnation);
+	rnbd_clt_msg_leave(sess);
+	/* the answer made no sense: nobody can use what it is about */
+	if (err == -EINVAL && remote->known == RNBD_CLT_HAS_OPEN) {
+		pr_err("<%s>: what the server says of %s describes no block device that Linux can have: it is closed again\n",
+		       sess->name, remote->name);
+		rnbd_clt_remote_close(remote);
+	}
 	return err;
 }
 
