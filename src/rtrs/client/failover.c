@@ -282,11 +282,26 @@ static void rtrs_clt_req_doubt(struct rtrs_clt_req *req)
 	rtrs_clt_req_set_state(req, RTRS_CLT_REQ_DOUBT);
 }
 
+/* The doubt_lock is held, and given up here. Return: was the request in doubt? */
+static bool rtrs_clt_req_cancel_doubt(struct rtrs_clt_sess *sess,
+				      struct rtrs_clt_req *req,
+				      unsigned long flags)
+	__releases(&sess->doubt_lock)
+{
+	if (req->state != RTRS_CLT_REQ_DOUBT) {
+		spin_unlock_irqrestore(&sess->doubt_lock, flags);
+		return false;
+	}
+	rtrs_clt_req_set_unfenced(req);
+	rtrs_clt_req_leave(req, -ECANCELED, flags);
+	return true;
+}
+
 /**
  * rtrs_clt_permit_cancel_doubt() - confirm a request in doubt with -ECANCELED
  * @sess: session
  * @permit: permit of the request
- * @priv: the request's, or NULL for whatever request it is
+ * @priv: the request's
  *
  * Any context; conf_fn() is called from here.
  * Return: true if there was one.
@@ -298,28 +313,34 @@ bool rtrs_clt_permit_cancel_doubt(struct rtrs_clt_sess *sess,
 	unsigned long flags;
 
 	spin_lock_irqsave(&sess->doubt_lock, flags);
-	if (req->state != RTRS_CLT_REQ_DOUBT ||
-	    (priv && req->ops.priv != priv)) {
-		spin_unlock_irqrestore(&sess->doubt_lock, flags);
-		return false;
-	}
-	rtrs_clt_req_set_unfenced(req);
-	rtrs_clt_req_leave(req, -ECANCELED, flags);
-	return true;
+	if (req->ops.priv == priv)
+		return rtrs_clt_req_cancel_doubt(sess, req, flags);
+	spin_unlock_irqrestore(&sess->doubt_lock, flags);
+	return false;
 }
 
-static void rtrs_clt_req_abandon(struct rtrs_clt_req *req)
+static void rtrs_clt_req_abandon(struct rtrs_clt_req *req,
+				 struct rtrs_clt_path *path)
 {
-	rtrs_clt_permit_cancel_doubt(req->path->sess, rtrs_clt_req_permit(req),
-				     NULL);
+	struct rtrs_clt_sess *sess = path->sess;
+	unsigned long flags;
+
+	spin_lock_irqsave(&sess->doubt_lock, flags);
+	if (req->path == path)
+		rtrs_clt_req_cancel_doubt(sess, req, flags);
+	else
+		spin_unlock_irqrestore(&sess->doubt_lock, flags);
 }
 
 /*
- * Visit the requests of a path whose queue pairs are gone. One that is not idle
- * stays that path's until this path's work ends it; all others are other paths'.
+ * Visit the requests of a path whose queue pairs are gone. A posted one is that path's
+ * until this path's work takes it. One in doubt, or that nobody waits for, may be
+ * settled at any time, and the next one of its chunk be another path's: so whoever
+ * changes one of these looks at the path again under the doubt_lock.
  */
 static void rtrs_clt_path_visit_reqs(struct rtrs_clt_path *path,
-				     void (*fn)(struct rtrs_clt_req *req))
+				     void (*fn)(struct rtrs_clt_req *req,
+						struct rtrs_clt_path *path))
 {
 	struct rtrs_clt_sess *sess = path->sess;
 	struct rtrs_clt_req *req;
@@ -331,26 +352,30 @@ static void rtrs_clt_path_visit_reqs(struct rtrs_clt_path *path,
 		/* the state first: whoever sees it sees the stamp */
 		if (smp_load_acquire(&req->state) != RTRS_CLT_REQ_IDLE &&
 		    READ_ONCE(req->path) == path)
-			fn(req);
+			fn(req, path);
 	}
 }
 
 /* The late answer to an orphan cannot come any more. */
-static void rtrs_clt_req_lose_answer(struct rtrs_clt_req *req)
+static void rtrs_clt_req_lose_answer(struct rtrs_clt_req *req,
+				     struct rtrs_clt_path *path)
 {
-	struct rtrs_clt_sess *sess = req->path->sess;
+	struct rtrs_clt_sess *sess = path->sess;
 	unsigned long flags;
 
 	spin_lock_irqsave(&sess->doubt_lock, flags);
 	/* one of an earlier incarnation lost its answer when that died */
-	if (req->recon_cnt == req->path->recon_cnt) {
+	if (rtrs_clt_req_is_of(req, path) &&
+	    (req->state == RTRS_CLT_REQ_ORPHAN ||
+	     req->state == RTRS_CLT_REQ_OWED)) {
 		rtrs_clt_req_note_generation(req);
 		rtrs_clt_req_set_unfenced(req);
 	}
 	spin_unlock_irqrestore(&sess->doubt_lock, flags);
 }
 
-static void rtrs_clt_req_recover(struct rtrs_clt_req *req)
+static void rtrs_clt_req_recover(struct rtrs_clt_req *req,
+				 struct rtrs_clt_path *path)
 {
 	switch (req->state) {
 	case RTRS_CLT_REQ_POSTED:
@@ -361,7 +386,7 @@ static void rtrs_clt_req_recover(struct rtrs_clt_req *req)
 		break;
 	case RTRS_CLT_REQ_ORPHAN:
 	case RTRS_CLT_REQ_OWED:
-		rtrs_clt_req_lose_answer(req);
+		rtrs_clt_req_lose_answer(req, path);
 		break;
 	default:
 		break;
@@ -387,9 +412,9 @@ void rtrs_clt_path_doubt_requests(struct rtrs_clt_path *path)
  * The server took the path back. One that can be asked says more than that nothing is
  * executed any more, so it is asked when the path is up.
  */
-static void rtrs_clt_req_taken_back(struct rtrs_clt_req *req)
+static void rtrs_clt_req_taken_back(struct rtrs_clt_req *req,
+				    struct rtrs_clt_path *path)
 {
-	struct rtrs_clt_path *path = req->path;
 	struct rtrs_clt_sess *sess = path->sess;
 	unsigned long flags;
 
