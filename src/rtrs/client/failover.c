@@ -356,6 +356,22 @@ static void rtrs_clt_path_visit_reqs(struct rtrs_clt_path *path,
 	}
 }
 
+/* Half of what a comparison of two incarnations can tell, see rtrs_clt_req_is_dead_of() */
+#define RTRS_CLT_FAR_BEHIND	0x4000
+
+/* One that waits through very many attempts to connect stays behind them all. */
+static void rtrs_clt_req_stay_behind(struct rtrs_clt_req *req,
+				     struct rtrs_clt_path *path)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&path->sess->doubt_lock, flags);
+	if (rtrs_clt_req_is_dead_of(req, path, path->dead_cnt) &&
+	    (u16)(path->recon_cnt - req->recon_cnt) > RTRS_CLT_FAR_BEHIND)
+		req->recon_cnt = path->recon_cnt;
+	spin_unlock_irqrestore(&path->sess->doubt_lock, flags);
+}
+
 /* The late answer to an orphan cannot come any more. */
 static void rtrs_clt_req_lose_answer(struct rtrs_clt_req *req,
 				     struct rtrs_clt_path *path)
@@ -377,6 +393,7 @@ static void rtrs_clt_req_lose_answer(struct rtrs_clt_req *req,
 static void rtrs_clt_req_recover(struct rtrs_clt_req *req,
 				 struct rtrs_clt_path *path)
 {
+	rtrs_clt_req_stay_behind(req, path);
 	switch (req->state) {
 	case RTRS_CLT_REQ_POSTED:
 		if (req->answered)
