@@ -10,7 +10,7 @@ import pytest
 from helpers import footprint, parameter, verified_fio, wait_footprint, wait_logged
 from labkit.pair import CTL, wait_until
 from labkit.patience import patient
-from wire import (HOSTNAMES, IO_RSP, IO_RSP_INV, NEED_INVAL, OPEN_RSP, READ, UNKNOWN, WireServer,
+from wire import (CLOSE, HOSTNAMES, IO_RSP, IO_RSP_INV, NEED_INVAL, OPEN, OPEN_RSP, READ, UNKNOWN, WireServer,
                   closing, greeting, hostname)
 
 CHUNK, DEPTH = WireServer.CHUNK, WireServer.DEPTH
@@ -104,21 +104,29 @@ def test_wrong_lists_of_chunks_fail_the_mapping(pair, wire):
         assert time.monotonic() - start < patient(SOON), "the client waited for another answer"
 
 
+def wait_message(wire, kind):
+    """Wait for a message of the block device; the chunk in which it came."""
+    def comes():
+        chunk = wire.next_request()
+        return wire.room(chunk * CHUNK)[2][:2] == struct.pack("<H", kind) and [chunk]
+
+    return wait_until(comes, 30, f"message {kind} comes")[0]
+
+
 def test_a_device_that_makes_no_sense_is_closed_again(pair, wire):
     wire.serve()
     job = mapping(pair)
     assert wire.greet() is None
     chunk, address, key = wire.next_read(0)
     wire.write(IO_RSP << 28 | chunk, greeting(), address, key, con=0)
-    wait_until(lambda: wire.next_read(0)[1] != address, what="the device is to be opened")
+    wait_message(wire, OPEN)
     chunk, address, key = wire.next_read(0)
     # a device of so many sectors whose blocks are of no size
     answer = struct.pack("<HHIQ40x", OPEN_RSP, 0, 77, 2048)
     wire.write(IO_RSP << 28 | chunk, answer, address, key, con=0)
-    wait_until(lambda: wire.next_request() != chunk, what="another message comes")
-    chunk = wire.next_request()
-    wire.write(IO_RSP << 28 | chunk, con=0)
+    chunk = wait_message(wire, CLOSE)
     assert wire.room(chunk * CHUNK)[2][:8] == closing(77)
+    wire.write(IO_RSP << 28 | chunk, con=0)
     assert "Invalid argument" in error_of(job)
 
 
