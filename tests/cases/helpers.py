@@ -107,6 +107,15 @@ def without_fences(pair):
         yield
 
 
+def connect_now(pair):
+    """Connect the paths of the session that are down without waiting for their time; whether all are up."""
+    home = f"{SESSION}/paths"
+    for path in pair.client.list_dir(home):
+        if pair.client.read_file(f"{home}/{path}/state") != "connected":
+            pair.client.write_errno(f"{home}/{path}/reconnect", 1)
+    return pair.client.run(f"cat {home}/*/state").out == 2 * "connected\n"
+
+
 # -- what is there --------------------------------------------------------------------------
 
 

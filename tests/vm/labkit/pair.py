@@ -86,6 +86,18 @@ class Node(Guest):
             wait_until(lambda: self.exists(interface), what=f"{interface} is back")
             self.restore_link(link)
 
+    @contextlib.contextmanager
+    def without_adapter(self, link: int = 0):
+        """Remove an RDMA device for a while, while its interface stays.
+
+        Unlike unplugged(): an interface that goes keeps packets, and soft RoCE waits for them for 50 s.
+        """
+        self.run(f"rdma link del rxe{link}")
+        try:
+            yield
+        finally:
+            self.restore_link(link)
+
     def restore_link(self, link: int = 0) -> None:
         """Make a link what it should be, whatever happened to it."""
         self.run(f"sh /lab/link {link} eth{link} {self.number}")
