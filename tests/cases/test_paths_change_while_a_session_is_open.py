@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from helpers import (FROZEN, NOTICED, RESUMED, SMALL, direct_read, footprint, frozen, map_twice,
+from helpers import (FROZEN, MIB, NOTICED, RESUMED, SMALL, direct_read, footprint, frozen, map_twice,
                      parameter, plug_cable, progress, pull_cable, verified_fio, verified_load,
                      wait_footprint, wait_in, wait_logged, wait_state)
 from labkit.pair import wait_until
@@ -16,6 +16,7 @@ from labkit.trouble import start_load
 
 ROUNDS, MANY = 20, 200
 MOST = 128                  # paths of a session
+PER_PATH = 4                # MiB that a path may take, with two I/O connections of soft RoCE
 BOUND = 40                  # seconds; 30 for an address, and the time to clean up
 SOON = 15                   # seconds
 DRAINED = 10                # seconds in which requests have to be answered
@@ -368,15 +369,28 @@ def many_addresses(pair):
         change_addresses(pair, "del")
 
 
+def in_use(pair):
+    """MiB that the kernels of client and server have in use."""
+    return [node.kernel_memory() / MIB for node in pair.nodes]
+
+
 @pytest.mark.long
 @pytest.mark.limit(1200)
 def test_a_session_has_many_paths_and_no_more_than_that(pair):
-    pair.reload_modules(sess_queue_depth=16)
+    pair.reload_modules(sess_queue_depth=128)
     pair.server.null_blk(size_mb=8)
-    with many_addresses(pair) as paths, parameter(pair.client, "rtrs_client", "nr_io_queues", 1):
-        disk = pair.map()
-        for path in paths[:-1]:
-            assert add(pair, path) is None
+    with many_addresses(pair) as paths:
+        bare, began = in_use(pair), time.monotonic()
+        disk, table, used = pair.map(), [], {}
+        for nr, path in enumerate([None, *paths[:-1]], 1):
+            assert not path or add(pair, path) is None
+            if nr in (1, 2, 16, MOST):
+                took = time.monotonic() - began
+                used[nr] = [now - then for now, then in zip(in_use(pair), bare)]
+                table.append(f"{nr} paths: {took:.1f} s, {used[nr][0]:.0f} and {used[nr][1]:.0f} MiB")
+        print("\n".join(table))
+        for few, many in zip(used[16], used[MOST]):
+            assert (many - few) / (MOST - 16) < PER_PATH, table
         assert add(pair, paths[-1]) == "ENOSPC"
         assert len(shown(pair)) == MOST
         verified_fio(disk)
