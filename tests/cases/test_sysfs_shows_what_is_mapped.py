@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The files in sysfs are where scripts and tools look for them, and say what they expect."""
 
+import re
 import time
 
 import pytest
@@ -189,3 +190,43 @@ def test_scripts_hear_of_disks_by_events(pair):
               if line.startswith("KERNEL") and line.split()[2].endswith(f"/{disk.name}")]
     assert [e for e in events if e != "change"] == ["add", "online", "remove"]
     assert "change" in events
+
+
+def fields(node, path):
+    """The numbers that the tool of the in-tree driver takes from a path's stats/rdma."""
+    words = content(node, path).split()
+    return [int(words[place]) for place in (1, 3, 4)]
+
+
+def test_the_tool_of_the_in_tree_driver_finds_what_it_reads_and_writes(pair):
+    pair.server.null_blk(size_mb=4)
+    paths = pair.paths(2)
+    line = f"sessname=tool path={paths[0]} device_path=nullb0 access_mode=rw"
+    assert pair.client.write_errno(f"{CTL}/map_device", line) is None
+    # as it finds them: links of this directory, without ctl
+    name, = pair.client.list_dir(f"{CTL}/devices")
+    disk = pair.client.real_path(f"{CTL}/devices/{name}")
+    wait_until(lambda: pair.client.exists(f"/dev/{disk.rpartition('/')[2]}"), what="the disk appears")
+    assert {file: content(pair.client, f"{disk}/rnbd/{file}") for file in
+            ("session", "mapping_path", "access_mode", "state")} == {
+                "session": "tool\n", "mapping_path": "nullb0\n", "access_mode": "rw\n", "state": "open\n"}
+    assert len(content(pair.client, f"{disk}/stat").split()) > 6
+    session = "/sys/class/rtrs-client/tool"
+    assert "tool" in pair.client.list_dir("/sys/class/rtrs-client")
+    assert re.fullmatch(r"[a-z-]+ \([A-Z]{2}: \d\)\n", content(pair.client, f"{session}/mpath_policy"))
+    assert pair.client.write_errno(f"{session}/add_path", paths[1]) is None
+    for path in pair.client.list_dir(f"{session}/paths"):
+        home = f"{session}/paths/{path}"
+        assert content(pair.client, f"{home}/state") == "connected\n"
+        assert min(fields(pair.client, f"{home}/stats/rdma")) >= 0
+        assert int(content(pair.client, f"{home}/stats/reconnects").split()[0]) == 0
+        served = f"/sys/class/rtrs-server/tool/paths/{path}"
+        assert content(pair.server, f"{served}/state") == "connected\n"
+        assert min(fields(pair.server, f"{served}/stats/rdma")) >= 0
+    for what in ("disconnect", "reconnect", "remove_path"):
+        assert pair.client.write_errno(f"{session}/paths/{paths[1]}/{what}", "1") is None, what
+    assert pair.client.write_errno(f"{disk}/rnbd/remap_device", "1") == "EALREADY"
+    assert pair.client.write_errno(f"{disk}/rnbd/resize", content(pair.client, f"{disk}/size").strip()) is None
+    pair.client.settle()
+    assert pair.client.write_errno(f"{disk}/rnbd/unmap_device", "normal") is None
+    assert not pair.client.list_dir(f"{CTL}/devices")
