@@ -476,6 +476,22 @@ def test_a_session_has_a_generation(wire, two_paths):
     assert told(other) not in (first, bytes(8))
 
 
+def test_a_fence_is_refused_on_a_path_that_did_not_agree_on_it(wire, two_paths):
+    other, _ = two_paths(EXCLUSIVE_CHUNKS)
+    assert fence(other, wire.path)[0] == errno.EINVAL
+
+
+def test_beside_a_path_that_counts_nothing_no_generation_is_told(pair, wire, two_paths):
+    other, _ = two_paths(EXCLUSIVE_CHUNKS)
+    other.close()
+    other.features = FENCING
+    other.renew().session = wire.session
+    # the server lets go of the last path of these addresses first
+    wait_until(lambda: other.connect(cid=0) == 0, 20, "the addresses are free", interval=2)
+    assert other.connect(cid=1) == 0
+    assert other.introduce(info(length=280)).told == bytes(8)
+
+
 def test_of_opens_that_are_repeated_one_waits(pair, wire, freezable):
     wire.greet()
     since = pair.server.mark()
