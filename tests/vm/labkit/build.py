@@ -152,7 +152,8 @@ def module_initrd(kernel: Kernel, with_modules: bool, target: Path,
     """
     tree = target / f"extra-{kernel.series}"
     (tree / "lab").mkdir(parents=True)
-    for name in ("init", "agent.py", "late-disk.py", "link", "remove-scsi-debug", "stamp.py", "tidy"):
+    for name in ("init", "agent.py", "delays.py", "late-disk.py", "link", "remove-scsi-debug", "stamp.py",
+                 "tidy"):
         shutil.copy(host.GUEST_FILES / name, tree / "lab" / name)
     (tree / "lab/init").chmod(0o755)
     if with_modules:

@@ -5,7 +5,8 @@ import argparse
 import os
 import sys
 
-from . import bench, boots, build, check, demo, host, kernels, matrix, package, roots, shell, soak
+from . import (bench, boots, build, check, demo, failover, host, kernels, matrix, package, roots, shell,
+               soak)
 
 # What the cache holds.
 IMAGES = ("roots", "kernels", "guest", "hosts")
@@ -47,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     bench.add(commands, series)
     matrix.add(commands, series)
     soak.add(commands)
+    failover.add(commands)
     package.add(commands)
     boots.add(commands)
     clean = commands.add_parser("clean", help="remove builds, runs and results")
