@@ -64,10 +64,10 @@ def connect(pair, link, before):
     wait_until(lambda: connect_now(pair) and connects(pair, link) > before, RESUMED, "the path is connected")
 
 
-def fail_over(pair, disk, dice, rounds):
+def fail_over(pair, disk, dice, rounds, **load):
     """Let paths fail under a load that knows what it may read."""
     faults = [fault for fault, share in FAULTS.items() for _ in range(share)]
-    with registers(pair.client, [disk.path], seed=dice.randrange(1 << 30)):
+    with registers(pair.client, [disk.path], seed=dice.randrange(1 << 30), **load):
         for number in range(rounds):
             if number % len(faults) == 0:
                 dice.shuffle(faults)
@@ -86,3 +86,10 @@ def test_while_paths_fail_in_all_ways(pair, rounds):
     disk, dice = map_twice(pair, "nullb1"), random.Random(rounds)
     for done in range(0, rounds, PART):
         fail_over(pair, disk, dice, min(PART, rounds - done))
+
+
+@pytest.mark.long
+@pytest.mark.limit(600)
+def test_of_one_writer_each_while_the_server_cannot_be_asked(pair, no_fences):
+    pair.server.null_blk("nullb1", size_mb=8)
+    fail_over(pair, map_twice(pair, "nullb1"), random.Random(1), ROUNDS, one_writer=True)
