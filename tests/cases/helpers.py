@@ -5,8 +5,10 @@ import contextlib
 import re
 from typing import NamedTuple
 
+from labkit import build
 from labkit.footprint import footprint, rdma_objects, sessions, wait_footprint
 from labkit.guest import FileError
+from labkit.kernels import KERNELS
 from labkit.pair import SERVER_DEVICES, wait_until
 from labkit.trouble import plug_cable, pull_cable
 from wire import FENCES
@@ -97,6 +99,21 @@ def parameter(node, module, name, value):
         yield
     finally:
         node.write_file(path, before)
+
+
+@contextlib.contextmanager
+def changed_server(pair, name, edits):
+    """The server's rtrs-server is built from a changed source; see build_changed()."""
+    module = build.build_changed(KERNELS[pair.server.series], name, edits,
+                                 ("rtrs-core", "rtrs-server"))["rtrs-server"]
+    pair.server.upload(module, "/tmp/rtrs-server.ko")
+    pair.server.unload()
+    pair.server.run("modprobe rtrs_core && modprobe ib_core && insmod /tmp/rtrs-server.ko "
+                    f"always_invalidate={pair.mode} "
+                    + " ".join(f"{key}={value}" for key, value in SMALL.items()))
+    pair.server.modprobe("rnbd_server", dev_search_path="/dev")
+    yield
+    pair.unload_modules()
 
 
 @contextlib.contextmanager

@@ -5,7 +5,9 @@ import time
 
 import pytest
 
-from helpers import NOTICED, RESUMED, direct_read, parameter, verified_fio, wait_state
+from helpers import (NOTICED, RESUMED, SESSION, changed_server, connect_now, direct_read, map_twice, parameter,
+                     plug_cable, pull_cable, verified_fio, verified_load, wait_state)
+from labkit.pair import wait_until
 
 STILL = 12      # seconds: longer than a prompt peer may be silent, shorter than an in-tree one
 
@@ -69,3 +71,36 @@ def test_hosts_tell_no_names_to_an_in_tree_peer(pair, without_extensions):
     pair.map()
     for node in pair.nodes:
         assert node.run("cat /sys/class/rtrs-*/s/*_hostname").out == "\n"
+
+
+@pytest.fixture
+def half_upgraded(pair):
+    """A server that knows extensions on every other path that is connected."""
+    file, declared = "src/rtrs/server/accept.c", "\tstruct rtrs_conn_req req;\n\tint err;\n"
+    joined = "\telse\n\t\terr = rtrs_srv_con_join(ctx, cm_id, &req);\n"
+    edits = ((file, declared, f"{declared}\tstatic int nr;\n"),
+             (file, joined, "\telse\n\t\tnr += !req.cid;\n\tif (nr % 2)\n\t\treq.features = 0;\n\tif (!err)\n"
+              + joined.removeprefix("\telse\n")))
+    with changed_server(pair, "half-upgraded", edits):
+        yield
+
+
+def features(pair):
+    """The extensions of each path."""
+    home = f"{SESSION}/paths"
+    return {path: int(pair.client.read_file(f"{home}/{path}/features"), 16)
+            for path in pair.client.list_dir(home)}
+
+
+@pytest.mark.long
+def test_paths_of_a_session_may_know_different_ones(pair, half_upgraded):
+    pair.server.null_blk(size_mb=8)
+    disk = map_twice(pair)
+    assert sorted(map(bool, features(pair).values())) == [False, True]
+    for link in (0, 1):
+        with verified_load(disk):
+            pull_cable(pair.client, link)
+            wait_until(lambda: "disconnected" in pair.client.run(f"cat {SESSION}/paths/*/state").out, 60,
+                       "the path is given up")
+            plug_cable(pair.client, link)
+            wait_until(lambda: connect_now(pair), RESUMED, "the path is back")

@@ -10,11 +10,9 @@ from concurrent import futures
 
 import pytest
 
-from helpers import (FROZEN, MIB, SMALL, array_is_consistent, completed, footprint, frozen,
+from helpers import (FROZEN, MIB, SMALL, array_is_consistent, changed_server, completed, footprint, frozen,
                      loop_that_hangs, parameter, qps, raid5, verified_fio, wait_footprint, wait_in,
                      wait_logged)
-from labkit import build
-from labkit.kernels import KERNELS
 from labkit.pair import wait_until
 from labkit.patience import patient
 from wire import (BUSY, EXCLUSIVE_CHUNKS, FENCE, FENCES, HOSTNAMES, IO_RSP, PAGE, PROMPT, READ, TURN,
@@ -62,16 +60,8 @@ def narrow(pair):
     edits = [(f"src/rtrs/server/{file}", old, new) for file, old, new in (
         ("main.c", "flags, 0)", "flags, 2)"),
         ("srv.h", "RTRS_SRV_DRAIN_WAIT\t(3 * HZ)", "RTRS_SRV_DRAIN_WAIT\t(60 * HZ)"))]
-    module = build.build_changed(KERNELS[pair.server.series], "narrow", edits,
-                                 ("rtrs-core", "rtrs-server"))["rtrs-server"]
-    pair.server.upload(module, "/tmp/rtrs-server.ko")
-    pair.server.unload()
-    pair.server.run("modprobe rtrs_core && modprobe ib_core && insmod /tmp/rtrs-server.ko "
-                    f"always_invalidate={pair.mode} "
-                    + " ".join(f"{key}={value}" for key, value in SMALL.items()))
-    pair.server.modprobe("rnbd_server", dev_search_path="/dev")
-    yield
-    pair.unload_modules()
+    with changed_server(pair, "narrow", edits):
+        yield
 
 
 @pytest.fixture
