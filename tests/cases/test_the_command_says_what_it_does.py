@@ -77,3 +77,21 @@ def test_a_mapping_that_is_interrupted_leaves_nothing_behind(hosts):
     assert done.status == 130 and "interrupted" in done.err
     wait_footprint(hosts, before)
     hosts.client.run("rnbd map nullb0 from 10.0.0.2")
+
+
+def doctor_says_of_server(client, status):
+    """The result and the words of the check that asks the server for a connection."""
+    checks = command.ask(client, "doctor", "10.0.0.2", status=status)["checks"]
+    check, = (check for check in checks if check["check"] == "server")
+    return check["result"], f"{check['found']}, {check['remedy']}"
+
+
+def test_doctor_asks_a_server_for_a_connection(hosts):
+    result, said = doctor_says_of_server(hosts.client, status=0)
+    assert result == "ok" and "10.0.0.2, port 1234, answers to RDMA connections" in said
+    assert not hosts.server.list_dir("/sys/class/rtrs-server")
+    hosts.server.unload()
+    result, said = doctor_says_of_server(hosts.client, status=1)
+    assert result == "problem" and "nobody listens on the port" in said
+    assert "modprobe rnbd-server" in said
+    hosts.load_server()

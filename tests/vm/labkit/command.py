@@ -16,6 +16,7 @@ from . import host
 from .guest import Guest
 
 HOME = "usr/lib/rnbd"
+PROVIDER = "librxe"     # what libibverbs loads for soft RoCE, of libibverbs' own version
 COMMAND = "usr/sbin/rnbd"
 SCHEMA = host.TREE / "src/tools/schema/rnbd-1.json"
 
@@ -28,9 +29,12 @@ def build() -> Path:
     with host.lock("build-command"):
         host.call("make", "-s", "-C", host.TREE / "src/tools", f"NAME={command}", "LDFLAGS=-s")
         files = [Path(name) for name in re.findall(r"(/\S+) \(", host.call("ldd", command))]
+        verbs = next(file for file in files if file.name.startswith("libibverbs."))
+        files += verbs.parent.glob(f"libibverbs/{PROVIDER}-rdmav*.so")
         loader = next(file.name for file in files if file.name.startswith("ld-"))
         start = home / "start"
-        start.write_text(f"#!/bin/sh\nexec /{HOME}/{loader} --library-path /{HOME} /{HOME}/rnbd \"$@\"\n")
+        start.write_text(f"#!/bin/sh\nexport RDMAV_DRIVERS=/{HOME}/{PROVIDER}\n"
+                         f"exec /{HOME}/{loader} --library-path /{HOME} /{HOME}/rnbd \"$@\"\n")
         start.chmod(0o755)
         with tarfile.open(archive, "w:gz", dereference=True) as tar:
             tar.add(start, COMMAND)
