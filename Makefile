@@ -105,7 +105,8 @@ install-services:
 	@umask 022; install -d $(CONFIG_DIR)/rnbd.conf.d; \
 	install -m 644 -t $(CONFIG_DIR) src/tools/rnbd.conf; \
 	install -D -m 644 scripts/default/rnbd $(DESTDIR)/etc/default/rnbd; \
-	install -D -t $(LIB_DIR) scripts/lib/unmap-all; \
+	install -D -t $(LIB_DIR) scripts/lib/unmap-all scripts/lib/limit-waiting; \
+	install -m 644 -t $(LIB_DIR) scripts/lib/shutdown.sh; \
 	install -D -m 644 -t $(UNIT_DIR) scripts/systemd/*.service scripts/systemd/*.target
 
 install-init-scripts:

@@ -37,10 +37,15 @@ class Host:
         script = f'#!/bin/sh\necho "{name} $*" >>{self.root}/ran\n{does}\n'
         self.put(f"bin/{name}", script).chmod(0o755)
 
+    def copy(self, script):
+        """What a script of the tree is for this host."""
+        return re.sub("|".join(map(re.escape, PLACES)), lambda m: f"{self.root}{m[0]}",
+                      (TREE / "scripts" / script).read_text())
+
     def run(self, script, *words, **environment):
         """Run a script of the tree here; what it said."""
-        text = re.sub("|".join(map(re.escape, PLACES)), lambda m: f"{self.root}{m[0]}",
-                      (TREE / "scripts" / script).read_text())
+        self.put("usr/lib/rnbd/shutdown.sh", self.copy("lib/shutdown.sh"))
+        text = self.copy(script)
         copy = self.put("script", text)
         path = f"{self.root}/bin:/usr/bin:/bin"
         # init scripts have a path of their own
@@ -107,6 +112,33 @@ class UnmapAll(Case):
         self.assertEqual(self.host.ran("lsblk"), [])
 
 
+class LimitWaiting(Case):
+    """limit-waiting"""
+
+    def limits_after(self, *limits, **environment):
+        """What limits of sessions are when it has run."""
+        files = [self.host.put(f"sys/block/rnbd{n}/rnbd/fast_io_fail_tmo", f"{limit}\n")
+                 for n, limit in enumerate(limits)]
+        done = self.host.run("lib/limit-waiting", **environment)
+        self.assertEqual((done.returncode, done.stdout), (0, ""))
+        return [file.read_text().strip() for file in files]
+
+    def test_at_shutdown_no_session_waits_longer_than_the_administrator_says(self):
+        self.host.put("etc/default/rnbd", "UNMAP_TIMEOUT=7\n")
+        self.host.command("systemctl", "echo stopping")
+        self.assertEqual(self.limits_after("600", "-1", "7", "0"), ["7", "7", "7", "0"])
+
+    def test_without_systemd_and_without_a_setting_it_is_half_a_minute(self):
+        self.assertEqual(self.limits_after("600", RUNLEVEL="6"), ["30"])
+
+    def test_by_hand_nothing_changes(self):
+        self.host.command("systemctl", "echo running")
+        self.assertEqual(self.limits_after("600", "-1", RUNLEVEL="5"), ["600", "-1"])
+
+    def test_without_disks_it_ends_well(self):
+        self.assertEqual(self.limits_after(RUNLEVEL="0"), [])
+
+
 class MapInBackground(Case):
     """map-in-background and the init scripts"""
 
@@ -125,7 +157,8 @@ class MapInBackground(Case):
         """Run an init script."""
         self.host.put("lib/lsb/init-functions", "log_daemon_msg() { :; }\nlog_end_msg() { return $1; }\n")
         self.host.put("usr/sbin/rnbd", "").chmod(0o755)
-        self.host.put("usr/lib/rnbd/unmap-all", f"#!/bin/sh\necho unmap-all >>{self.host.root}/ran\n").chmod(0o755)
+        for script in ("unmap-all", "limit-waiting"):
+            self.host.put(f"usr/lib/rnbd/{script}", f"#!/bin/sh\necho {script} >>{self.host.root}/ran\n").chmod(0o755)
         return self.host.run(f"init.d/{name}", *words, **environment).returncode
 
     def test_the_init_script_stays_in_the_background_only_if_something_is_missing(self):
@@ -142,6 +175,12 @@ class MapInBackground(Case):
         self.assertEqual(self.host.ran("unmap-all"), [])
         self.assertEqual(self.init("rnbd-client", "stop", RUNLEVEL="0"), 0)
         self.assertEqual(len(self.host.ran("unmap-all")), 1)
+
+    def test_the_wait_for_servers_is_limited_by_a_stop(self):
+        self.assertEqual(self.init("rnbd-shutdown", "start"), 0)
+        self.assertEqual(self.host.ran("limit-waiting"), [])
+        self.assertEqual(self.init("rnbd-shutdown", "stop"), 0)
+        self.assertEqual(len(self.host.ran("limit-waiting")), 1)
 
     def test_the_server_is_unloaded_by_a_stop(self):
         self.assertEqual(self.init("rnbd-server", "start"), 0)
