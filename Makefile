@@ -111,7 +111,7 @@ install-services:
 
 install-init-scripts:
 	@umask 022; install -D -t $(DESTDIR)/etc/init.d scripts/init.d/*; \
-	install -D -t $(LIB_DIR) scripts/lib/map-in-background
+	install -D -t $(LIB_DIR) scripts/lib/map-in-background scripts/lib/mount-mapped
 
 clean:
 	@if [ -e $(KDIR)/Makefile ]; then $(MAKE) $(KBUILD) clean; fi

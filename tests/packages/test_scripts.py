@@ -143,27 +143,37 @@ class MapInBackground(Case):
     """map-in-background and the init scripts"""
 
     def test_it_goes_on_until_all_is_mapped_and_mounts_what_is_there(self):
-        disk = self.host.put("dev/rnbd0", "")
         self.host.command("rnbd", f"[ $(grep -c ^rnbd {self.host.root}/ran) -ge 3 ]")
+        self.mount("exit 0")
+        self.assertEqual(self.host.run("lib/map-in-background").returncode, 0)
+        self.assertEqual(self.host.ran("rnbd"), ["apply --client"] * 3)
+        self.assertEqual(self.host.ran("mount"), ["/srv/data"])
+
+    def mount(self, does):
+        """Have a file system of ours and one of others in fstab, and what mounts them."""
+        self.host.put("usr/lib/rnbd/mount-mapped", self.host.copy("lib/mount-mapped")).chmod(0o755)
         self.host.command("findmnt", "printf '%s\\n' '/dev/rnbd/s/data /srv/data' '/dev/sda1 /srv/other'")
         self.host.command("readlink", 'case $2 in */rnbd/s/data) echo /dev/rnbd0 ;; *) echo "$2" ;; esac')
         self.host.command("mountpoint", f"grep -q '^mount ' {self.host.root}/ran")
-        self.assertTrue(disk.exists())
-        self.assertEqual(self.host.run("lib/map-in-background").returncode, 0)
-        self.assertEqual(self.host.ran("rnbd"), ["apply --client"] * 3)
+        self.host.command("mount", does)
+
+    def test_a_file_system_that_cannot_be_mounted_is_no_failure(self):
+        self.mount("exit 32")
+        self.assertEqual(self.host.run("lib/mount-mapped").returncode, 0)
         self.assertEqual(self.host.ran("mount"), ["/srv/data"])
 
     def init(self, name, *words, **environment):
         """Run an init script."""
         self.host.put("lib/lsb/init-functions", "log_daemon_msg() { :; }\nlog_end_msg() { return $1; }\n")
         self.host.put("usr/sbin/rnbd", "").chmod(0o755)
-        for script in ("unmap-all", "limit-waiting"):
+        for script in ("unmap-all", "limit-waiting", "mount-mapped"):
             self.host.put(f"usr/lib/rnbd/{script}", f"#!/bin/sh\necho {script} >>{self.host.root}/ran\n").chmod(0o755)
         return self.host.run(f"init.d/{name}", *words, **environment).returncode
 
     def test_the_init_script_stays_in_the_background_only_if_something_is_missing(self):
         self.assertEqual(self.init("rnbd-client", "start"), 0)
         self.assertEqual(self.host.ran("start-stop-daemon"), [])
+        self.assertEqual(len(self.host.ran("mount-mapped")), 1)
         self.host.command("rnbd", "exit 1")
         self.assertEqual(self.init("rnbd-client", "start"), 0)
         started, = self.host.ran("start-stop-daemon")
