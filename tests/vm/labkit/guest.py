@@ -409,14 +409,14 @@ class Guest:
             self.monitor.command("system_reset")
 
     @contextlib.contextmanager
-    def rebooted(self):
+    def rebooted(self, timeout: float = BOOT_TIMEOUT):
         """What is done meanwhile boots the guest again; it starts as after a power_cycle()."""
         with self.news:
             hellos = self.hellos
         self.monitor.command("set-action", reboot="reset")
         try:
             yield
-            self.wait_ready(hellos + 1)
+            self.wait_ready(hellos + 1, timeout)
         finally:
             if not self.gone:
                 self.monitor.command("set-action", reboot="shutdown")
