@@ -279,12 +279,14 @@ class Boots:
     def upgrade(self) -> None:
         """the packages are upgraded and downgraded under load, which notices nothing"""
         load = self.client.start_fio(f"{MOUNTED}/load", rw="randwrite", bs="16k", size="32m", verify="crc32c",
-                                     loops=20, timeout=600)
+                                     loops=6, timeout=600)
         for package in (self.next, self.first):
             self.client.upload(self.packages / package.deb[0], "/tmp/rnbd-tools.deb")
             self.client.run("dpkg -i /tmp/rnbd-tools.deb", timeout=120)
             if package.version not in self.client.run("rnbd version").out or not self.is_mounted():
                 raise AssertionError(f"after the installation of {package.full} something else is there")
+        if load.done():
+            raise AssertionError("the load ended before the installations")
         load.wait()
 
     def remove(self) -> None:
