@@ -38,7 +38,7 @@ PLANS = {p.release: p for p in (
 
 # What a host has, and what it will download.  An initramfs is made for each kernel that is
 # installed, which takes long, and nothing of ours is in it: so it is made empty.
-LIBRARIES = ("libyaml-0-2",)    # of the command, beside those that every host has
+LIBRARIES = ("libyaml-0-2", "librdmacm1")    # of the command, beside those that every host has
 BASE_PACKAGES = ("apt-utils", "initramfs-tools")
 LATER_PACKAGES = ("dkms", "rpm", "dnf", "openssl", *LIBRARIES)
 
