@@ -68,6 +68,8 @@ enum path_stat {
 	PATH_STAT_RATES,
 	PATH_STAT_IN_FLIGHT = PATH_STAT_RATES + RATE_FIELDS_OF_PATHS,
 	PATH_STAT_FAILOVERS,
+	PATH_STAT_RECONNECTS,
+	PATH_STAT_FAILED_ATTEMPTS,
 	PATH_STAT_LATENCY,
 	PATH_STAT_FIELDS,
 };
@@ -80,6 +82,9 @@ static const struct table_field path_stat_fields[PATH_STAT_FIELDS] = {
 	RATE_FIELDS_OF_ALL(PATH_STAT_RATES),
 	[PATH_STAT_IN_FLIGHT] = { "in_flight", NULL, "INFLIGHT", TABLE_NUMBER, NULL, true },
 	[PATH_STAT_FAILOVERS] = { "failovers", NULL, "FAILOVERS", TABLE_NUMBER, NULL, true },
+	[PATH_STAT_RECONNECTS] = { "reconnects", NULL, "RECONN", TABLE_NUMBER, NULL, true },
+	[PATH_STAT_FAILED_ATTEMPTS] = { "failed_attempts", NULL, "FAILED", TABLE_NUMBER, NULL,
+					true },
 	[PATH_STAT_LATENCY] = { "latency_ms", NULL, "LAT-MS", TABLE_MILLI, NULL, true },
 };
 
@@ -191,6 +196,18 @@ static struct table_value measure_latency(const char *dir)
 	return value_number(ns / 1000);
 }
 
+/* "how often it was connected, less one; how many attempts failed" */
+static void measure_reconnects(struct table_value *path, const char *dir)
+{
+	char *text = files_read(dir, "stats/reconnects");
+	long long again, failed;
+
+	if (!text || sscanf(text, "%lld %lld", &again, &failed) != 2)
+		return;
+	path[PATH_STAT_RECONNECTS] = value_number(again > 0 ? again : 0);
+	path[PATH_STAT_FAILED_ATTEMPTS] = value_number(failed);
+}
+
 static void measure_path(struct measurement *all, const struct table_value *path)
 {
 	const char *dir = files_path("/sys/class/rtrs-%s/%s/paths/%s", path[PATH_SIDE].text,
@@ -203,6 +220,7 @@ static void measure_path(struct measurement *all, const struct table_value *path
 	row[PATH_STAT_NAME] = path[PATH_NAME];
 	row[PATH_STAT_STATE] = path[PATH_STATE];
 	row[PATH_STAT_LATENCY] = measure_latency(dir);
+	measure_reconnects(row, dir);
 	if (!counters_read_path(&counters, dir, &row[PATH_STAT_IN_FLIGHT],
 				&row[PATH_STAT_FAILOVERS]))
 		return;

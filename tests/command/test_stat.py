@@ -116,11 +116,16 @@ class Measures(Stat):
         for path, (before, _) in counts.items():
             self.system.put(f"{path}/stats/rdma", f"{before}\n")
         self.system.put(f"{HOME}/paths/{PATH}/cur_latency", "12345 ns\n")
+        self.system.put(f"{HOME}/paths/{PATH}/stats/reconnects", "3 14\n")
+        self.system.put(f"{HOME}/paths/ip:10.0.1.1@ip:10.0.1.2/stats/reconnects", "-1 5\n")
         job = self.stream("--interval", "0.2")
         said = self.said(job, "path_stats", lambda row: row["reads_per_second"] == 0)
         rows = said["path_stats"]
         self.assertEqual([(row["in_flight"], row["failovers"], row["latency_ms"]) for row in rows],
                          [(3, 0, 0.012), (0, 0, None), (None, None, None)])
+        # -1: it was not connected yet
+        self.assertEqual([(row["state"], row["reconnects"], row["failed_attempts"]) for row in rows],
+                         [("connected", 3, 14), ("disconnected", 0, 5), ("connected", None, None)])
         for path, (_, after) in counts.items():
             self.replace(f"{path}/stats/rdma", f"{after}\n")
         said = self.said(job, "session_stats",
@@ -176,11 +181,12 @@ class Measures(Stat):
         self.system.client().map()
         self.system.path()
         for file in ("sys/block/rnbd0/stat", f"{HOME}/paths/{PATH}/stats/rdma",
-                     f"{HOME}/paths/{PATH}/cur_latency", "sys/block/rnbd0/inflight"):
+                     f"{HOME}/paths/{PATH}/stats/reconnects", f"{HOME}/paths/{PATH}/cur_latency", "sys/block/rnbd0/inflight"):
             self.system.put(file, b"\xff 1 2 3\n")
         said = self.json("stat", "--once", "--interval", "0.1")
         self.assertEqual({said["device_stats"][0][key] for key in ("reads", "in_flight", "read_ms")} |
-                         {said["path_stats"][0][key] for key in ("reads", "in_flight", "latency_ms")},
+                         {said["path_stats"][0][key] for key in ("reads", "in_flight", "reconnects",
+                                                                "latency_ms")},
                          {None})
 
 
