@@ -84,6 +84,7 @@ static const struct explain_reason explain_reasons[] = {
 	  "the kernel log says why" },
 	{ "remap", EINVAL, CLIENT, "it cannot be opened again", NULL },
 	{ "remap", ENOTCONN, CLIENT, "the session has no path now", "see rnbd path list" },
+	{ "max_reconnect_attempts", EINVAL, CLIENT, "it is a number from -1 to 9999", NULL },
 	{ "remap", EBUSY, CLIENT, "it is being opened or closed at the moment", "try again" },
 	{ "remap", ENODEV, CLIENT, "it was unmapped", NULL },
 	{ "remap", ENOENT, SERVER, "there is no device of that name any more",

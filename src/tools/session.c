@@ -21,6 +21,8 @@ static const struct table_field session_fields[SESSION_FIELDS] = {
 				NULL, false },
 	[SESSION_DEVICES] = { "devices", "Devices:", "DEVICES", TABLE_NUMBER, NULL, false },
 	[SESSION_POLICY] = { "policy", "Policy:", "POLICY", TABLE_TEXT, NULL, true },
+	[SESSION_ATTEMPTS] = { "max_reconnect_attempts", "Attempts to reconnect:", NULL,
+			       TABLE_NUMBER, NULL, false },
 };
 
 struct table session_table(void)
@@ -63,6 +65,18 @@ static struct table_value session_policy(const char *name)
 	return value_text(text);
 }
 
+/* How often a path that was lost is tried before it is given up; -1: for ever. */
+static struct table_value session_attempts(const char *name)
+{
+	char *text = files_read(files_path("/sys/class/rtrs-client/%s", name),
+				"max_reconnect_attempts");
+	long long number;
+
+	if (!text || !text_read_number(text, -1, INT32_MAX, &number))
+		return (struct table_value){ 0 };
+	return value_number(number);
+}
+
 static void session_load_one(struct table *sessions, const char *side, const char *name,
 			     const struct table *all, const struct table *devices,
 			     size_t session_of_device)
@@ -79,8 +93,10 @@ static void session_load_one(struct table *sessions, const char *side, const cha
 	session[SESSION_SIDE] = value_text(side);
 	session_count_paths(session, &mine);
 	session[SESSION_DEVICES] = value_number(its.nr_rows);
-	if (!strcmp(side, PATH_CLIENT))
-		session[SESSION_POLICY] = session_policy(name);
+	if (strcmp(side, PATH_CLIENT))
+		return;
+	session[SESSION_POLICY] = session_policy(name);
+	session[SESSION_ATTEMPTS] = session_attempts(name);
 }
 
 /* All sessions, from all paths, mapped devices and served ones. */

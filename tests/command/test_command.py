@@ -115,9 +115,9 @@ class Lists(Case):
         (self.system.root / "sys/class/rtrs-client/ctl").mkdir()
         sessions = self.json("session", "list")["sessions"]
         self.assertEqual([tuple(session.values()) for session in sessions],
-                         [("lost", "client", "ip:10.0.0.2", "disconnected", 1, 0, 0, None),
-                          ("s", "client", "ip:10.0.0.2", "degraded", 2, 1, 2, None),
-                          ("s", "server", "ip:10.0.0.9", "connected", 1, 1, 1, None)])
+                         [("lost", "client", "ip:10.0.0.2", "disconnected", 1, 0, 0, None, None),
+                          ("s", "client", "ip:10.0.0.2", "degraded", 2, 1, 2, None, None),
+                          ("s", "server", "ip:10.0.0.9", "connected", 1, 1, 1, None, None)])
         self.assertEqual(len(self.json("path", "list")["paths"]), 4)
         shown = self.json("session", "show", "s")
         self.assertEqual([len(shown[key]) for key in ("sessions", "paths", "devices", "exports")],

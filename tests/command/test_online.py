@@ -198,7 +198,7 @@ class Paths(Case):
 class Policies(Case):
     """rnbd session set"""
 
-    def test_a_policy_is_set(self):
+    def test_options_are_set(self):
         self.system.client().path()
         self.says_error("session", "set", "s", "policy", "round-robin", status=1, text="no file")
         self.system.put(f"{HOME}/mpath_policy", "min-inflight (MI: 1)\n")
@@ -212,6 +212,14 @@ class Policies(Case):
         self.assertEqual(self.system.read(f"{HOME}/mpath_policy"), "round-robin")
         self.says_error("session", "set", "s", "policy", "best", status=1, says=errno.EINVAL,
                         text="there is no such policy")
+        self.system.put(f"{HOME}/max_reconnect_attempts", "-1\n")
+        self.assertFalse(self.json("session", "set", "s", "max-reconnect-attempts", "forever")["changed"])
+        said = self.json("session", "set", "s", "max-reconnect-attempts", "5")
+        self.assertEqual((said["changed"], said["sessions"][0]["max_reconnect_attempts"]), (True, 5))
+        self.assertEqual(self.system.read(f"{HOME}/max_reconnect_attempts"), "5")
+        self.says_error("session", "set", "s", "max-reconnect-attempts", "often", status=2, text="a number")
+        self.says_error("session", "set", "s", "max-reconnect-attempts", "10000", status=1, says=errno.EINVAL,
+                        text="from -1 to 9999")
         self.says_error("session", "set", "s", "port", "1", status=2, text="what is port")
         self.says_error("session", "set", "t", "policy", "rr", status=3, text="in no session t")
 
@@ -225,7 +233,7 @@ class Completes(Case):
         for words, found in (
                 (("path", "remove", ""), ["s"]), (("path", "remove", "s", ""), [ONE]),
                 (("path", "add", "s", ""), []), (("session", "set", ""), ["s"]),
-                (("session", "set", "s", ""), ["policy"]),
+                (("session", "set", "s", ""), ["policy", "max-reconnect-attempts"]),
                 (("device", "set", ""), ["rnbd0", "data"]),
                 (("device", "set", "data", ""), ["fast-io-fail-tmo", "dev-loss-tmo"]),
                 (("unmap", "data", ""), []), (("device", "accept", ""), ["rnbd0", "data"])):
