@@ -35,55 +35,76 @@ static bool address_fail(struct failure *failure, enum rnbd_status status, const
 	return false;
 }
 
-static bool address_look_up(const char *name, char **address, struct failure *failure)
+/* All addresses of a name; the first is the one that the system prefers. */
+static bool address_look_up(const char *name, struct words *addresses, struct failure *failure)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *info;
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *all, *info;
 	char text[NI_MAXHOST];
 	int err;
 
-	err = getaddrinfo(name, NULL, &hints, &info);
+	err = getaddrinfo(name, NULL, &hints, &all);
 	if (err)
 		return address_fail(failure, RNBD_FAILED, "name it by its address",
 				    "cannot find the address of %s: %s", name, gai_strerror(err));
-	/* the first is the one that the system prefers */
-	err = getnameinfo(info->ai_addr, info->ai_addrlen, text, sizeof(text), NULL, 0,
-			  NI_NUMERICHOST);
-	freeaddrinfo(info);
+	for (info = all; info && !err; info = info->ai_next) {
+		err = getnameinfo(info->ai_addr, info->ai_addrlen, text, sizeof(text), NULL, 0,
+				  NI_NUMERICHOST);
+		if (!err)
+			words_add(addresses, text_format("ip:%s", text));
+	}
+	freeaddrinfo(all);
 	if (err)
 		return address_fail(failure, RNBD_FAILED, "name it by its address",
 				    "cannot write the address of %s: %s", name, gai_strerror(err));
-	*address = text_format("ip:%s", text);
 	return true;
 }
 
-static bool address_read_half(const char *text, char **address, struct failure *failure)
+static bool address_read_half(const char *text, struct words *addresses,
+			      struct failure *failure)
 {
 	if (strpbrk(text, " \t\n") || !*text)
 		return address_fail(failure, RNBD_USAGE, "rnbd map --help",
 				    "\"%s\" is no server", text);
 	if (!strncmp(text, "ip:", 3) || !strncmp(text, "gid:", 4)) {
-		*address = text_format("%s", text);
+		words_add(addresses, text);
 		return true;
 	}
-	return address_look_up(text, address, failure);
+	return address_look_up(text, addresses, failure);
 }
 
-/* Add [SOURCE@]SERVER as map_device takes it; false: it is none, or not known here now. */
-bool address_read(const char *text, struct words *addresses, struct failure *failure)
+/*
+ * Add all that [SOURCE@]SERVER may be, as map_device takes it, what the system prefers at
+ * first; false: it is none, or not known here now.
+ */
+bool address_read_all(const char *text, struct words *addresses, struct failure *failure)
 {
 	const char *server = address_destination(text);
-	char *source, *destination;
+	struct words sources = { 0 }, servers = { 0 };
+	size_t i, j;
 
-	if (!address_read_half(server, &destination, failure))
+	if (!address_read_half(server, &servers, failure))
 		return false;
-	if (server == text) {
-		words_add(addresses, destination);
-		return true;
+	if (server != text &&
+	    !address_read_half(text_format("%.*s", (int)(server - text - 1), text), &sources,
+			       failure))
+		return false;
+	for (i = 0; i < servers.nr; i++) {
+		if (server == text)
+			words_add(addresses, servers.word[i]);
+		for (j = 0; j < sources.nr; j++)
+			words_add(addresses, text_format("%s@%s", sources.word[j], servers.word[i]));
 	}
-	source = text_format("%.*s", (int)(server - text - 1), text);
-	if (!address_read_half(source, &source, failure))
+	return true;
+}
+
+/* The same, of which only what the system prefers. */
+bool address_read(const char *text, struct words *addresses, struct failure *failure)
+{
+	struct words all = { 0 };
+
+	if (!address_read_all(text, &all, failure))
 		return false;
-	words_add(addresses, text_format("%s@%s", source, destination));
+	words_add(addresses, all.word[0]);
 	return true;
 }
 

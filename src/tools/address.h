@@ -8,6 +8,7 @@
 
 #define ADDRESS_MAX	6	/* of a line of map_device */
 
+bool address_read_all(const char *text, struct words *addresses, struct failure *failure);
 bool address_read(const char *text, struct words *addresses, struct failure *failure);
 int address_read_list(const char *text, struct words *addresses);
 bool address_is_same(const char *a, const char *b);

@@ -90,7 +90,7 @@ static const struct {
 	{ 'c', "    --client", "only what this host maps" },
 	{ 'r', "    --server", "only what this host serves" },
 	{ 'w', "    --wait", "try until all is mapped, for a service" },
-	{ 'P', "    --prune", "also unmap what is not in the files" },
+	{ 'P', "    --prune", "also unmap, or take from a session, what is not in the files" },
 	{ 'S', "    --shrink", "also if the disk becomes smaller" },
 	{ 'I', "    --identity ID", "the identity to be accepted, as rnbd show has it" },
 	{ 'C', "    --checked", "what is on the disk has been checked" },

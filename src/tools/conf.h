@@ -36,6 +36,8 @@ struct conf_session {
 	const char		*fast_io_fail_tmo;
 	const char		*dev_loss_tmo;
 	const char		*poll_queues;
+	const char		*policy;
+	const char		*max_reconnect_attempts;
 	struct conf_device	*devices;
 	size_t			nr_devices;
 };

@@ -7,6 +7,7 @@
 #include "request.h"
 
 #define CONF_FAST_IO_FAIL	"600"	/* the driver's, if nothing is given */
+#define CONF_ATTEMPTS_MAX	9999
 
 /* By name; a new one if there is none. */
 static struct conf_session *conf_session_of(struct conf *conf, const struct tree *name)
@@ -115,6 +116,36 @@ static void conf_set_poll_queues(struct conf *conf, struct conf_session *session
 	session->poll_queues = conf_number(conf, "poll_queues", value, -1, INT32_MAX);
 }
 
+static void conf_set_policy(struct conf *conf, struct conf_session *session,
+			    const struct tree *value)
+{
+	static const char * const policies[] = {
+		"round-robin", "min-inflight", "min-latency", "numa",
+	};
+	const char *text = conf_word(conf, "policy", value);
+	size_t i;
+
+	if (!text)
+		return;
+	for (i = 0; i < ARRAY_SIZE(policies); i++)
+		if (!strcmp(text, policies[i]))
+			session->policy = policies[i];
+	if (!session->policy)
+		problem_add(&conf->problems, &value->place,
+			    "policy is one of round-robin, min-inflight, min-latency, numa, and not \"%s\"",
+			    text);
+}
+
+static void conf_set_attempts(struct conf *conf, struct conf_session *session,
+			      const struct tree *value)
+{
+	if (value->kind == TREE_WORD && !strcmp(value->text, "forever"))
+		session->max_reconnect_attempts = "-1";
+	else
+		session->max_reconnect_attempts = conf_number(conf, "max_reconnect_attempts", value,
+							      -1, CONF_ATTEMPTS_MAX);
+}
+
 static void conf_set_access(struct conf *conf, struct conf_device *device,
 			    const struct tree *value)
 {
@@ -209,6 +240,8 @@ static const struct {
 	{ "fast_io_fail_tmo",	conf_set_fast_io_fail },
 	{ "dev_loss_tmo",	conf_set_dev_loss },
 	{ "poll_queues",	conf_set_poll_queues },
+	{ "policy",		conf_set_policy },
+	{ "max_reconnect_attempts", conf_set_attempts },
 	{ "devices",		conf_add_devices },
 };
 

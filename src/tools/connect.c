@@ -66,36 +66,22 @@ static int connect_find(const char *session, const char *name, bool also_server,
 /* Whether it is the only one that carries the session's I/O. */
 static bool connect_is_last(const struct table_value *path)
 {
-	struct table all = path_table();
-	size_t i, others = 0;
-
-	if (!value_is(&path[PATH_STATE], "connected") || !value_is(&path[PATH_SIDE], PATH_CLIENT))
-		return false;
-	path_load(&all, PATH_CLIENT);
-	for (i = 0; i < all.nr_rows; i++) {
-		const struct table_value *other = table_row(&all, i);
-
-		others += value_is(&other[PATH_SESSION], path[PATH_SESSION].text) &&
-			  value_is(&other[PATH_STATE], "connected") &&
-			  !value_is(&other[PATH_NAME], path[PATH_NAME].text);
-	}
-	return !others;
+	return value_is(&path[PATH_STATE], "connected") && value_is(&path[PATH_SIDE], PATH_CLIENT) &&
+	       !path_has_others(path[PATH_SESSION].text, path[PATH_NAME].text);
 }
 
 /* The path that an address means, if the session has it: [SOURCE@]SERVER */
 static struct table connect_existing(const char *session, const char *address)
 {
-	const char *target = address_destination(address);
-	size_t source = target > address ? target - address - 1 : 0;
 	struct table all = path_table(), found = path_table();
 	size_t i;
 
-	connect_match(session, PATH_CLIENT, target, &all);
+	path_load(&all, PATH_CLIENT);
 	for (i = 0; i < all.nr_rows; i++) {
 		const struct table_value *path = table_row(&all, i);
 
-		if (!source || connect_is_address(&path[PATH_SOURCE],
-						  text_format("%.*s", (int)source, address)))
+		if (value_is(&path[PATH_SESSION], session) &&
+		    (value_is(&path[PATH_NAME], address) || path_is_to(path, address)))
 			table_take(&found, &all, i);
 	}
 	return found;

@@ -2,6 +2,7 @@
 /* Paths of sessions. */
 #include <string.h>
 
+#include "address.h"
 #include "fail.h"
 #include "files.h"
 #include "options.h"
@@ -65,6 +66,45 @@ void path_load(struct table *paths, const char *side)
 	path_sessions(side, &sessions);
 	for (i = 0; i < sessions.nr; i++)
 		path_load_session(paths, side, sessions.word[i]);
+}
+
+/* The own address of a path. One that never was up is named after what it was asked for. */
+static const char *path_source(const struct table_value *path)
+{
+	const char *name = path[PATH_NAME].text, *server = address_destination(name);
+
+	if (path[PATH_SOURCE].known && *path[PATH_SOURCE].text)
+		return path[PATH_SOURCE].text;
+	return server == name ? "" : text_format("%.*s", (int)(server - name - 1), name);
+}
+
+/* Whether a path has an address as the driver takes it: [SOURCE@]SERVER. */
+bool path_is_to(const struct table_value *path, const char *address)
+{
+	const char *server = address_destination(address);
+
+	if (!path[PATH_DESTINATION].known || !address_is_same(path[PATH_DESTINATION].text, server))
+		return false;
+	return server == address ||
+	       address_is_same(path_source(path),
+			       text_format("%.*s", (int)(server - address - 1), address));
+}
+
+/* Whether a path of a session of this client is connected besides that of a name. */
+bool path_has_others(const char *session, const char *name)
+{
+	struct table paths = path_table();
+	size_t i;
+
+	path_load(&paths, PATH_CLIENT);
+	for (i = 0; i < paths.nr_rows; i++) {
+		const struct table_value *path = table_row(&paths, i);
+
+		if (value_is(&path[PATH_SESSION], session) &&
+		    value_is(&path[PATH_STATE], "connected") && !value_is(&path[PATH_NAME], name))
+			return true;
+	}
+	return false;
 }
 
 /* A file that the transport of an older release, or of the kernel, does not have. */

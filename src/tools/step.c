@@ -3,6 +3,7 @@
  * Doing what is to be done: see step.h. A process does the steps of a group. What came of
  * them is in memory that it shares with its parent, which puts it into words.
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "device.h"
 #include "explain.h"
 #include "files.h"
+#include "path.h"
 #include "step.h"
 
 #define STEP_WORKERS_MAX	32
@@ -22,9 +24,17 @@
 #define STEP_PATIENCE		2	/* s before anything is said */
 #define STEP_GRACE		2	/* s for a process that was told to end */
 
+/* What keeps a step from being tried. */
+enum step_obstacle {
+	STEP_FREE,
+	STEP_NO_SESSION,	/* it was not opened */
+	STEP_LAST_PATH,		/* the session has no other one that is connected */
+};
+
 /* What a process tells of a step. */
 struct step_result {
 	bool	done;
+	enum step_obstacle obstacle;
 	bool	interrupted;
 	int	err;
 	bool	not_opened;
@@ -82,10 +92,30 @@ static void step_keep_log(const struct step *step, const struct words *log, char
 			len += sprintf(text + len, "%s\n", log->word[i]);
 }
 
+static bool step_has_session(const struct step *step)
+{
+	return files_exist(files_path("/sys/class/rtrs-client/%s", step->session));
+}
+
+/* The steps before this one may not have made what they should. */
+static enum step_obstacle step_obstacle(const struct step *step)
+{
+	if (!strcmp(step->action, "set") && !step_has_session(step))
+		return STEP_NO_SESSION;
+	if (!strcmp(step->action, "remove") && !path_has_others(step->session, step->from))
+		return STEP_LAST_PATH;
+	return STEP_FREE;
+}
+
 static void step_run(const struct step *step, struct step_result *result)
 {
 	struct answer answer;
 
+	result->obstacle = step_obstacle(step);
+	if (result->obstacle) {
+		result->done = true;
+		return;
+	}
 	change_make(&step->change, &answer);
 	result->interrupted = answer.interrupted;
 	result->err = answer.err;
@@ -101,8 +131,7 @@ static void step_run(const struct step *step, struct step_result *result)
 static bool step_found_nobody(const struct step *step, const struct step_result *result)
 {
 	return !strcmp(step->action, "map") && result->err && !result->not_opened &&
-	       !files_exist(files_path("/sys/class/rtrs-client/%s", step->session)) &&
-	       explain_is_network(step->change.verb, result->err);
+	       !step_has_session(step) && explain_is_network(step->change.verb, result->err);
 }
 
 static void steps_do_group(const struct steps *steps, size_t group,
@@ -116,7 +145,7 @@ static void steps_do_group(const struct steps *steps, size_t group,
 
 		if (step->group != group || !step_is_to_be_run(step))
 			continue;
-		if (same)
+		if (same && !strcmp(step->action, "map"))
 			results[i] = *same;
 		else
 			step_run(step, &results[i]);
@@ -127,6 +156,16 @@ static void steps_do_group(const struct steps *steps, size_t group,
 	}
 }
 
+static void step_fail_last_path(struct step *step)
+{
+	step->state = STEP_FAILED;
+	step->failure = (struct failure){
+		.status = RNBD_FAILED, .what = step->what,
+		.cause = "no other path of the session is connected",
+		.remedy = "apply again when one is",
+	};
+}
+
 /* From what a process tells to what became of a step. */
 static void step_finish(struct step *step, const struct step_result *result, bool late)
 {
@@ -135,8 +174,17 @@ static void step_finish(struct step *step, const struct step_result *result, boo
 	};
 	char *rest = text_format("%s", result->log), *line;
 
+	if (result->obstacle == STEP_NO_SESSION)
+		return;
+	if (result->obstacle == STEP_LAST_PATH) {
+		step_fail_last_path(step);
+		return;
+	}
 	step->state = STEP_DONE;
 	if (result->done && !result->err && !result->interrupted)
+		return;
+	/* somebody else has added it */
+	if (!strcmp(step->action, "add") && result->err == EEXIST)
 		return;
 	step->state = STEP_FAILED;
 	step->failure = (struct failure){ .status = RNBD_FAILED, .what = step->what };

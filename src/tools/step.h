@@ -24,7 +24,7 @@ enum step_state {
 
 /* Texts that do not fit a step are NULL. */
 struct step {
-	const char	*action;	/* load, map, set, unmap, keep or differ */
+	const char	*action;	/* load, map, set, unmap, add, remove, keep or differ */
 	const char	*session;
 	const char	*device;
 	const char	*disk;

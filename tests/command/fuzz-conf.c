@@ -106,9 +106,13 @@ static void fuzz_check_line(const struct conf_session *session,
 
 static void fuzz_check_session(const struct conf_session *session)
 {
+	const char *attempts = session->max_reconnect_attempts;
+	long long number;
 	size_t i;
 
 	fuzz_check(request_is_session(session->name), "a bad name of a session");
+	fuzz_check(!attempts || text_read_number(attempts, -1, 9999, &number),
+		   "a number of attempts that the driver does not take");
 	fuzz_check(session->servers.nr, "a session without a server");
 	for (i = 0; i < session->nr_devices; i++)
 		fuzz_check_line(session, &session->devices[i]);

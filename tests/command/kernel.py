@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What stands for the kernel when the command writes to a made-up system: the current directory.
 
-It maps, unmaps and sets times; the exit status is an errno. What it refuses is in a file refuse,
+It maps, unmaps, adds and removes paths, and sets times; the exit status is an errno. What it refuses is in a file refuse,
 an object from words of a request (a device, a session, a disk) to the name of an errno."""
 
 import errno
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -47,10 +48,36 @@ def map_device():
     system.map(device, session, access_mode=request["access_mode"],
                **{key: request[key] for key in ("fast_io_fail_tmo", "dev_loss_tmo", "nr_poll_queues")
                   if key in request})
+    if (ROOT / f"sys/class/rtrs-client/{session}").exists():
+        return 0
+    system.session(session)
     for key, value in words:
         if key == "path":
             system.path(session, value if "@" in value else f"ip:10.0.0.1@{value}")
     return 0
+
+
+def add_path():
+    """Connect one more path, from an address that is made up unless it is named."""
+    refused = refusal(TEXT)
+    if not refused:
+        System(ROOT).path(FILE.parent.name, TEXT if "@" in TEXT else f"ip:10.0.0.1@{TEXT}")
+    return refused
+
+
+def remove_path():
+    """Remove a path."""
+    refused = refusal(FILE.parent.name)
+    if not refused:
+        shutil.rmtree(FILE.parent)
+    return refused
+
+
+def set_option():
+    """What was written stands in the file by now."""
+    with (ROOT / "options").open("a", encoding="ascii") as options:
+        options.write(f"{FILE.name} {TEXT}\n")
+    return refusal(FILE.name)
 
 
 def unmap_device(disk):
@@ -76,6 +103,7 @@ def set_time(disk):
 
 
 if __name__ == "__main__":
-    if FILE.name == "map_device":
-        raise SystemExit(map_device())
-    raise SystemExit((unmap_device if FILE.name == "unmap_device" else set_time)(FILE.parents[1]))
+    DOES = {"map_device": map_device, "add_path": add_path, "remove_path": remove_path,
+            "mpath_policy": set_option, "max_reconnect_attempts": set_option,
+            "unmap_device": lambda: unmap_device(FILE.parents[1])}
+    raise SystemExit(DOES.get(FILE.name, lambda: set_time(FILE.parents[1]))())

@@ -73,6 +73,14 @@ class System:
         for file, text in {"state": state, "src_addr": source, "dst_addr": target,
                            "hca_name": "rxe0", "hca_port": "1"}.items():
             self.put(f"{home}/{file}", text + "\n")
+        if side == "client":
+            self.put(f"{home}/remove_path")
+
+    def session(self, session="s"):
+        """The files of a session that this host has as a client."""
+        for file, text in {"add_path": "", "mpath_policy": "min-inflight (MI: 1)\n",
+                           "max_reconnect_attempts": "-1\n"}.items():
+            self.put(f"sys/class/rtrs-client/{session}/{file}", text)
 
     def serve(self, device="dm-3", session="s", name="data", **files):
         """A device that a client has open."""

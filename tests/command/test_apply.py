@@ -174,16 +174,17 @@ class Client(ApplyCase):
         self.configure("sessions:\n  s: {server: ['gid:fe80::2', 10.0.0.9], poll_queues: 4, devices: [d]}\n")
         err = self.apply(status=4)[1]
         self.assertEqual(err, "rnbd: session s has 2 poll queues and not 4; they are made with the session: "
-                         "unmap all its devices first\nrnbd: session s has no path to ip:10.0.0.9; paths are "
-                         "made with the session: unmap all its devices first\n")
+                         "unmap all its devices first\nrnbd: session s has no path to ip:10.0.0.9; the modules "
+                         "that are loaded make paths with the session only: unmap all its devices first\n")
         self.configure("sessions:\n  s: {server: 'gid:fe80::2', poll_queues: -1, devices: [d]}\n")
         self.assertEqual(self.changes(), [])
 
     def test_a_device_joins_its_session(self):
         self.system.client().map("data", "one", fast_io_fail_tmo="15")
         self.system.path("one", "ip:10.0.0.1@ip:10.0.0.2")
+        self.system.session("one")
         self.configure(TWO.replace("10.0.1.2", "10.0.0.2@10.0.0.2"))
-        self.apply()
+        self.assertIn("add path ip:10.0.0.2@ip:10.0.0.2 to session one\n", self.apply()[0])
         self.assertIn("sessname=one path=ip:10.0.0.2 path=ip:10.0.0.2@ip:10.0.0.2 device_path=vg0/home "
                       "access_mode=ro", self.lines())
 
@@ -272,6 +273,127 @@ class Client(ApplyCase):
         for words in (("--wait", "--json"), ("--wait", "-n"), ("--wait", "--prune"), ("--wait", "--server"),
                       ("--prune", "--server"), ("now",)):
             self.rnbd("apply", *words, status=2)
+
+
+class Sessions(ApplyCase):
+    """Paths and options of a session that is in use."""
+
+    HOME = "sys/class/rtrs-client/s"
+    ONE, TWO = "ip:10.0.0.1@ip:10.0.0.2", "ip:10.0.1.1@ip:10.0.1.2"
+
+    def setUp(self):
+        super().setUp()
+        self.system.client().map("d")
+        self.system.session()
+        self.system.path("s", self.ONE)
+
+    def servers(self, *servers, more=""):
+        """What the files say."""
+        self.configure(f"sessions:\n  s: {{server: [{', '.join(servers)}], devices: [d]{more}}}\n")
+
+    def paths(self):
+        """The paths that there are."""
+        return sorted(path.name for path in (self.system.root / self.HOME / "paths").iterdir())
+
+    def test_a_path_is_added_while_the_disks_are_in_use(self):
+        self.servers("10.0.0.2", "10.0.1.1@10.0.1.2")
+        self.assertEqual(self.apply("-n")[0], f"would add path {self.TWO} to session s\n")
+        self.assertEqual(self.paths(), [self.ONE])
+        change, = self.json("apply", does=KERNEL)["changes"]
+        self.assertEqual([change[key] for key in ("action", "session", "option", "to", "state")],
+                         ["add", "s", "server", self.TWO, "done"])
+        self.assertEqual(self.paths(), [self.ONE, self.TWO])
+        self.assertEqual(self.apply(), ("nothing is to be done\n", ""))
+        # from another address of this host it is another path
+        self.servers("10.0.0.2", "10.0.1.1@10.0.1.2", "10.0.1.9@10.0.1.2")
+        self.assertEqual(self.changes(), [("add", "server", "done")])
+        self.assertEqual(len(self.paths()), 3)
+        self.assertEqual(self.changes(), [])
+
+    def test_a_path_that_never_was_up_is_known_by_its_name(self):
+        self.system.path("s", self.TWO, "disconnected")
+        self.system.put(f"{self.HOME}/paths/{self.TWO}/src_addr", "\n")
+        self.servers("10.0.0.2", "10.0.1.1@10.0.1.2")
+        self.assertEqual(self.changes("--prune"), [])
+
+    def test_a_path_that_does_not_connect_keeps_no_device_back(self):
+        self.servers("10.0.0.2", "10.0.1.2", more=", fast_io_fail_tmo: 15")
+        self.configure("sessions:\n  s: {devices: [e]}\n", f"{CONF}.d/e.conf")
+        self.refuse(**{"ip:10.0.1.2": "EHOSTUNREACH"})
+        said = self.json("apply", status=1, does=KERNEL)["changes"]
+        self.assertEqual([(c["action"], c["state"]) for c in said],
+                         [("set", "done"), ("add", "failed"), ("map", "done")])
+        self.assertEqual((said[1]["error"]["errno"], said[1]["error"]["side"]), ("EHOSTUNREACH", "network"))
+        self.refuse(**{"ip:10.0.1.2": "EEXIST"})        # somebody was faster
+        self.assertEqual(self.changes(), [("add", "server", "done")])
+
+    def test_a_path_that_is_not_in_the_files_stays_unless_it_is_pruned(self):
+        self.system.path("s", self.TWO)
+        self.servers("10.0.0.2")
+        self.assertEqual(self.apply()[0], f"path {self.TWO} of session s is not in the files and stays\n"
+                         "nothing is to be done\n")
+        self.assertEqual(self.changes("--prune", "-n"), [("remove", "server", "planned")])
+        self.assertEqual(self.paths(), [self.ONE, self.TWO])
+        self.assertEqual(self.apply("--prune")[0], f"remove path {self.TWO} from session s\n1 of 1 done\n")
+        self.assertEqual(self.paths(), [self.ONE])
+        self.assertEqual(self.apply("--prune"), ("nothing is to be done\n", ""))
+
+    def test_a_path_that_keeps_its_requests_is_told(self):
+        self.system.path("s", self.TWO)
+        self.servers("10.0.0.2")
+        self.refuse(**{self.TWO: "EBUSY"})
+        self.assertIn("are not answered, or still wait for it (EBUSY)", self.apply("--prune", status=1)[1])
+
+    def test_a_session_moves_to_another_address(self):
+        self.servers("10.0.1.1@10.0.1.2")
+        self.assertEqual(self.changes("--prune"), [("add", "server", "done"), ("remove", "server", "done")])
+        self.assertEqual(self.paths(), [self.TWO])
+
+    def test_the_last_path_is_never_removed(self):
+        self.servers("10.0.1.1@10.0.1.2")
+        self.refuse(**{self.TWO: "ETIMEDOUT"})
+        out, err = self.apply("--prune", status=1)
+        self.assertTrue(out.endswith("0 of 2 done\n"), out)
+        self.assertIn(f"rnbd: cannot remove path {self.ONE} from session s: no other path of the session is "
+                      "connected; apply again when one is\n", err)
+        # nor is one of several that are all down
+        self.system.path("s", self.ONE, "disconnected")
+        self.system.path("s", "ip:10.0.2.1@ip:10.0.2.2", "disconnected")
+        self.assertEqual([c[2] for c in self.changes("--prune", status=1)], ["failed"] * 3)
+        self.assertEqual(len(self.paths()), 2)
+
+    def test_nothing_is_removed_while_a_name_is_not_known(self):
+        self.system.path("s", self.TWO)
+        self.servers("10.0.0.2", "no..name")
+        self.assertEqual(self.changes("--prune"), [("keep", "server", "left")])
+        self.assertEqual(self.apply("--prune")[0], f"path {self.TWO} of session s is not in the files, as far "
+                         "as their names are known now, and stays\nnothing is to be done\n")
+
+    def test_options_of_a_session_that_exists(self):
+        self.servers("10.0.0.2", more=", policy: round-robin, max_reconnect_attempts: 30")
+        self.assertEqual(self.apply()[0],
+                         "set policy of session s from min-inflight to round-robin\n"
+                         "set max_reconnect_attempts of session s from -1 to 30\n2 of 2 done\n")
+        self.assertEqual(self.system.read("options"), "mpath_policy round-robin\nmax_reconnect_attempts 30\n")
+        self.system.put(f"{self.HOME}/mpath_policy", "round-robin (RR: 0)\n")
+        self.assertEqual(self.changes(), [])
+        self.servers("10.0.0.2", more=", policy: numa, max_reconnect_attempts: forever")
+        self.refuse(mpath_policy="EINVAL")
+        self.assertIn("set max_reconnect_attempts of session s from 30 to -1\n", self.apply("-n")[0])
+        self.assertIn("cannot set policy of session s to numa: this host refused: there is no such policy "
+                      "(EINVAL)", self.apply(status=1)[1])
+
+    def test_options_of_a_session_that_is_opened(self):
+        self.configure("sessions:\n  t: {server: 10.0.5.2, devices: [a, b], policy: min-latency}\n")
+        self.refuse(t="ETIMEDOUT")
+        self.assertEqual(self.changes(status=1)[:3], [("map", "a", "failed"), ("map", "b", "failed"),
+                                                      ("set", "policy", "planned")])
+        self.refuse(a="ENOENT")
+        self.assertEqual(self.changes(status=1)[:3], [("map", "a", "failed"), ("map", "b", "done"),
+                                                      ("set", "policy", "done")])
+        self.assertEqual(self.system.read("sys/class/rtrs-client/t/mpath_policy"), "min-latency")
+        self.refuse()
+        self.assertEqual(self.changes()[:1], [("map", "a", "done")])
 
 
 class Modules(ApplyCase):

@@ -9,7 +9,7 @@ from system import CLIENT
 
 CONF = "etc/rnbd/rnbd.conf"
 SESSION = "sessions:\n  s:\n    server: 10.0.0.2\n"
-OPTIONS = "server, port, fast_io_fail_tmo, dev_loss_tmo, poll_queues, devices"
+OPTIONS = "server, port, fast_io_fail_tmo, dev_loss_tmo, poll_queues, policy, max_reconnect_attempts, devices"
 
 # what a file has, and where it is wrong, and how
 ERRORS = (
@@ -31,6 +31,12 @@ ERRORS = (
      "fast_io_fail_tmo, which is 10: disks would go before their I/O fails"),
     (SESSION + "    poll_queues: -2\n", "4:18", "poll_queues is a number from -1 to 2147483647, and not "
      '"-2"'),
+    (SESSION + "    policy: RR\n", "4:13", "policy is one of round-robin, min-inflight, min-latency, numa, and "
+     'not "RR"'),
+    (SESSION + "    policy: [numa]\n", "4:13", "policy is one word, and here is a list"),
+    (SESSION + "    max_reconnect_attempts: 10000\n", "4:29", "max_reconnect_attempts is a number from -1 to 9999, "
+     'and not "10000"'),
+    (SESSION + "    max_reconnect_attempts: {}\n", "4:29", "max_reconnect_attempts is one word, and here is a map"),
     (SESSION + "    devices: data\n", "4:14", 'devices is a list, with "- " before each of them'),
     (SESSION + "    devices: [a b]\n", "4:15", '"a b" is no name of a device: it is empty, too long, or has '
      "spaces in it; make a link to it on the server"),
