@@ -94,6 +94,7 @@ void check_rdma(struct table *checks)
 	size_t i;
 
 	ports_load(&ports);
+	ports_load_interfaces(&ports);
 	if (!ports.nr_rows)
 		check_add(checks, LINK, CHECK_PROBLEM,
 			  "load the adapter's driver; for a try without one: rdma link add rxe0 type rxe netdev eth0",

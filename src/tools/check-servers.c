@@ -62,6 +62,7 @@ static void check_way(struct table *checks, const char *address, const struct ro
 	struct table ports;
 
 	ports_load(&ports);
+	ports_load_interfaces(&ports);
 	port = route->interface ? port_of(&ports, route->interface) : NULL;
 	if (!port)
 		check_add(checks, ROUTE, CHECK_PROBLEM,

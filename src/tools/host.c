@@ -6,61 +6,30 @@
 #include <string.h>
 
 #include "address.h"
-#include "files.h"
 #include "host.h"
+#include "ports.h"
 
-#define HOST_DEVICES	"/sys/class/infiniband"
-
-/* The directories of all ports of all RDMA devices. */
-static void host_ports(struct words *ports)
+static bool host_has_active_port(void)
 {
-	struct words devices = { 0 };
-	size_t i, j;
-
-	files_list(files_path(HOST_DEVICES), &devices);
-	for (i = 0; i < devices.nr; i++) {
-		const char *dir = files_path(HOST_DEVICES "/%s/ports", devices.word[i]);
-		struct words names = { 0 };
-
-		files_list(dir, &names);
-		for (j = 0; j < names.nr; j++)
-			words_add(ports, text_format("%s/%s", dir, names.word[j]));
-	}
-}
-
-bool host_has_active_port(void)
-{
-	struct words ports = { 0 };
+	struct table ports;
 	size_t i;
 
-	host_ports(&ports);
-	for (i = 0; i < ports.nr; i++) {
-		const char *state = files_read(ports.word[i], "state");
-
-		if (state && strstr(state, "ACTIVE"))
+	ports_load(&ports);
+	for (i = 0; i < ports.nr_rows; i++)
+		if (port_is_active(table_row(&ports, i)))
 			return true;
-	}
 	return false;
 }
 
 static bool host_has_gid(const char *address)
 {
-	struct words ports = { 0 };
-	size_t i, j;
+	struct table ports;
+	size_t i;
 
-	host_ports(&ports);
-	for (i = 0; i < ports.nr; i++) {
-		const char *dir = text_format("%s/gids", ports.word[i]);
-		struct words names = { 0 };
-
-		files_list(dir, &names);
-		for (j = 0; j < names.nr; j++) {
-			const char *gid = files_read(dir, names.word[j]);
-
-			if (gid && address_is_same(text_format("gid:%s", gid), address))
-				return true;
-		}
-	}
+	ports_load(&ports);
+	for (i = 0; i < ports.nr_rows; i++)
+		if (port_has_gid(table_row(&ports, i), address))
+			return true;
 	return false;
 }
 
@@ -83,7 +52,7 @@ static bool host_is_address_of(const struct ifaddrs *interface, const char *addr
 }
 
 /* An address as the driver takes it: ip:ADDRESS or gid:GID. */
-bool host_has_address(const char *address)
+static bool host_has_address(const char *address)
 {
 	struct ifaddrs *all, *interface;
 	bool found = false;

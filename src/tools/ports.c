@@ -2,6 +2,7 @@
 /* Ports of RDMA devices: see ports.h. */
 #include <string.h>
 
+#include "address.h"
 #include "files.h"
 #include "ports.h"
 #include "text.h"
@@ -73,15 +74,11 @@ static void ports_load_device(struct table *ports, const char *device)
 
 	files_list(home, &numbers);
 	for (i = 0; i < numbers.nr; i++) {
-		const char *dir = text_format("%s/%s", home, numbers.word[i]);
 		struct table_value *port = table_add(ports);
 
-		table_read(ports, port, dir);
+		table_read(ports, port, text_format("%s/%s", home, numbers.word[i]));
 		port[PORT_DEVICE] = value_text(device);
 		port[PORT_NUMBER] = value_text(numbers.word[i]);
-		port[PORT_INTERFACES] = value_text(" ");
-		port_add_roce(port, dir);
-		port_add_adapter(port);
 	}
 }
 
@@ -94,6 +91,42 @@ void ports_load(struct table *ports)
 	files_list(files_path("/sys/class/infiniband"), &devices);
 	for (i = 0; i < devices.nr; i++)
 		ports_load_device(ports, devices.word[i]);
+}
+
+static char *port_dir(const struct table_value *port)
+{
+	return files_path("/sys/class/infiniband/%s/ports/%s", port[PORT_DEVICE].text,
+			  port[PORT_NUMBER].text);
+}
+
+/* The interfaces of each port: hundreds of files, which few want to know. */
+void ports_load_interfaces(struct table *ports)
+{
+	size_t i;
+
+	for (i = 0; i < ports->nr_rows; i++) {
+		struct table_value *port = table_row(ports, i);
+
+		port[PORT_INTERFACES] = value_text(" ");
+		port_add_roce(port, port_dir(port));
+		port_add_adapter(port);
+	}
+}
+
+bool port_has_gid(const struct table_value *port, const char *address)
+{
+	const char *dir = text_format("%s/gids", port_dir(port));
+	struct words names = { 0 };
+	size_t i;
+
+	files_list(dir, &names);
+	for (i = 0; i < names.nr; i++) {
+		const char *gid = files_read(dir, names.word[i]);
+
+		if (gid && address_is_same(text_format("gid:%s", gid), address))
+			return true;
+	}
+	return false;
 }
 
 bool port_is_active(const struct table_value *port)
