@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import unittest
 from pathlib import Path
 
@@ -12,7 +13,11 @@ import jsonschema
 from system import System
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE / "../unit"))
+import counted      # noqa: E402
+
 COMMAND = HERE / "build/rnbd"
+main = counted.main
 SCHEMA = json.loads((HERE / "../../src/tools/schema/rnbd-1.json").read_text("utf-8"))
 ENVIRONMENT = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "LD_PRELOAD": f"{HERE}/build/kernel-says.so",
                # what lives for a moment frees nothing
@@ -70,13 +75,3 @@ class Case(unittest.TestCase):
         self.assertIn(text, line)
         self.assertFalse([entry for entry in log if not entry.startswith("  kernel log: ")])
         return error
-
-
-def main():
-    """Run all; the end is what ./run counts, and that of the other tests."""
-    result = unittest.main(exit=False, verbosity=1).result
-    bad, skipped = len(result.failures) + len(result.errors), len(result.skipped)
-    print(f"[  PASSED  ] {result.testsRun - bad - skipped} test(s).")
-    print(f"[  SKIPPED ] {skipped} test(s).")
-    print(f"[  FAILED  ] {bad} test(s).")
-    return bool(bad)
