@@ -22,7 +22,7 @@ PART = 6            # a link carries this part of what the guests' processors do
 FASTEST = 1000      # kB/s of a link, if they are not busy
 
 # Which part of the I/O the slow one of two links gets.
-UNEQUAL = {"round-robin": (0.45, 0.55), "min-inflight": (0.15, 0.35), "min-latency": (0.1, 0.4),
+UNEQUAL = {"round-robin": (0.45, 0.55), "min-inflight": (0.15, 0.35), "min-latency": (0.02, 0.4),
            "numa": (0.15, 0.35)}
 POLLED = {"ioengine": "io_uring", "hipri": 1, "iodepth": 4}
 
