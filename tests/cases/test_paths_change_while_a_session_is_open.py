@@ -8,7 +8,7 @@ import time
 import pytest
 
 from helpers import (FROZEN, MIB, NOTICED, RESUMED, SMALL, direct_read, footprint, frozen, map_twice,
-                     parameter, plug_cable, progress, pull_cable, verified_fio, verified_load,
+                     plug_cable, progress, pull_cable, verified_fio, verified_load,
                      wait_footprint, wait_in, wait_logged, wait_state)
 from labkit.pair import wait_until
 from labkit.patience import patient

@@ -43,6 +43,7 @@ class Rnbd:
     """Our modules; the session has its default policy."""
 
     label = "this tree"
+    statistics = "/sys/block/rnbd*/stat"
 
     def attach(self, pair: Pair) -> str:
         """Map the disk over both links; returns its device file."""
@@ -74,6 +75,7 @@ class Nvme:
     """nvmet-rdma, and nvme-rdma with its own multipath; both with their defaults."""
 
     label = "nvme-rdma"
+    statistics = "/sys/block/nvme*c*n*/stat"    # of the paths; the disk has none before 6.4
 
     def attach(self, pair: Pair) -> str:
         """Connect to the subsystem over both links; returns its disk."""
@@ -160,15 +162,18 @@ def uptime(pair: Pair) -> float:
     return float(pair.client.read_file("/proc/uptime").split()[0])
 
 
-def ended(load, pair: Pair, disk: str, since: float) -> None:
-    """Wait until I/O flows again: all threads have completed something for a while."""
-    name = disk.rpartition("/")[2]
+def reads(pair: Pair, disks: str) -> int:
+    """How many reads some disks have completed."""
+    lines = pair.client.run(f"cat {disks}").out.splitlines()
+    return sum(int(line.split()[0]) for line in lines)
 
+
+def ended(load, pair: Pair, disks: str, since: float) -> None:
+    """Wait until I/O flows again."""
     def moves() -> bool:
-        before = pair.client.read_file(f"/sys/block/{name}/stat").split()
+        before = reads(pair, disks)
         time.sleep(1)
-        after = pair.client.read_file(f"/sys/block/{name}/stat").split()
-        return int(after[0]) - int(before[0]) > 50 and uptime(pair) > since + 2
+        return reads(pair, disks) - before > 50 and uptime(pair) > since + 2
 
     wait_until(lambda: load.done() or moves(), STILL, "I/O goes on")
 
@@ -180,7 +185,7 @@ def measure(target, fault: str, pair: Pair, disk: str) -> float:
     time.sleep(1)
     began = uptime(pair)
     with FAULTS[fault](target, pair):
-        ended(load, pair, disk, began)
+        ended(load, pair, target.statistics, began)
         load.kill(15)
         report = json.loads(load.wait().out.splitlines()[-1])
     return max((end - start for start, end in report["long"] if end > began), default=LEAST)
