@@ -100,12 +100,15 @@ static inline void rtrs_latency_add(struct rtrs_latency *lat, u64 rtt, u32 depth
  */
 static inline u64 rtrs_latency_expect(const struct rtrs_latency *lat, u32 depth)
 {
-	u32 average = lat->depth;
+	/* another processor may be at the first measurement: one is there, one is not */
+	u64 rtt = READ_ONCE(lat->rtt);
+	u32 average = max_t(u32, READ_ONCE(lat->depth),
+			    1 << RTRS_LATENCY_DEPTH_SHIFT);
 
 	depth <<= RTRS_LATENCY_DEPTH_SHIFT;
-	if (!lat->rtt)
+	if (!rtt)
 		return U64_MAX;
-	return depth > average ? div_u64(lat->rtt * depth, average) : lat->rtt;
+	return depth > average ? div_u64(rtt * depth, average) : rtt;
 }
 
 /**
@@ -118,7 +121,8 @@ static inline bool rtrs_latency_is_due(const struct rtrs_latency *lat, u64 now)
 	u64 pause = lat->rtt * RTRS_LATENCY_TRY_PART;
 
 	pause = min(max(pause, RTRS_LATENCY_TRY), RTRS_LATENCY_TRY_LATEST);
-	return now - lat->tried >= pause;
+	/* another processor may have tried after @now */
+	return (s64)(now - lat->tried) >= (s64)pause;
 }
 
 #endif
