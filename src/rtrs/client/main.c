@@ -51,7 +51,8 @@ static int rtrs_clt_unfenced_set(const char *val, const struct kernel_param *kp)
 	int nr = sysfs_match_string(rtrs_clt_unfenced_names, val);
 
 	if (nr < 0) {
-		pr_err("unfenced_failover=%s is not wait, timed, or immediate\n", val);
+		pr_err("unfenced_failover=%.*s is not wait, timed, or immediate\n",
+		       (int)strcspn(val, "\n"), val);
 		return nr;
 	}
 	WRITE_ONCE(unfenced_failover, nr);
