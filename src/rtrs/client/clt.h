@@ -278,7 +278,8 @@ struct rtrs_clt_pool {
  * @work: asks for whatever is in doubt; everything else is of this work only
  * @round: number of its run
  * @delay: until it asks again for what is still executed, jiffies
- * @left: something is
+ * @left: something is, or waits for its own path and may be let go later
+ * @other: in this run there is a connected path, over which reads may be sent again
  * @done: the answer came, or will not come
  * @err: 0 or an errno
  * @recon_cnt: incarnation that the server was asked about last
@@ -291,6 +292,7 @@ struct rtrs_clt_fence {
 	unsigned int		round;
 	unsigned long		delay;
 	bool			left;
+	bool			other;
 	struct completion	done;
 	int			err;
 	u16			recon_cnt;
@@ -486,8 +488,7 @@ static inline bool
 rtrs_clt_req_is_dead_of(const struct rtrs_clt_req *req,
 			const struct rtrs_clt_path *path, u16 last)
 {
-	return req->state != RTRS_CLT_REQ_IDLE &&
-	       req->state != RTRS_CLT_REQ_POSTED && req->path == path &&
+	return READ_ONCE(req->state) > RTRS_CLT_REQ_POSTED && req->path == path &&
 	       (s16)(req->recon_cnt - last) <= 0;
 }
 

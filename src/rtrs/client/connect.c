@@ -128,7 +128,6 @@ int rtrs_clt_path_connect(struct rtrs_clt_path *path)
 {
 	int err;
 
-	path->recon_cnt++;
 	path->features = path->sess->features;
 	err = rtrs_clt_path_follow_interfaces(path);
 	if (err)
@@ -136,6 +135,8 @@ int rtrs_clt_path_connect(struct rtrs_clt_path *path)
 	err = rtrs_clt_path_alloc_cons(path);
 	if (err)
 		return err;
+	/* from here on the requests are looked through when the attempt fails */
+	path->recon_cnt++;
 	err = rtrs_clt_path_connect_admin(path);
 	if (err)
 		return err;

@@ -6,9 +6,10 @@
  * the path's work item owns every posted request. One that was answered is
  * confirmed with its result: queue pairs in error and a protection domain of
  * its own make all its keys worthless. One that was not is in doubt: the server
- * may be executing it, so neither it nor its chunk may be used again, not even on
- * another path that is up, before a fence proves that the server has finished with the
- * path. What the consumer is told then depends on what is known:
+ * may be executing it, so its chunk may not be used again, not even on another path that
+ * is up, before a fence proves that the server has finished with the path; nor may it be
+ * sent again in another chunk, but for what is said below of reads. What the consumer is
+ * told then depends on what is known:
  *
  *   executed		a write, or anything else without data of the server's, is
  *			confirmed with its result. It must not be sent again: another
@@ -32,8 +33,8 @@
  *     request was executed nobody knows, so it may be executed twice, which is as much
  *     as the protocol of in-tree servers has.
  *
- * Where only the last is possible, and another path is up, a read need not wait for its
- * own path to come back: only its chunk has to, which it leaves behind like a request
+ * Where only the last is possible, and another path is up, a read (or a flush) need not
+ * wait for its own path to come back: only its chunk has to, which it leaves behind like a request
  * that was cancelled, while the consumer reads again with another chunk. A write may do
  * the same if the administrator prefers that to waiting (unfenced_failover), and then
  * the old one may be executed after later ones.
@@ -198,7 +199,8 @@ static bool rtrs_clt_req_may_leave(const struct rtrs_clt_req *req)
 {
 	unsigned long wait = rtrs_clt_param_unfenced_wait();
 
-	return rtrs_clt_req_wants_data(req) ||
+	/* reads, and flushes, which are harmless when they are late */
+	return req->dir == DMA_FROM_DEVICE ||
 	       (wait != MAX_SCHEDULE_TIMEOUT &&
 		time_after_eq(jiffies, req->died + wait));
 }
@@ -213,8 +215,8 @@ static void rtrs_clt_req_look_unfenced(struct rtrs_clt_req *req,
 	__releases(&req->path->sess->doubt_lock)
 {
 	struct rtrs_clt_sess *sess = req->path->sess;
-	/* when one comes up, all are looked at again */
-	bool waits = req->state == RTRS_CLT_REQ_DOUBT && READ_ONCE(sess->nr_up);
+	/* when a path comes up, all are looked at again */
+	bool waits = req->state == RTRS_CLT_REQ_DOUBT && sess->fence.other;
 
 	if (waits && rtrs_clt_req_may_leave(req)) {
 		rtrs_clt_req_leave(req, -ECONNABORTED, flags);
@@ -333,10 +335,11 @@ static void rtrs_clt_req_abandon(struct rtrs_clt_req *req,
 }
 
 /*
- * Visit the requests of a path whose queue pairs are gone. A posted one is that path's
- * until this path's work takes it. One in doubt, or that nobody waits for, may be
- * settled at any time, and the next one of its chunk be another path's: so whoever
- * changes one of these looks at the path again under the doubt_lock.
+ * Visit the requests of a path whose queue pairs are gone. A posted one stays that path's
+ * until this path's work takes it, since nobody posts there any more. One in doubt, or
+ * that nobody waits for, may be settled at any time, and the next one of its chunk be
+ * another path's: so @fn looks at state and path again, of other than posted ones under
+ * the doubt_lock.
  */
 static void rtrs_clt_path_visit_reqs(struct rtrs_clt_path *path,
 				     void (*fn)(struct rtrs_clt_req *req,
@@ -393,9 +396,11 @@ static void rtrs_clt_req_lose_answer(struct rtrs_clt_req *req,
 static void rtrs_clt_req_recover(struct rtrs_clt_req *req,
 				 struct rtrs_clt_path *path)
 {
-	rtrs_clt_req_stay_behind(req, path);
-	switch (req->state) {
+	/* it may have been settled since it was seen, and by now be another path's */
+	switch (smp_load_acquire(&req->state)) {
 	case RTRS_CLT_REQ_POSTED:
+		if (READ_ONCE(req->path) != path)
+			break;
 		if (req->answered)
 			rtrs_clt_req_confirm(req, req->err);
 		else
@@ -408,6 +413,7 @@ static void rtrs_clt_req_recover(struct rtrs_clt_req *req,
 	default:
 		break;
 	}
+	rtrs_clt_req_stay_behind(req, path);
 }
 
 /**

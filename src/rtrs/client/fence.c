@@ -21,8 +21,7 @@
  * another generation the client learns that everything old has ended, but not whether it
  * was executed.
  *
- * The FENCE goes over any path that is connected; all that are connected lead to the same
- * generation. It names the dead path and its incarnation, so that the server ends these
+ * The FENCE goes over any path that is connected and leads to that generation. It names the dead path and its incarnation, so that the server ends these
  * and no later ones: the FENCE may be late, and the path connected again. What the answer
  * says is applied to requests of that incarnation and earlier ones only.
  *
@@ -40,6 +39,8 @@
 /* Until the server is asked again */
 #define RTRS_CLT_FENCE_DELAY	(HZ / 20)
 #define RTRS_CLT_FENCE_MAX	HZ
+/* Within which the server answers, though a disk of its is frozen; ten times that */
+#define RTRS_CLT_FENCE_TIMEOUT	(30 * HZ)
 
 /* Of how many chunks the server is asked at once */
 static u32 rtrs_clt_fence_nr(const struct rtrs_clt_sess *sess, u16 first)
@@ -76,9 +77,10 @@ static struct rtrs_clt_path *rtrs_clt_fence_carrier(struct rtrs_clt_sess *sess)
 	return NULL;
 }
 
-static int rtrs_clt_fence_post(struct rtrs_clt_sess *sess,
-			       struct rtrs_permit *permit,
-			       const struct rtrs_fence_req *msg)
+/* Return: the path that was asked, with a reference, or an errno. */
+static struct rtrs_clt_path *rtrs_clt_fence_post(struct rtrs_clt_sess *sess,
+						 struct rtrs_permit *permit,
+						 const struct rtrs_fence_req *msg)
 {
 	const struct rtrs_clt_req_ops ops = {
 		.priv		= &sess->fence,
@@ -93,8 +95,23 @@ static int rtrs_clt_fence_post(struct rtrs_clt_sess *sess,
 	if (carrier)
 		err = rtrs_clt_post_fence(carrier, permit, &ops, msg,
 					  sess->fence.len);
+	if (!err)
+		kobject_get(&carrier->kobj);
 	rcu_read_unlock();
-	return err;
+	return err ? ERR_PTR(err) : carrier;
+}
+
+/* The carrier answers, or dies, or does neither and is made to. */
+static int rtrs_clt_fence_wait(struct rtrs_clt_fence *fence,
+			       struct rtrs_clt_path *carrier)
+{
+	if (!wait_for_completion_timeout(&fence->done, RTRS_CLT_FENCE_TIMEOUT)) {
+		rtrs_clt_err(carrier, "the server does not answer a fence\n");
+		rtrs_clt_path_error(carrier);
+		wait_for_completion(&fence->done);
+	}
+	/* that one is ours: there is nobody to ask */
+	return fence->err == -ENOTCONN ? -EIO : fence->err;
 }
 
 /* Ask about the chunks from @first on. Return: 0, and sess->fence.answer is filled. */
@@ -106,6 +123,7 @@ static int rtrs_clt_fence_ask(struct rtrs_clt_path *path, u16 first)
 		.recon_cnt	= sess->fence.recon_cnt,
 		.first		= first,
 	};
+	struct rtrs_clt_path *carrier;
 	int err;
 
 	if (!permit)
@@ -113,11 +131,11 @@ static int rtrs_clt_fence_ask(struct rtrs_clt_path *path, u16 first)
 	memcpy(msg.path_uuid, path->uuid, sizeof(msg.path_uuid));
 	sess->fence.len = rtrs_clt_fence_nr(sess, first) * RTRS_FENCE_ENTRY_LEN;
 	reinit_completion(&sess->fence.done);
-	err = rtrs_clt_fence_post(sess, permit, &msg);
+	carrier = rtrs_clt_fence_post(sess, permit, &msg);
+	err = PTR_ERR_OR_ZERO(carrier);
 	if (!err) {
-		/* the carrier answers, or dies */
-		wait_for_completion(&sess->fence.done);
-		err = sess->fence.err;
+		err = rtrs_clt_fence_wait(&sess->fence, carrier);
+		kobject_put(&carrier->kobj);
 	}
 	rtrs_clt_put_permit(sess, permit);
 	return err;
@@ -158,6 +176,18 @@ static void rtrs_clt_fence_path(struct rtrs_clt_path *path)
 	}
 }
 
+static bool rtrs_clt_fence_sees_path_up(struct rtrs_clt_sess *sess)
+{
+	struct rtrs_clt_path *path;
+	bool up = false;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(path, &sess->paths, entry)
+		up |= READ_ONCE(path->state) == RTRS_CLT_CONNECTED;
+	rcu_read_unlock();
+	return up;
+}
+
 /* Each path once a round: what is still executed then is asked for in the next. */
 static void rtrs_clt_fence_round(struct rtrs_clt_sess *sess)
 {
@@ -165,6 +195,7 @@ static void rtrs_clt_fence_round(struct rtrs_clt_sess *sess)
 	u32 id;
 
 	sess->fence.round++;
+	sess->fence.other = rtrs_clt_fence_sees_path_up(sess);
 	for (id = 0; id < sess->queue_depth; id++) {
 		path = rtrs_clt_req_look(sess, &rtrs_clt_permit(sess, id)->req);
 		if (!path)
