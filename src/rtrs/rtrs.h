@@ -105,8 +105,10 @@ struct rtrs_clt_ops {
  * @priv: handed to @conf_fn
  * @conf_fn: called once for each request that rtrs_clt_request() took.
  *	@err is 0 or a negative errno of the server's. -ECONNABORTED says
- *	that the path died before an answer came and that the request does
- *	not and will not run on the server from now on: it may be issued again.
+ *	that the path died before an answer came, and that the request may be issued
+ *	again: it does not and will not run on the server from now on, or it is a read
+ *	or a flush, which does no harm if it does, or unfenced_failover says not to
+ *	wait for that.
  *	-ECANCELED says that the path died (an admin request) or that
  *	rtrs_clt_cancel() ended it, and that its outcome is unknown: the server
  *	may be executing it, then and later.

@@ -104,8 +104,8 @@ void rnbd_clt_cache_send(struct rnbd_clt_dev *dev, const struct request *rq,
  * @rq: request that succeeded, not ended yet
  * @epoch: of rnbd_clt_cache_send(), when it was sent last
  *
- * Context: any; the transport still has the answer in hand, so it comes before the
- * session can be reported lost.
+ * Context: any. The transport has the answer in hand, so it comes before the session can
+ * be reported lost; or a fence said so, and then the session on the server is the same.
  */
 void rnbd_clt_cache_answered(struct rnbd_clt_dev *dev, const struct request *rq,
 			     long epoch)
@@ -150,7 +150,8 @@ static void rnbd_clt_cache_lose(struct rnbd_clt_dev *dev)
  * rnbd_clt_cache_ended() - the server ended in order
  * @dev: device that was open to the end
  *
- * Context: process, dev_lock held; no answer comes any more.
+ * Context: process, dev_lock held; no answer comes any more but from a fence, which
+ * speaks of the same session on the server.
  */
 void rnbd_clt_cache_ended(struct rnbd_clt_dev *dev)
 {

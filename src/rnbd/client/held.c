@@ -10,7 +10,8 @@
  *   unfenced	it is a write, and an earlier write failed whose fate is unknown,
  *		see below. It waits in blk-mq's requeue list.
  *   in doubt	its path died before the answer. It waits in the transport until
- *		that path is connected again.
+ *		the server says, asked over another path or by taking the path
+ *		back, that it has finished with what came on that path.
  *
  * All of them are bounded by the session's fast_io_fail_tmo. A request that was
  * held for so long fails with BLK_STS_TRANSPORT, by which md and dm-multipath
@@ -19,9 +20,9 @@
  * held. The time counts from the loss of the device, from the first of the held
  * writes, or from the death of the path.
  *
- * Writes behind a write in doubt. A path is fenced when the server has accepted it
- * again, because it does so only when it has finished with all that came on the path
- * before. Until then a write in doubt may be executed at any time: the server may have
+ * Writes behind a write in doubt. A path is fenced when the server has said that it
+ * has finished with all that came on the path, or has accepted the path again, which it
+ * does only then. Until then a write in doubt may be executed at any time: the server may have
  * it, or the network. As long as the write is held that is harmless: nobody was told
  * how it ended, so nobody may rely on its order. Once it failed, the submitter may
  * write the same blocks again, by another path, and have that acknowledged; then the

@@ -192,7 +192,7 @@ static void rnbd_clt_rq_conf(void *priv, int err)
 		rnbd_clt_held_mark(dev);
 	if (likely(!err))
 		rnbd_clt_cache_answered(dev, rq, crq->epoch);
-	if (unlikely(err == -ECONNABORTED))	/* nobody does it any more */
+	if (unlikely(err == -ECONNABORTED))	/* to be sent again */
 		rnbd_clt_rq_hold(dev, rq, 0);
 	else
 		blk_mq_complete_request(rq);

@@ -163,7 +163,7 @@ bool rtrs_clt_cancel(struct rtrs_clt_sess *sess, struct rtrs_permit *permit,
 EXPORT_SYMBOL_GPL(rtrs_clt_cancel);
 
 /**
- * rtrs_clt_in_doubt() - does a request wait for its dead path to come back?
+ * rtrs_clt_in_doubt() - does a request of a dead path wait for a fence?
  * @sess: session
  * @permit: permit of the request
  * @priv: the request's, as for rtrs_clt_cancel()
@@ -212,8 +212,8 @@ EXPORT_SYMBOL_GPL(rtrs_clt_cancel_doubt);
  * Counts the requests of direction WRITE that were confirmed with -ECANCELED,
  * whose path is dead, and which the server may be executing, now or later. A
  * request is counted before its conf_fn() is called if its path was dead then,
- * else from the death of its path on; and until that path is connected again,
- * which the server allows only after it has finished with all of them. While
+ * else from the death of its path on; and until the path is fenced, see failover.c. A
+ * write that was sent again because unfenced_failover says so is not counted. While
  * the number is not 0, a write that another path carries may be executed before
  * one that failed earlier.
  *

@@ -77,9 +77,9 @@ static int rtrs_clt_info_wait(struct rtrs_clt_path *path)
  * @path: path with all connections established
  *
  * Context: process; up to 30 s.
- * Return: 0 with path->chunks, path->hostname and path->generation filled; -ECONNRESET if the server
- * refused the session name or broke the path; -ETIMEDOUT; -EINVAL for a malformed
- * answer; -ENOMEM.
+ * Return: 0 with path->chunks, path->hostname and path->generation filled; -ECONNRESET
+ * if the server refused the session name or broke the path; -ETIMEDOUT; -EINVAL for a
+ * malformed answer; -ENOMEM.
  */
 int rtrs_clt_info_exchange(struct rtrs_clt_path *path)
 {

@@ -9,9 +9,9 @@
  *
  * Everything an incarnation consists of is built by connect.c and destroyed by
  * it; the requests and their memory are the session's, and an unanswered
- * request stays in doubt until the first connection of the next incarnation is
- * accepted, which proves that the server drained this one: it refuses the
- * address pair until then. That is the fence.
+ * request stays in doubt until there is a fence, see failover.c: the server was asked
+ * over another path, or accepted the first connection of the next incarnation, which
+ * proves that it drained this one, since it refuses the address pair until then.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

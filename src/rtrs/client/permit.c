@@ -5,9 +5,10 @@
  * The chunks of a session are split once, when the first connection tells how
  * many there are: the last few are reserved for the admin connection, so that
  * held I/O can never starve the message that would release it; two of these take
- * nothing but a FENCE, if there are enough. All others are for I/O. With fewer than two chunks there is no such split and the session is
- * refused. Admin messages that the server does not answer, for its device is
- * frozen, keep their chunks; with none left the next ones get those of I/O.
+ * nothing but a FENCE, if there are enough. All others are for I/O. With fewer than two
+ * chunks there is no such split and the session is refused. Admin messages that the
+ * server does not answer, for its device is frozen, keep their chunks; with none left
+ * the next ones get those of I/O.
  *
  * A consumer without tags of its own takes I/O permits from a bitmap. One with tags
  * (blk-mq) has numbered its requests already, and no two of them have the same tag at a
@@ -52,7 +53,7 @@
 #define RTRS_CLT_NR_FENCES	2	/* of the admin permits, if there are so many */
 
 /*
- * Permits of a dead path rest until it is back; with all of them at rest a
+ * Permits of a dead path rest until it is fenced; with all of them at rest a
  * caller gets none rather than sleep for ever.
  */
 #define RTRS_CLT_PERMIT_WAIT	(60 * HZ)

@@ -58,11 +58,11 @@ enum rtrs_clt_req_state {
  *	request before it is posted, and compared whenever an answer, a fence or the
  *	end of a path wants to touch it, because the next request of this chunk may
  *	take another path. Of an idle request they say nothing.
- * @recon_cnt: incarnation of that path
+ * @recon_cnt: incarnation of that path; of one that died long ago, a later dead one
  * @con: connection of that incarnation
  * @state: see above. IDLE -> POSTED by the poster, POSTED -> IDLE by the last
- *	reference, or by the poster if posting fails; everything from and to the others under sess->doubt_lock.
- *	Whoever looks at a request that is not its own looks at @state first.
+ *	reference, or by the poster if posting fails; everything from and to the
+ *	others under sess->doubt_lock. Whoever looks at a request that is not its own looks at @state first.
  * @seq: changes with each request, so that a cancellation that comes late does
  *	not hit the next one. Written behind everything that describes the
  *	request, before it is posted.

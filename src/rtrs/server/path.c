@@ -4,9 +4,8 @@
  *
  * A path that enters CLOSING queues close_work, which drains the queue pairs. When no
  * operation is left, free_work follows, so that nothing waits for a device that may be
- * frozen. The two own the path
- * from there on: nothing else frees any part of it. What may still be running then, and
- * how they get rid of it:
+ * frozen. The two own the path from there on: nothing else frees any part of it. What may
+ * still be running then, and how they get rid of it:
  *	a CM request that adds a connection	takes path->mutex, sees CLOSING
  *	the handshake timer, heartbeat		cancelled
  *	info_work				queued only while CONNECTING,

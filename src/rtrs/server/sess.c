@@ -10,7 +10,8 @@
  * A path is a member of its session until nothing of it is left. As long as it is, a
  * request for a path of the same uuid, or between the same two addresses, is refused.
  * So a client whose request is accepted knows that no operation of the path's previous
- * incarnation is running any more: that is the fence, see client/failover.c.
+ * incarnation is running any more: that is a fence, for a client that does not ask for
+ * one over another path, see client/failover.c.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
