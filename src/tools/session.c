@@ -21,8 +21,8 @@ static const struct table_field session_fields[SESSION_FIELDS] = {
 				NULL, false },
 	[SESSION_DEVICES] = { "devices", "Devices:", "DEVICES", TABLE_NUMBER, NULL, false },
 	[SESSION_POLICY] = { "policy", "Policy:", "POLICY", TABLE_TEXT, NULL, true },
-	[SESSION_ATTEMPTS] = { "max_reconnect_attempts", "Attempts to reconnect:", NULL,
-			       TABLE_NUMBER, NULL, false },
+	[SESSION_ATTEMPTS] = { "max_reconnect_attempts", "Tries to connect:", NULL,
+			       TABLE_TIMES, NULL, false },
 };
 
 struct table session_table(void)

@@ -30,6 +30,10 @@ static char *show_number(const struct table_field *field, long long number)
 		return show_milli(number);
 	case TABLE_SECONDS:
 		return number < 0 ? "never" : text_format("%lld s", number);
+	case TABLE_TIMES:
+		if (number < 0)
+			return "for ever";
+		break;
 	default:
 		break;
 	}

@@ -18,6 +18,7 @@ enum table_kind {
 	TABLE_TEXT,
 	TABLE_NUMBER,
 	TABLE_SECONDS,	/* -1 is never */
+	TABLE_TIMES,	/* how often; -1 is for ever */
 	TABLE_BYTES,
 	TABLE_FLAG,
 	TABLE_MILLI,	/* the number is in thousandths */

@@ -214,6 +214,7 @@ class Policies(Case):
                         text="there is no such policy")
         self.system.put(f"{HOME}/max_reconnect_attempts", "-1\n")
         self.assertFalse(self.json("session", "set", "s", "max-reconnect-attempts", "forever")["changed"])
+        self.assertIn("Tries to connect:  for ever\n", self.rnbd("session", "show", "s")[0])
         said = self.json("session", "set", "s", "max-reconnect-attempts", "5")
         self.assertEqual((said["changed"], said["sessions"][0]["max_reconnect_attempts"]), (True, 5))
         self.assertEqual(self.system.read(f"{HOME}/max_reconnect_attempts"), "5")
