@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What is wrong with mapped devices and their paths, and what is there for the next boot. */
+/* What is wrong with mapped devices and their paths. */
 #include "check.h"
 #include "device.h"
-#include "files.h"
 #include "path.h"
 #include "session.h"
 #include "text.h"
 
 #define DEVICE	"device"
 #define PATH	"path"
-#define CONFIG	"configuration"
 
 #define CHECK_SLOW	30	/* s */
 
@@ -98,7 +96,8 @@ static void check_paths(struct table *checks)
 			continue;
 		table_take_where(&others, &up, PATH_SESSION, path[PATH_SESSION].text);
 		check_add(checks, PATH, others.nr_rows ? CHECK_WARNING : CHECK_PROBLEM,
-			  "it is tried again for ever; the kernel log says why it fails",
+			  text_format("the kernel log says why; unless it was disconnected or given up it is tried again, and at once by: rnbd path reconnect %s %s",
+				      path[PATH_SESSION].text, path[PATH_NAME].text),
 			  "%s of session %s is %s, %zu others are connected", path[PATH_NAME].text,
 			  path[PATH_SESSION].text, path[PATH_STATE].text, others.nr_rows);
 		wrong = true;
@@ -115,9 +114,4 @@ void check_client(struct table *checks)
 	} else {
 		check_add(checks, DEVICE, CHECK_SKIPPED, NULL, "rnbd-client is not loaded");
 	}
-	if (files_exist(files_path("/etc/rnbd/rnbd.conf")))
-		check_add(checks, CONFIG, CHECK_OK, NULL, "/etc/rnbd/rnbd.conf is there");
-	else
-		check_add(checks, CONFIG, CHECK_SKIPPED, NULL,
-			  "there is no /etc/rnbd/rnbd.conf: what is mapped by hand is gone after a boot");
 }

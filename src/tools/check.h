@@ -36,5 +36,6 @@ void check_firewall(struct table *checks);
 void check_servers(struct table *checks, char **servers, int nr);
 void check_exports(struct table *checks);
 void check_client(struct table *checks);
+void check_config(struct table *checks);
 
 #endif

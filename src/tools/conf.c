@@ -77,6 +77,7 @@ static void conf_read_file(struct conf *conf, const char *path)
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	ssize_t len = fd < 0 ? -1 : conf_load(fd, text);
 
+	conf->nr_files++;
 	if (len < 0)
 		problem_add(&conf->problems, &(struct place){ .file = file },
 			    "cannot be read: %s", strerror(errno));

@@ -55,6 +55,7 @@ struct conf_parameter {
 extern const struct conf_parameter conf_parameters[CONF_PARAMETERS];
 
 struct conf {
+	size_t			nr_files;
 	struct conf_session	*sessions;
 	size_t			nr_sessions;
 	bool			serves;		/* there is a section server */

@@ -48,6 +48,7 @@ static void doctor_check(struct table *checks, char **servers, int nr)
 	check_servers(checks, servers, nr);
 	check_exports(checks);
 	check_client(checks);
+	check_config(checks);
 }
 
 static int doctor_report(const struct table *checks)

@@ -120,7 +120,8 @@ struct step *plan_unmap(const struct table_value *device, struct steps *steps)
 	return step;
 }
 
-static bool plan_is_wanted(const struct conf *conf, const struct table_value *device)
+/* Whether the files say that a device is to be mapped. */
+bool plan_is_wanted(const struct conf *conf, const struct table_value *device)
 {
 	size_t i, d;
 

@@ -29,6 +29,7 @@ void plan_client(const struct conf *conf, struct steps *steps);
 void plan_session(const struct conf_session *session, const struct table *devices,
 		  size_t group, struct steps *steps);
 void plan_rest(const struct conf *conf, const struct table *devices, struct steps *steps);
+bool plan_is_wanted(const struct conf *conf, const struct table_value *device);
 void plan_server(const struct conf *conf, struct steps *steps);
 struct step *plan_unmap(const struct table_value *device, struct steps *steps);
 struct step *plan_load(const char *module, size_t group, struct steps *steps);

@@ -369,9 +369,20 @@ class Clients(Doctor):
         self.find("path", result="problem", text="of session t is disconnected, 0 others")
 
     def test_the_configuration_is_there(self):
-        self.find("configuration", result="skipped")
-        self.system.put("etc/rnbd/rnbd.conf")
+        self.find("configuration", result="skipped", text="nothing in /etc/rnbd/rnbd.conf.d")
+        self.system.put("etc/rnbd/rnbd.conf.d/a.conf", "sessions: {s: {server: 10.0.0.2, devices: [data]}}\n")
+        self.find("configuration", result="ok", text="no error in 1 file")
+        self.system.put("etc/rnbd/rnbd.conf", "session:\n")
+        self.find("configuration", result="problem", text="/etc/rnbd/rnbd.conf:1:1: unknown section")
+
+    def test_what_was_mapped_by_hand_is_told(self):
+        self.system.map("data", "s")
+        self.find("configuration", result="warning", text="rnbd0 is in none of the files")
+        self.system.put("etc/rnbd/rnbd.conf", "sessions: {s: {server: 10.0.0.2, devices: [data]}}\n")
         self.find("configuration", result="ok")
+        self.system.map("b", "s")
+        self.system.map("c", "s")
+        self.find("configuration", result="warning", text="rnbd1 and 1 more are in none of the files")
 
 
 class Reports(Doctor):
