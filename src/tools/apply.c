@@ -12,6 +12,7 @@
 #include "fail.h"
 #include "module.h"
 #include "options.h"
+#include "path.h"
 #include "plan.h"
 #include "report.h"
 #include "wait.h"
@@ -43,6 +44,15 @@ static void apply_find_disks(struct steps *steps)
 		apply_find_disk(&steps->list[i], &devices);
 }
 
+/* They are as the files say, and yet I/O does not go over them. */
+static void apply_warn_of_paths(const struct conf *conf)
+{
+	size_t i;
+
+	for (i = 0; i < conf->nr_sessions; i++)
+		path_warn(conf->sessions[i].name);
+}
+
 static int apply_once(const struct conf *conf)
 {
 	struct steps steps = { 0 };
@@ -59,6 +69,8 @@ static int apply_once(const struct conf *conf)
 		device_wait_for_links();
 		apply_find_disks(&steps);
 	}
+	if (options.client || !options.server)
+		apply_warn_of_paths(conf);
 	return report_end(&steps);
 }
 

@@ -29,7 +29,7 @@ static const struct command commands[] = {
 	{ "map", MAP_ARGUMENTS, "map a device of a server", MAP_OPTIONS, 1, 4, device_map },
 	{ "unmap", "DEVICE | --all", "give a device back, or all", UNMAP_OPTIONS, 0, 2,
 	  device_unmap },
-	{ "apply", "", "make what is mapped and served what the files say", "crwPn", 0, 0,
+	{ "apply", "", "make what is mapped and served what /etc/rnbd/rnbd.conf says", "crwPn", 0, 0,
 	  apply_run },
 	{ "list", "", "what is mapped and what is served", "b", 0, 0, overview_list },
 	{ "show", "[NAME]", "all about a device or a session, or about all", "b", 0, 1,

@@ -5,7 +5,6 @@
  * the one that leads to the server already, or a new one with the names of both hosts.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -220,30 +219,13 @@ static char *map_line(const struct map *map)
 	return request_line(&request);
 }
 
-/* The session opens with the first path that connects. */
-static void map_warn_of_paths(const struct map *map)
-{
-	struct table paths = path_table();
-	size_t i;
-
-	path_load(&paths, PATH_CLIENT);
-	for (i = 0; i < paths.nr_rows; i++) {
-		const struct table_value *path = table_row(&paths, i);
-
-		if (value_is(&path[PATH_SESSION], map->session) &&
-		    value_is(&path[PATH_STATE], "disconnected"))
-			fprintf(stderr, "rnbd: path %s is not connected; it is tried again\n",
-				text_shown(path[PATH_NAME].text));
-	}
-}
-
 static int map_done(const struct map *map)
 {
 	struct table found;
 	const struct table_value *device;
 
 	device_wait_for_links();
-	map_warn_of_paths(map);
+	path_warn(map->session);
 	found = map_find(map);
 	if (!found.nr_rows)
 		return fail(RNBD_FAILED, "see rnbd list",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Paths of sessions. */
+#include <stdio.h>
 #include <string.h>
 
 #include "address.h"
@@ -105,6 +106,23 @@ bool path_has_others(const char *session, const char *name)
 			return true;
 	}
 	return false;
+}
+
+/* Some of the paths that were asked for are down, which stops nothing. */
+void path_warn(const char *session)
+{
+	struct table paths = path_table();
+	size_t i;
+
+	path_load(&paths, PATH_CLIENT);
+	for (i = 0; i < paths.nr_rows; i++) {
+		const struct table_value *path = table_row(&paths, i);
+
+		if (value_is(&path[PATH_SESSION], session) &&
+		    value_is(&path[PATH_STATE], "disconnected"))
+			fprintf(stderr, "rnbd: path %s of session %s is not connected; rnbd doctor tells more\n",
+				text_shown(path[PATH_NAME].text), text_shown(session));
+	}
 }
 
 /* A file that the transport of an older release, or of the kernel, does not have. */

@@ -26,6 +26,7 @@ struct table path_table(void);
 void path_sessions(const char *side, struct words *names);
 bool path_is_to(const struct table_value *path, const char *address);
 bool path_has_others(const char *session, const char *name);
+void path_warn(const char *session);
 int path_no_file(const char *file);
 int path_need_file(const char *session, const char *name, const char **file);
 void path_load(struct table *paths, const char *side);

@@ -310,11 +310,14 @@ class Sessions(ApplyCase):
         self.assertEqual(len(self.paths()), 3)
         self.assertEqual(self.changes(), [])
 
-    def test_a_path_that_never_was_up_is_known_by_its_name(self):
+    def test_a_path_that_never_was_up_is_known_by_its_name_and_told(self):
         self.system.path("s", self.TWO, "disconnected")
         self.system.put(f"{self.HOME}/paths/{self.TWO}/src_addr", "\n")
         self.servers("10.0.0.2", "10.0.1.1@10.0.1.2")
         self.assertEqual(self.changes("--prune"), [])
+        self.assertEqual(self.apply(), (
+            "nothing is to be done\n",
+            f"rnbd: path {self.TWO} of session s is not connected; rnbd doctor tells more\n"))
 
     def test_a_path_that_does_not_connect_keeps_no_device_back(self):
         self.servers("10.0.0.2", "10.0.1.2", more=", fast_io_fail_tmo: 15")

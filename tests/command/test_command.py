@@ -258,7 +258,7 @@ class Changes(Case):
         self.system.client().path("s")
         self.system.path("s", "ip:10.0.1.1@ip:10.0.1.2", "disconnected")
         _, does = self.mapped("s")
-        self.assertIn("path ip:10.0.1.1@ip:10.0.1.2 is not connected",
+        self.assertIn("path ip:10.0.1.1@ip:10.0.1.2 of session s is not connected",
                       self.rnbd("map", "data", "-s", "s", does=does)[1])
 
     def test_a_refusal_says_who_and_why(self):
