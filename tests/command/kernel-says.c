@@ -3,10 +3,12 @@
  * To be preloaded: writes below a made-up /sys end as a test wants. KERNEL_SAYS is the
  * errno; KERNEL_DOES is a shell command that is run before, for what the kernel would do,
  * with the file and the text in KERNEL_FILE and KERNEL_TEXT. Its status is an errno, too.
+ * HOST_TWICE are two addresses that the name "twice" has, with a space between them.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,4 +64,21 @@ ssize_t write(int fd, const void *data, size_t len)
 	if (!errno && says)
 		errno = atoi(says);
 	return errno ? -1 : done;
+}
+
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
+		struct addrinfo **all)
+{
+	int (*next)(const char *node, const char *service, const struct addrinfo *hints,
+		    struct addrinfo **all) = dlsym(RTLD_NEXT, "getaddrinfo");
+	const char *addresses = getenv("HOST_TWICE");
+	char first[64], second[64];
+	int err;
+
+	if (!addresses || strcmp(node, "twice"))
+		return next(node, service, hints, all);
+	if (sscanf(addresses, "%63s %63s", first, second) != 2)
+		abort();
+	err = next(first, service, hints, all);
+	return err ? err : next(second, service, hints, &(*all)->ai_next);
 }

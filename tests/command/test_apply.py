@@ -10,8 +10,9 @@ import resource
 import signal
 import subprocess
 import time
+import unittest.mock
 
-from case import COMMAND, HERE, Case, main
+from case import COMMAND, ENVIRONMENT, HERE, Case, main
 from system import CLIENT
 
 CONF = "etc/rnbd/rnbd.conf"
@@ -371,6 +372,15 @@ class Sessions(ApplyCase):
         self.assertEqual(self.changes("--prune"), [("keep", "server", "left")])
         self.assertEqual(self.apply("--prune")[0], f"path {self.TWO} of session s is not in the files, as far "
                          "as their names are known now, and stays\nnothing is to be done\n")
+
+    def test_a_path_to_any_address_of_a_name_is_one_to_that_server(self):
+        self.system.path("s", self.TWO)
+        self.servers("twice")
+        for order in ("10.0.0.2 10.0.1.2", "10.0.1.2 10.0.0.2"):
+            with unittest.mock.patch.dict(ENVIRONMENT, HOST_TWICE=order):
+                self.assertEqual(self.changes("--prune"), [])
+        with unittest.mock.patch.dict(ENVIRONMENT, HOST_TWICE="10.0.7.2 10.0.8.2"):
+            self.assertIn("would add path ip:10.0.7.2 to session s\n", self.apply("-n")[0])
 
     def test_options_of_a_session_that_exists(self):
         self.servers("10.0.0.2", more=", policy: round-robin, max_reconnect_attempts: 30")
