@@ -258,11 +258,8 @@ class Boots:
     def server_dead(self) -> None:
         """a host whose server is away goes down in the time that its administrator gave it"""
         self.write("unwritten")
-        self.server.pause()
-        try:
+        with self.server.dead():
             taken = self.reboot_client()
-        finally:
-            self.server.resume()
         self.expect_mounted()
         limit = self.usual + patient(SILENCE + UNMAP_TIMEOUT)
         if taken > limit:

@@ -403,6 +403,26 @@ class Guest:
         """Let a paused guest go on."""
         self.monitor.command("cont")
 
+    @contextlib.contextmanager
+    def dead(self):
+        """Be dead for a while: nothing runs, and what is sent here is lost.
+
+        What a guest that is only paused does not take, QEMU keeps for it, until the adapter of whoever
+        sent it stands still, too.
+        """
+        self.set_links(False)
+        self.pause()
+        try:
+            yield
+        finally:
+            self.resume()
+            self.set_links(True)
+
+    def set_links(self, up: bool) -> None:
+        """Plug in, or pull out, the cables of all links."""
+        for number in range(len(self.machine.links)):
+            self.monitor.command("set_link", name=f"n{number}", up=up)
+
     def power_cycle(self) -> None:
         """Pull the plug and boot again; the guest starts empty, without any of our modules."""
         with self.rebooted():
