@@ -91,8 +91,7 @@ class Nvme:
                 echo ipv4 >addr_adrfam; echo rdma >addr_trtype
                 echo {pair.server.address(link)} >addr_traddr; echo {PORT} >addr_trsvcid""")
             self.offer(pair, link)
-            pair.client.run(f"nvme connect -t rdma -a {pair.server.address(link)} -s {PORT} -n s "
-                            "-q nqn.lab:client")
+            self.connect(pair, link)
         disk = wait_until(lambda: pair.client.run("ls /dev/nvme?n? 2>/dev/null", check=False).out.split(),
                           what="the disk appears")
         assert len(disk) == 1, f"nvme-rdma has no multipath: {disk}"
@@ -102,8 +101,17 @@ class Nvme:
         """Let the subsystem be reached over a link."""
         pair.server.run(f"ln -s {NVMET}/subsystems/s {NVMET}/ports/{link}/subsystems/")
 
+    def connect(self, pair: Pair, link: int) -> None:
+        """Have a controller over a link."""
+        pair.client.run(f"nvme connect -t rdma -a {pair.server.address(link)} -s {PORT} -n s "
+                        "-q nqn.lab:client")
+
     def whole(self, pair: Pair) -> bool:
-        """Whether both controllers are live."""
+        """Whether both controllers are live; one whose adapter was removed has to be connected."""
+        addresses = pair.client.run("cat /sys/class/nvme/nvme*/address").out
+        for link in LINKS:
+            if f"traddr={pair.server.address(link)}," not in addresses:
+                self.connect(pair, link)
         return pair.client.run("cat /sys/class/nvme/nvme*/state", check=False).out == 2 * "live\n"
 
     @contextlib.contextmanager
