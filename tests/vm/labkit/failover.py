@@ -72,7 +72,10 @@ class Rnbd:
 
 
 class Nvme:
-    """nvmet-rdma, and nvme-rdma with its own multipath; both with their defaults."""
+    """nvmet-rdma, and nvme-rdma with its own multipath, which takes both paths in turn.
+
+    By default it takes one of them, and would not notice most of what happens to the other.
+    """
 
     label = "nvme-rdma"
     statistics = "/sys/block/nvme*c*n*/stat"    # of the paths; the disk has none before 6.4
@@ -95,6 +98,7 @@ class Nvme:
         disk = wait_until(lambda: pair.client.run("ls /dev/nvme?n? 2>/dev/null", check=False).out.split(),
                           what="the disk appears")
         assert len(disk) == 1, f"nvme-rdma has no multipath: {disk}"
+        pair.client.run("echo round-robin | tee /sys/class/nvme-subsystem/nvme-subsys*/iopolicy")
         return disk[0]
 
     def offer(self, pair: Pair, link: int) -> None:
