@@ -229,12 +229,23 @@ class WireServer(Wire):
         """The chunk of the request that comes."""
         return self.next_header()[0]
 
-    def next_header(self):
-        """The chunk and the header of the request that comes."""
+    def next_place(self):
+        """The chunk of the request that comes, and where its header is in the room."""
         imm, = struct.unpack(">I", self.answer())
         assert imm >> 28 == IO_REQ
         chunk, offset = imm >> self.OFF_BITS, imm & (1 << self.OFF_BITS) - 1
-        return chunk, self.room(chunk * self.CHUNK + offset)[2]
+        return chunk, chunk * self.CHUNK + offset
+
+    def next_header(self):
+        """The chunk and the header of the request that comes."""
+        chunk, place = self.next_place()
+        return chunk, self.room(place)[2]
+
+    def next_message(self):
+        """The chunk and the user's message of the request that comes, which is before its header."""
+        chunk, place = self.next_place()
+        length, = struct.unpack_from("<H", self.room(place)[2], 2)
+        return chunk, self.room(place - length)[2]
 
     def next_read(self, flags=NEED_INVAL):
         """The chunk of the read that comes, with address and key of where its data is to go."""
