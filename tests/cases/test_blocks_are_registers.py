@@ -82,8 +82,8 @@ def fail_over(pair, disk, dice, rounds, **load):
 @pytest.mark.limit(600)
 @pytest.mark.parametrize("rounds", (ROUNDS, pytest.param(MANY, marks=[pytest.mark.long, pytest.mark.limit(7200)])))
 def test_while_paths_fail_in_all_ways(pair, rounds):
-    pair.server.null_blk("nullb1", size_mb=8)
-    disk, dice = map_twice(pair, "nullb1"), random.Random(rounds)
+    pair.server.null_blk(size_mb=8)
+    disk, dice = map_twice(pair), random.Random(rounds)
     for done in range(0, rounds, PART):
         fail_over(pair, disk, dice, min(PART, rounds - done))
 
@@ -91,5 +91,5 @@ def test_while_paths_fail_in_all_ways(pair, rounds):
 @pytest.mark.long
 @pytest.mark.limit(600)
 def test_of_one_writer_each_while_the_server_cannot_be_asked(pair, no_fences):
-    pair.server.null_blk("nullb1", size_mb=8)
-    fail_over(pair, map_twice(pair, "nullb1"), random.Random(1), ROUNDS, one_writer=True)
+    pair.server.null_blk(size_mb=8)
+    fail_over(pair, map_twice(pair), random.Random(1), ROUNDS, one_writer=True)
