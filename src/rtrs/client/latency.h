@@ -17,6 +17,7 @@
 #ifndef RTRS_CLT_LATENCY_H
 #define RTRS_CLT_LATENCY_H
 
+#include <linux/compiler.h>
 #include <linux/limits.h>
 #include <linux/math64.h>
 #include <linux/minmax.h>
