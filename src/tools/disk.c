@@ -27,16 +27,14 @@ int device_list(char **words, int nr)
 /* A device, and the paths to it. */
 int device_show(char **words, int nr)
 {
-	struct table found = device_table(), all = path_table(), paths = path_table();
+	struct table found = device_table(), paths = path_table();
 	struct table *tables[] = { &found, &paths };
 	int status = device_find(words[0], &found);
 
 	if (status)
 		return status;
-	path_load(&all, PATH_CLIENT);
 	if (found.values[DEVICE_SESSION].known)
-		table_take_where(&paths, &all, PATH_SESSION,
-				 found.values[DEVICE_SESSION].text);
+		path_load_session(&paths, PATH_CLIENT, found.values[DEVICE_SESSION].text);
 	tables_details(tables, ARRAY_SIZE(tables));
 	return RNBD_OK;
 }

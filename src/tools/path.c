@@ -42,7 +42,8 @@ void path_sessions(const char *side, struct words *names)
 			words_add(names, all.word[i]);
 }
 
-static void path_load_session(struct table *paths, const char *side, const char *session)
+/* Those of a session that exists, or none. */
+void path_load_session(struct table *paths, const char *side, const char *session)
 {
 	const char *home = files_path("/sys/class/rtrs-%s/%s/paths", side, session);
 	struct words names = { 0 };
@@ -97,12 +98,11 @@ bool path_has_others(const char *session, const char *name)
 	struct table paths = path_table();
 	size_t i;
 
-	path_load(&paths, PATH_CLIENT);
+	path_load_session(&paths, PATH_CLIENT, session);
 	for (i = 0; i < paths.nr_rows; i++) {
 		const struct table_value *path = table_row(&paths, i);
 
-		if (value_is(&path[PATH_SESSION], session) &&
-		    value_is(&path[PATH_STATE], "connected") && !value_is(&path[PATH_NAME], name))
+		if (value_is(&path[PATH_STATE], "connected") && !value_is(&path[PATH_NAME], name))
 			return true;
 	}
 	return false;
@@ -114,12 +114,11 @@ void path_warn(const char *session)
 	struct table paths = path_table();
 	size_t i;
 
-	path_load(&paths, PATH_CLIENT);
+	path_load_session(&paths, PATH_CLIENT, session);
 	for (i = 0; i < paths.nr_rows; i++) {
 		const struct table_value *path = table_row(&paths, i);
 
-		if (value_is(&path[PATH_SESSION], session) &&
-		    value_is(&path[PATH_STATE], "disconnected"))
+		if (value_is(&path[PATH_STATE], "disconnected"))
 			fprintf(stderr, "rnbd: path %s of session %s is not connected; rnbd doctor tells more\n",
 				text_shown(path[PATH_NAME].text), text_shown(session));
 	}

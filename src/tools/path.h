@@ -29,6 +29,7 @@ bool path_has_others(const char *session, const char *name);
 void path_warn(const char *session);
 int path_no_file(const char *file);
 int path_need_file(const char *session, const char *name, const char **file);
+void path_load_session(struct table *paths, const char *side, const char *session);
 void path_load(struct table *paths, const char *side);
 int path_list(char **words, int nr);
 

@@ -40,15 +40,6 @@ static bool plan_leads_to(const struct table_value *path, const struct words *ad
 	return false;
 }
 
-static struct table plan_paths(const struct conf_session *session)
-{
-	struct table all = path_table(), paths = path_table();
-
-	path_load(&all, PATH_CLIENT);
-	table_take_where(&paths, &all, PATH_SESSION, session->name);
-	return paths;
-}
-
 static void plan_path_add(const struct conf_session *session, const char *address, size_t group,
 			  struct steps *steps)
 {
@@ -78,9 +69,10 @@ static void plan_path_add(const struct conf_session *session, const char *addres
 void plan_paths_add(const struct conf_session *session, const struct plan_servers *servers,
 		    size_t group, struct steps *steps)
 {
-	struct table paths = plan_paths(session);
+	struct table paths = path_table();
 	size_t i, j;
 
+	path_load_session(&paths, PATH_CLIENT, session->name);
 	for (i = 0; i < servers->first.nr; i++) {
 		for (j = 0; j < paths.nr_rows; j++)
 			if (plan_leads_to(table_row(&paths, j), &servers->all[i]))
@@ -128,9 +120,10 @@ static void plan_path_remove(const struct table_value *path, bool keep, size_t g
 void plan_paths_remove(const struct conf_session *session, const struct plan_servers *servers,
 		       size_t group, struct steps *steps)
 {
-	struct table paths = plan_paths(session);
+	struct table paths = path_table();
 	size_t i;
 
+	path_load_session(&paths, PATH_CLIENT, session->name);
 	for (i = 0; i < paths.nr_rows; i++)
 		if (!plan_is_server(table_row(&paths, i), servers))
 			plan_path_remove(table_row(&paths, i),

@@ -102,7 +102,6 @@ static void plan_poll_queues(const struct conf_session *session,
 	step->failure.remedy = "they are made with the session: unmap all its devices first";
 }
 
-
 /* A file of the transport, of which "min-inflight (MI: 1)" is min-inflight. */
 static void plan_option(const struct conf_session *session, size_t group, const char *option,
 			const char *file, const char *value, struct steps *steps)
