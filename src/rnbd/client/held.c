@@ -22,9 +22,9 @@
  *
  * Writes behind a write in doubt. A path is fenced when the server has said that it
  * has finished with all that came on the path, or has accepted the path again, which it
- * does only then. Until then a write in doubt may be executed at any time: the server may have
- * it, or the network. As long as the write is held that is harmless: nobody was told
- * how it ended, so nobody may rely on its order. Once it failed, the submitter may
+ * does only then. Until then a write in doubt may be executed at any time: the server
+ * may have it, or the network. As long as the write is held that is harmless: nobody was
+ * told how it ended, so nobody may rely on its order. Once it failed, the submitter may
  * write the same blocks again, by another path, and have that acknowledged; then the
  * old write is executed, and the blocks silently hold what they should not. So from the
  * failure on no write, discard or zeroing of that device is sent before the transport

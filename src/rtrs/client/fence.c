@@ -21,9 +21,10 @@
  * another generation the client learns that everything old has ended, but not whether it
  * was executed.
  *
- * The FENCE goes over any path that is connected and leads to that generation. It names the dead path and its incarnation, so that the server ends these
- * and no later ones: the FENCE may be late, and the path connected again. What the answer
- * says is applied to requests of that incarnation and earlier ones only.
+ * The FENCE goes over any path that is connected and leads to that generation. It names
+ * the dead path and its incarnation, so that the server ends these and no later ones: the
+ * FENCE may be late, and the path connected again. What the answer says is applied to
+ * requests of that incarnation and earlier ones only.
  *
  * One work item of the session asks, for one path after the other, as soon as one died
  * or another came up. A FENCE is a request of connection 0, and its permit is like that
